@@ -1,0 +1,1 @@
+"""What the product knows, apart from Airflow and HTTP."""
