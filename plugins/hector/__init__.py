@@ -1,0 +1,1 @@
+"""Hector over HTTP: who booked which room, when."""

@@ -1,0 +1,159 @@
+"""Hector's clients: one that can only read, and one for the single thing that is ever written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import requests
+from pydantic import TypeAdapter
+
+from hector import mapping, payloads
+from hector.errors import UNAUTHORISED, refusal
+from hector.pages import read_all
+from include.access import schemas
+from rest.errors import MalformedAnswerError, RefusedError
+from rest.transport import READS, FixedToken, Service, Transport
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rest.pacing import Pacing
+    from rest.timing import Timing
+
+CHANGES = frozenset({"POST"})
+_ENVIRONMENT = TypeAdapter(payloads.EnvironmentPayload)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The Hector instance that answers."""
+
+    instance_id: str
+    name: str
+    time_zone: str
+    api_token_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class HectorPeople:
+    """Everybody, with groups and departments."""
+
+    users: pd.DataFrame = field(repr=False)
+    user_groups: pd.DataFrame = field(repr=False)
+    groups: pd.DataFrame = field(repr=False)
+    departments: pd.DataFrame = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HectorLoaners:
+    """Reservations of a span, with their people and places."""
+
+    reservations: pd.DataFrame = field(repr=False)
+    people: pd.DataFrame = field(repr=False)
+    places: pd.DataFrame = field(repr=False)
+
+
+def hector_service(base_url: str, connection: str) -> Service:
+    return Service("Hector", connection, base_url, refusal, UNAUTHORISED)
+
+
+def hector_transport(
+    service: Service, token: str, *, pacing: Pacing, timing: Timing, verbs: frozenset[str] = READS
+) -> Transport:
+    return Transport(service, FixedToken(token), verbs=verbs, pacing=pacing, timing=timing)
+
+
+class HectorReader:
+    """Reads Hector: each answer complete, or an error."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def environment(self) -> Environment:
+        found = self._transport.read("/environment", _ENVIRONMENT)
+        expires = found.api_token_expires_at
+        return Environment(
+            instance_id=found.instance_id,
+            name=found.name,
+            time_zone=found.time_zone,
+            api_token_expires_at=None if expires is None else self._instant(expires),
+        )
+
+    def users(self, fingerprint: mapping.Fingerprinting) -> HectorPeople:
+        """All users; their unique codes leave this client as fingerprints only."""
+        users = read_all(self._transport, "/users", payloads.User)
+        groups = read_all(self._transport, "/groups", payloads.Group)
+        departments = read_all(self._transport, "/departments", payloads.Department)
+        memberships = (row for user in users for row in mapping.user_group_rows(user))
+        return HectorPeople(
+            users=schemas.frame(schemas.HECTOR_USERS, (mapping.user_row(user, fingerprint) for user in users)),
+            user_groups=schemas.frame(schemas.HECTOR_USER_GROUPS, memberships),
+            groups=schemas.frame(schemas.HECTOR_GROUPS, map(mapping.group_row, groups)),
+            departments=schemas.frame(schemas.HECTOR_DEPARTMENTS, map(mapping.department_row, departments)),
+        )
+
+    def places(self) -> pd.DataFrame:
+        places = read_all(self._transport, "/places", payloads.Place)
+        return schemas.frame(schemas.HECTOR_PLACES, map(mapping.place_row, places))
+
+    def loaners(self, begin: datetime, end: datetime) -> HectorLoaners:
+        """Every loaner, of any status, that overlaps [begin, end)."""
+        span = {"from": _rfc3339(begin), "to": _rfc3339(_whole_second(end))}
+        loaners = read_all(self._transport, "/loaners", payloads.Loaner, span)
+        people = (row for loaner in loaners for row in mapping.people_rows(loaner))
+        places = (row for loaner in loaners for row in mapping.place_rows(loaner))
+        return HectorLoaners(
+            reservations=schemas.frame(schemas.RESERVATIONS, map(self._reservation_row, loaners)),
+            people=schemas.frame(schemas.RESERVATION_PEOPLE, people),
+            places=schemas.frame(schemas.RESERVATION_PLACES, places),
+        )
+
+    def has_lock_attribute(self) -> bool:
+        attributes = read_all(self._transport, "/attributes", payloads.Attribute, {"entity": "place"})
+        return any(map(mapping.is_lock_attribute, attributes))
+
+    def _reservation_row(self, loaner: payloads.Loaner) -> mapping.Row:
+        try:
+            return mapping.reservation_row(loaner)
+        except mapping.NoInstantError:
+            exchange = self._transport.service.exchange("GET", "/loaners")
+        raise MalformedAnswerError(
+            exchange,
+            f"gives loaner {loaner.reference!r} a start or finish that is no time with an offset",
+            "correct that loaner in Hector",
+        )
+
+    def _instant(self, text: str) -> datetime:
+        try:
+            return mapping.instant(text)
+        except mapping.NoInstantError:
+            exchange = self._transport.service.exchange("GET", "/environment")
+        raise MalformedAnswerError(exchange, "gives an api_token_expires_at that is no time with an offset")
+
+
+class HectorWriter:
+    """Writes the one thing the integration adds to Hector: the place attribute that names a lock."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create_lock_attribute(self) -> None:
+        """Create the place attribute; that it exists already is as good."""
+        try:
+            self._transport.write("POST", "/attributes", mapping.LOCK_ATTRIBUTE)
+        except RefusedError as error:
+            if error.status != requests.codes.conflict:
+                raise
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Rounded up, so that a loaner that starts within this second is still asked for."""
+    return moment + timedelta(seconds=1) if moment.microsecond else moment
+
+
+def _rfc3339(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone names no instant")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,79 @@
+"""Hector's connection in Airflow: where it is, and the token to read it with."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+
+from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
+from rest.addresses import base_address
+from rest.errors import ConfigurationError, Exchange, RestError
+from rest.pacing import Pacing
+from rest.timing import REAL, Timing
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from rest.transport import Service
+
+
+class HectorHook(BaseHook):
+    """Opens Hector's clients from an Airflow connection of type ``hector``.
+
+    :param hector_conn_id: id of the connection; it is read on first use, never while a DAG file is parsed.
+    """
+
+    conn_name_attr = "hector_conn_id"
+    default_conn_name = "hector_default"
+    conn_type = "hector"
+    hook_name = "Hector"
+
+    def __init__(self, hector_conn_id: str = default_conn_name, *, timing: Timing = REAL) -> None:
+        super().__init__()
+        self.hector_conn_id = hector_conn_id
+        self._timing = timing
+        self._pacing = Pacing(timing=timing)
+
+    @cached_property
+    def connection(self) -> Connection:
+        return self.get_connection(self.hector_conn_id)
+
+    @cached_property
+    def reader(self) -> HectorReader:
+        return HectorReader(hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing))
+
+    @cached_property
+    def writer(self) -> HectorWriter:
+        return HectorWriter(
+            hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing, verbs=CHANGES)
+        )
+
+    def get_conn(self) -> HectorReader:
+        return self.reader
+
+    def test_connection(self) -> tuple[bool, str]:
+        try:
+            environment = self.reader.environment()
+        except RestError as error:
+            return False, str(error)
+        return True, f"Connected to {environment.name} ({environment.instance_id})"
+
+    @property
+    def _service(self) -> Service:
+        host = self._field(self.connection.host, "host (the base URL)")
+        return hector_service(base_address(host, "host (the base URL)", self._exchange), self.hector_conn_id)
+
+    @property
+    def _token(self) -> str:
+        return self._field(self.connection.password, "password (the token)")
+
+    @property
+    def _exchange(self) -> Exchange:
+        return Exchange("Hector", self.hector_conn_id)
+
+    def _field(self, value: str | None, name: str) -> str:
+        if value is None or not value.strip():
+            raise ConfigurationError(self._exchange, f"has no {name}")
+        return value.strip()

@@ -1,0 +1,124 @@
+"""Hector's fields to our columns. A customer whose Hector names things otherwise changes payloads.py and this file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hector.payloads import Attribute, AttributeValue, Department, Group, Loaner, Party, Place, User
+
+    Row = dict[str, Any]
+    Fingerprinting = Callable[[str | None], str | None]
+
+LOCK_KEY = "salto_lock_id"
+LOCK_NAME = "Salto Lock Id"
+LOCK_ATTRIBUTE = {"entity": "place", "key": LOCK_KEY, "name": LOCK_NAME, "type": "text"}
+
+
+class NoInstantError(ValueError):
+    """A time without an offset, or no time at all."""
+
+
+def instant(text: str) -> datetime:
+    """A time of Hector as an instant.
+
+    Raises:
+        NoInstantError: without an offset nobody can say when it is.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise NoInstantError("not a time with an offset")
+
+
+def user_row(user: User, fingerprint: Fingerprinting) -> Row:
+    return {
+        "user_id": user.id,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "tag": fingerprint(user.unique_code),
+        "status": user.status,
+        "department_id": user.department_id,
+    }
+
+
+def user_group_rows(user: User) -> list[Row]:
+    return [{"user_id": user.id, "group_id": group} for group in dict.fromkeys(user.group_ids or [])]
+
+
+def group_row(group: Group) -> Row:
+    return {"group_id": group.id, "name": group.name, "official": group.official, "alias_of": group.alias_of}
+
+
+def department_row(department: Department) -> Row:
+    return {"department_id": department.id, "name": department.name}
+
+
+def place_row(place: Place) -> Row:
+    return {
+        "place_id": place.id,
+        "name": place.name,
+        "kind": place.kind,
+        "active": place.active,
+        "lock_name": lock_name(place.attributes or []),
+    }
+
+
+def lock_name(values: Iterable[AttributeValue]) -> str | None:
+    """The value by the attribute's key, else by its display name; blank counts as none."""
+    values = list(values)
+    keyed = [value for value in values if value.key == LOCK_KEY]
+    found = keyed or [value for value in values if _is_lock_name(value.name)]
+    return next((value.value for value in found if value.value and value.value.strip()), None)
+
+
+def is_lock_attribute(attribute: Attribute) -> bool:
+    return attribute.entity == "place" and (attribute.key == LOCK_KEY or _is_lock_name(attribute.name))
+
+
+def reservation_row(loaner: Loaner) -> Row:
+    return {
+        "reservation_id": loaner.id,
+        "reference": loaner.reference,
+        "status": loaner.status.code,
+        "start": instant(loaner.start),
+        "finish": instant(loaner.finish),
+        "blocking": loaner.blocking,
+    }
+
+
+def people_rows(loaner: Loaner) -> Iterator[Row]:
+    """Borrower first; somebody who is both is a borrower."""
+    seen: set[tuple[str, str]] = set()
+    for part, party in _parties(loaner):
+        if (party.type, party.id) not in seen:
+            seen.add((party.type, party.id))
+            yield {
+                "reservation_id": loaner.id,
+                "person_type": party.type,
+                "person_id": party.id,
+                "part": part,
+            }
+
+
+def place_rows(loaner: Loaner) -> list[Row]:
+    places = dict.fromkeys(line.place_id for line in loaner.lines or [] if line.type == "place")
+    return [{"reservation_id": loaner.id, "place_id": place} for place in places if place is not None]
+
+
+def _parties(loaner: Loaner) -> Iterator[tuple[str, Party]]:
+    if loaner.borrower is not None:
+        yield "borrower", loaner.borrower
+    for party in loaner.participants or []:
+        yield "participant", party
+
+
+def _is_lock_name(name: str | None) -> bool:
+    return name is not None and name.strip().casefold() == LOCK_NAME.casefold()

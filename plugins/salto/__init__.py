@@ -1,0 +1,1 @@
+"""Salto KS over HTTP: site users, tags, locks, access groups and their time schedules."""

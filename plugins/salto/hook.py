@@ -1,0 +1,136 @@
+"""Salto's connection in Airflow: which API and identity server, which client and which account."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from rest.addresses import base_address
+from rest.errors import ConfigurationError, Exchange, RestError
+from rest.pacing import Pacing
+from rest.timing import REAL, Timing
+from rest.transport import READS, Service, Transport
+from salto.errors import UNAUTHORISED, refusal
+from salto.oauth import Account, PasswordGrant
+from salto.reader import SaltoReader
+from salto.sites import shown, visible_sites
+from salto.writer import CHANGES, SaltoWriter
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+VERSIONS = ("v1.1", "v1.2")
+
+_budgets: dict[tuple[str, str], Pacing] = {}
+_budgets_lock = threading.Lock()
+
+
+def budget(base_url: str, site: str, timing: Timing = REAL) -> Pacing:
+    """The one budget of requests that everything in this process shares for a site."""
+    with _budgets_lock:
+        return _budgets.setdefault((base_url, site.strip().casefold()), Pacing(timing=timing))
+
+
+class SaltoHook(BaseHook):
+    """Opens Salto's clients from an Airflow connection of type ``salto_ks``.
+
+    :param salto_conn_id: id of the connection; it is read on first use, never while a DAG file is parsed.
+    """
+
+    conn_name_attr = "salto_conn_id"
+    default_conn_name = "salto_default"
+    conn_type = "salto_ks"
+    hook_name = "Salto KS"
+
+    def __init__(self, salto_conn_id: str = default_conn_name, *, timing: Timing = REAL) -> None:
+        super().__init__()
+        self.salto_conn_id = salto_conn_id
+        self._timing = timing
+        self._readers: dict[str, SaltoReader] = {}
+
+    @cached_property
+    def connection(self) -> Connection:
+        return self.get_connection(self.salto_conn_id)
+
+    def reader(self, site: str) -> SaltoReader:
+        """The reading client of a site, given by UUID, site UID or name."""
+        if site not in self._readers:
+            self._readers[site] = SaltoReader(self._transport(site, READS), self._version, site)
+        return self._readers[site]
+
+    def writer(self, site: str) -> SaltoWriter:
+        return SaltoWriter(self._transport(site, CHANGES), self._version, self.reader(site).site.site_id)
+
+    def get_conn(self) -> PasswordGrant:
+        """The account's access; a client needs a site as well, see ``reader``."""
+        return self._grant
+
+    def test_connection(self) -> tuple[bool, str]:
+        try:
+            sites = visible_sites(self._transport("", READS), self._version)
+        except RestError as error:
+            return False, str(error)
+        if not sites:
+            return False, "Connected, but the account sees no site: make it Site Admin in the Salto dashboard"
+        return True, f"Connected; sites: {shown(sites)}"
+
+    @cached_property
+    def _service(self) -> Service:
+        host = self._field(self.connection.host, "host (the API URL)")
+        return Service(
+            "Salto KS",
+            self.salto_conn_id,
+            base_address(host, "host (the API URL)", self._exchange),
+            refusal,
+            UNAUTHORISED,
+        )
+
+    @cached_property
+    def _grant(self) -> PasswordGrant:
+        address = base_address(self._extra("identity_url"), "identity_url", self._exchange)
+        return PasswordGrant(address, self._account, self.salto_conn_id, on_token=mask_secret, timing=self._timing)
+
+    @property
+    def _account(self) -> Account:
+        password = self._extra("user_password", strip=False)
+        mask_secret(password)
+        return Account(
+            client_id=self._field(self.connection.login, "login (the client id)"),
+            client_secret=self._field(self.connection.password, "password (the client secret)"),
+            username=self._extra("username"),
+            user_password=password,
+        )
+
+    @cached_property
+    def _version(self) -> str:
+        version = self._extras.get("api_version") or VERSIONS[0]
+        if version not in VERSIONS:
+            raise ConfigurationError(
+                self._exchange, f"has an unknown api_version, allowed are {' and '.join(VERSIONS)}"
+            )
+        return str(version)
+
+    @property
+    def _extras(self) -> dict[str, Any]:
+        return self.connection.extra_dejson
+
+    @property
+    def _exchange(self) -> Exchange:
+        return Exchange("Salto KS", self.salto_conn_id)
+
+    def _transport(self, site: str, verbs: frozenset[str]) -> Transport:
+        pacing = budget(self._service.base_url, site, self._timing)
+        return Transport(self._service, self._grant, verbs=verbs, pacing=pacing, timing=self._timing)
+
+    def _extra(self, name: str, *, strip: bool = True) -> str:
+        value = self._extras.get(name)
+        return self._field(value if isinstance(value, str) else None, f"{name} in its extra fields", strip=strip)
+
+    def _field(self, value: str | None, name: str, *, strip: bool = True) -> str:
+        if value is None or not value.strip():
+            raise ConfigurationError(self._exchange, f"has no {name}")
+        return value.strip() if strip else value

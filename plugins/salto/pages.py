@@ -1,0 +1,79 @@
+"""Salto's lists: all of it, or an error. Envelope or bare array, next pages by the server's own links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter
+
+from rest.addresses import query, same_service
+from rest.answers import validated
+from rest.errors import IncompleteReadError, MalformedAnswerError
+from salto.payloads import Entry, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rest.transport import Transport
+
+E = TypeVar("E", bound=Entry)
+MOST_PAGES = 10_000
+
+
+def read_all(transport: Transport, path: str, entry: type[E], where: str | None = None) -> list[E]:
+    """Every entry of a list, or of those an OData filter names.
+
+    Raises:
+        IncompleteReadError: when two reads from the start each missed something.
+    """
+    try:
+        return _read_once(transport, path, entry, where)
+    except IncompleteReadError:  # somebody may have edited between two pages: once more from the start
+        return _read_once(transport, path, entry, where)
+
+
+def quoted(text: str) -> str:
+    """A text inside an OData filter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _read_once(transport: Transport, path: str, entry: type[E], where: str | None) -> list[E]:
+    exchange = transport.service.exchange("GET", path)
+    entries: dict[str, E] = {}
+    counts: set[int] = set()
+    read = 0
+    for page in _pages(transport, path, entry, where):
+        read += len(page.items)
+        counts.update(() if page.count is None else (page.count,))
+        entries.update((one.id, one) for one in page.items)
+    if len(counts) > 1:
+        raise IncompleteReadError(exchange, "changed its count between two pages")
+    if (counts or {read}) != {len(entries)}:
+        raise IncompleteReadError(exchange, f"gave {len(entries)} different entries of {max(counts or {read})}")
+    return list(entries.values())
+
+
+def _pages(transport: Transport, path: str, entry: type[E], where: str | None) -> Iterator[Page[E]]:
+    adapter: TypeAdapter[Page[E]] = TypeAdapter(Page[entry])  # type: ignore[valid-type]  # known at run time only
+    parameters = {"$inlinecount": "allpages"} | ({} if where is None else {"$filter": where})
+    url: str | None = transport.url(path, query(parameters))
+    seen: set[str] = set()
+    while url is not None:
+        if url in seen or len(seen) >= MOST_PAGES:
+            raise IncompleteReadError(transport.service.exchange("GET", path), "links its pages in a circle")
+        seen.add(url)
+        exchange, value = transport.get(url)
+        page = validated(exchange, adapter, {"items": value} if isinstance(value, list) else value)
+        yield page
+        url = _next(transport, path, page.next_page_link)
+
+
+def _next(transport: Transport, path: str, link: str | None) -> str | None:
+    if link is None:
+        return None
+    url = same_service(link, transport.service.base_url)
+    if url is None:
+        raise MalformedAnswerError(
+            transport.service.exchange("GET", path), "links to a next page outside the API, which is never followed"
+        )
+    return url

@@ -1,0 +1,129 @@
+"""Salto's JSON, as its contract shows it: only the fields that are used; types are strict, unknown fields are ignored.
+
+What the contract shows as null may be null. A key that decides about access must be there: its absence is no answer.
+"""
+
+# ruff: noqa: D101 - the contract says what each of them is
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+Id = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class Page(Payload, Generic[T]):
+    items: list[T]
+    next_page_link: str | None = None
+    count: Count | None = None
+
+
+class Entry(Payload):
+    """Anything that has an id."""
+
+    id: Id
+
+
+class ListedSite(Entry):
+    site_uid: str
+    customer_reference: str
+
+
+class SitePayload(ListedSite):
+    time_zone: str
+    subscribed_user_amount: Count | None
+    subscription_valid: bool
+    installation_state: str
+    owner: Entry | None
+    active_user_amount: Count | None = None
+
+
+class Role(Entry):
+    code: str | None
+    is_hierarchical: bool
+
+
+class PlatformUser(Entry):
+    email: str | None = Field(repr=False)
+    tag_number: str | None = Field(repr=False)
+    is_managed_by_current_site: bool
+    has_profile: bool
+
+
+class SiteUser(Entry):
+    user: PlatformUser
+    roles: list[Role]
+    alias: str | None
+    toggle_manual_office_mode: bool
+    blocked: bool
+    subscription_state: str | None
+    member_of_pods: list[Any] | None = None  # v1.2
+    guest_of_pods: list[Any] | None = None  # v1.2
+
+
+class TagHolder(Entry):
+    """The site user who has the tag."""
+
+
+class Tag(Entry):
+    tag_number: str | None = Field(repr=False)
+    blocked: bool
+    is_pod_tag: bool
+    site_user: TagHolder | None
+
+
+class LockIq(Entry):
+    is_online: bool
+
+
+class Lock(Entry):
+    customer_reference: str
+    online: bool
+    iq: LockIq | None
+
+
+class Iq(Entry):
+    time_zone: str | None
+
+
+class NamedGroup(Entry):
+    customer_reference: str
+
+
+class Group(NamedGroup):
+    user_count: Count
+    lock_count: Count
+
+
+class TimeSchedule(Entry):
+    monday: bool
+    tuesday: bool
+    wednesday: bool
+    thursday: bool
+    friday: bool
+    saturday: bool
+    sunday: bool
+    start_time: str
+    end_time: str
+    start_date: str | None = None
+    end_date: str | None = None
+
+
+class SearchedUser(Entry):
+    """An item of users/search, whose shape nobody documents: a platform user, or a site user that holds one."""
+
+    email: str | None = Field(default=None, repr=False)
+    user: SearchedUser | None = None
+
+
+class TokenPayload(Payload):
+    access_token: Annotated[str, Field(min_length=1, pattern=r"^[\x21-\x7e]+$", repr=False)]
+    expires_in: Annotated[float, Field(gt=0)] = 3600.0

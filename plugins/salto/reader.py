@@ -1,0 +1,147 @@
+"""The reading client of one site: it has no method that changes anything, and its transport sends nothing but GET."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from include.access import schemas
+from rest.addresses import query, segment
+from rest.answers import validated
+from rest.errors import NotActiveError, NotFoundError
+from salto import payloads, rows, sites
+from salto.errors import ACTIVATE
+from salto.models import Me, Site
+from salto.pages import quoted, read_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rest.transport import Transport
+
+_SITE_USER = TypeAdapter(payloads.SiteUser)
+_FOUND = TypeAdapter(list[payloads.SearchedUser])
+
+
+class SaltoReader:
+    """Reads one site: each list complete, or an error.
+
+    :param site: UUID, site UID or name; looked up on first use.
+    """
+
+    def __init__(self, transport: Transport, version: str, site: str) -> None:
+        self._transport = transport
+        self._version = version
+        self._wanted = site
+
+    @cached_property
+    def site(self) -> Site:
+        return self.resolve_site(self._wanted)
+
+    def resolve_site(self, site: str) -> Site:
+        return sites.resolve_site(self._transport, self._version, site)
+
+    def me(self) -> Me:
+        found = self._transport.read(self._path("me"), _SITE_USER)
+        return Me(found.id, found.user.id, rows.role_codes(found.roles))
+
+    def require_site_admin(self) -> Me:
+        """The own account, which may change the site.
+
+        Raises:
+            NotActiveError: when it may not.
+        """
+        me = self.me()
+        if rows.ADMINS.isdisjoint(me.role_codes):
+            exchange = self._transport.service.exchange("GET", self._path("me"))
+            raise NotActiveError(exchange, "shows that the account is not Site Admin", ACTIVATE)
+        return me
+
+    def roles(self) -> dict[str, str]:
+        """Role ids by code, of the roles that the account may give."""
+        found = read_all(self._transport, self._path("roles"), payloads.Role)
+        return {role.code: role.id for role in found if role.code}
+
+    def users(self, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        return self._user_frame(read_all(self._transport, self._path("users"), payloads.SiteUser), fingerprint)
+
+    def tags(self, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        tags = read_all(self._transport, self._path("tags"), payloads.Tag)
+        return schemas.frame(schemas.SALTO_TAGS, (rows.tag_row(tag, fingerprint) for tag in tags))
+
+    def locks(self, site_zone: str) -> pd.DataFrame:
+        locks = read_all(self._transport, self._path("locks"), payloads.Lock)
+        zones = {iq.id: iq.time_zone for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
+        return schemas.frame(schemas.SALTO_LOCKS, (rows.lock_row(lock, zones, site_zone) for lock in locks))
+
+    def groups(self) -> pd.DataFrame:
+        return self._group_frame(read_all(self._transport, self._path("access_groups"), payloads.Group))
+
+    def group_users(self, group_id: str) -> pd.DataFrame:
+        users = read_all(self._transport, self._path("access_groups", group_id, "users"), payloads.Entry)
+        members = ({"group_id": group_id, "platform_user_id": user.id} for user in users)
+        return schemas.frame(schemas.SALTO_GROUP_USERS, members)
+
+    def group_locks(self, group_id: str) -> pd.DataFrame:
+        locks = read_all(self._transport, self._path("access_groups", group_id, "locks"), payloads.Entry)
+        members = ({"group_id": group_id, "lock_id": lock.id} for lock in locks)
+        return schemas.frame(schemas.SALTO_GROUP_LOCKS, members)
+
+    def schedules(self, group_id: str) -> pd.DataFrame:
+        path = self._path("access_groups", group_id, "time_schedules")
+        found = read_all(self._transport, path, payloads.TimeSchedule)
+        return schemas.frame(schemas.SALTO_SCHEDULES, (rows.schedule_row(group_id, schedule) for schedule in found))
+
+    def user(self, site_user_id: str, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        """One site user as a table of one row."""
+        return self._user_frame([self._transport.read(self._path("users", site_user_id), _SITE_USER)], fingerprint)
+
+    def users_with_email(self, email: str, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        """Site users with this email; whether the service's own filter minds letter case is unknown, so look again."""
+        where = f"user/email eq {quoted(email.strip())}"
+        found = read_all(self._transport, self._path("users"), payloads.SiteUser, where)
+        return self._user_frame([user for user in found if _same(user.user.email, email)], fingerprint)
+
+    def groups_named(self, name: str) -> pd.DataFrame:
+        """Access groups of exactly this name: there can be several."""
+        where = f"customer_reference eq {quoted(name)}"
+        found = read_all(self._transport, self._path("access_groups"), payloads.Group, where)
+        return self._group_frame([group for group in found if group.customer_reference == name])
+
+    def search_platform_user(self, email: str) -> str | None:
+        """Platform id of the one person on the platform with exactly this email; None when nobody, or several."""
+        path = f"/{self._version}/users/search"
+        asked = query({"search_for": email.strip(), "for_site_id": self.site.site_id})
+        try:
+            exchange, value = self._transport.get(self._transport.url(path, asked))
+        except NotFoundError:
+            return None
+        found = validated(exchange, _FOUND, _items(value))
+        people = {(one.user or one).id for one in found if _same((one.user or one).email, email)}
+        return people.pop() if len(people) == 1 else None
+
+    def _path(self, *segments: str) -> str:
+        return "/".join([f"/{self._version}/sites", *map(segment, (self.site.site_id, *segments))])
+
+    @staticmethod
+    def _user_frame(users: list[payloads.SiteUser], fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        return schemas.frame(schemas.SALTO_USERS, (rows.user_row(user, fingerprint) for user in users))
+
+    @staticmethod
+    def _group_frame(groups: list[payloads.Group]) -> pd.DataFrame:
+        return schemas.frame(schemas.SALTO_GROUPS, map(rows.group_row, groups))
+
+
+def _same(email: str | None, other: str) -> bool:
+    return email is not None and email.strip().casefold() == other.strip().casefold()
+
+
+def _items(value: object) -> object:
+    """The items of a search, whose shape nobody documents: a list, an envelope, one object, or nothing."""
+    if isinstance(value, dict) and "items" in value:
+        return value["items"]
+    if isinstance(value, dict):
+        return [value] if value else []
+    return [] if value is None else value

@@ -1,0 +1,96 @@
+"""Which site is meant: by UUID, by the site UID that the dashboard shows, or by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from rest.addresses import segment
+from rest.errors import ConfigurationError, NotActiveError
+from salto.errors import ACTIVATE, STOPPING
+from salto.models import Site
+from salto.pages import read_all
+from salto.payloads import ListedSite, SitePayload
+
+if TYPE_CHECKING:
+    from rest.errors import Exchange
+    from rest.transport import Transport
+
+_SITE = TypeAdapter(SitePayload)
+
+
+def visible_sites(transport: Transport, version: str) -> list[ListedSite]:
+    """The sites that the account of the connection may see."""
+    return read_all(transport, f"/{version}/sites", ListedSite)
+
+
+def shown(sites: list[ListedSite]) -> str:
+    return ", ".join(sorted(f"{site.customer_reference} ({site.site_uid})" for site in sites))
+
+
+def resolve_site(transport: Transport, version: str, wanted: str) -> Site:
+    """The one site that is meant, ready to be worked on.
+
+    Raises:
+        ConfigurationError: no site, or more than one, is called that.
+        NotActiveError: the account sees no site, or the site may not be used (yet).
+    """
+    exchange = transport.service.exchange("GET", f"/{version}/sites")
+    listed = _chosen(visible_sites(transport, version), wanted, exchange)
+    path = f"/{version}/sites/{segment(listed.id)}"
+    found = transport.read(path, _SITE)
+    _require_usable(found, transport.service.exchange("GET", path))
+    return _site(found)
+
+
+def _chosen(sites: list[ListedSite], wanted: str, exchange: Exchange) -> ListedSite:
+    if not sites:
+        raise NotActiveError(exchange, "shows no site to the account", ACTIVATE)
+    sought = wanted.strip().casefold()
+    for called in (_id, _uid, _name):
+        matches = [site for site in sites if called(site).strip().casefold() == sought]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise ConfigurationError(
+                exchange, f"shows several sites called {wanted!r} ({shown(matches)})", "put the site UID into site_id"
+            )
+    raise ConfigurationError(
+        exchange,
+        f"shows no site {wanted!r}, only {shown(sites)}",
+        "correct site_id, or make the integration's account Site Admin of that site",
+    )
+
+
+def _id(site: ListedSite) -> str:
+    return site.id
+
+
+def _uid(site: ListedSite) -> str:
+    return site.site_uid
+
+
+def _name(site: ListedSite) -> str:
+    return site.customer_reference
+
+
+def _require_usable(site: SitePayload, exchange: Exchange) -> None:
+    if site.installation_state == "installation":
+        raise NotActiveError(exchange, *STOPPING["2210"])
+    if not site.subscription_valid:
+        raise NotActiveError(exchange, *STOPPING["2212"])
+
+
+def _site(site: SitePayload) -> Site:
+    return Site(
+        site_id=site.id,
+        site_uid=site.site_uid,
+        name=site.customer_reference,
+        zone=site.time_zone,
+        seats=site.subscribed_user_amount,
+        seats_used=site.active_user_amount,
+        subscription_valid=site.subscription_valid,
+        installation_state=site.installation_state,
+        owner_platform_user_id=None if site.owner is None else site.owner.id,
+    )
