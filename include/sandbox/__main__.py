@@ -93,10 +93,11 @@ def save(sandbox: Sandbox, path: Path) -> None:
 
 def _keep(sandbox: Sandbox, options: argparse.Namespace, stop: threading.Event) -> None:
     """Wait for the end; soon after each write, and at the end, the state is saved."""
-    saved = -1
+    saved = (-1, -1)
     while not stop.wait(SAVE_SECONDS):
-        if options.state and len(sandbox.writes) != saved:
-            saved = len(sandbox.writes)
+        changes = len(sandbox.writes), sandbox.edits
+        if options.state and changes != saved:
+            saved = changes
             save(sandbox, options.state)
     if options.state:
         save(sandbox, options.state)
@@ -110,6 +111,7 @@ def _welcome(sandbox: Sandbox) -> str:
         f" -d grant_type=password -d username={known.username} -d password={known.user_password}"
         " -d scope=user_api.full_access"
     )
+    loaner = next(iter(sandbox.hector.loaners))
     return f"""Hector    {sandbox.hector_url}
 Salto KS  {sandbox.salto_url}  (site {sandbox.salto.site.site_uid}, {sandbox.salto.site.id})
 
@@ -118,6 +120,9 @@ Salto KS  {sandbox.salto_url}  (site {sandbox.salto.site.site_uid}, {sandbox.sal
 curl -s -H 'Authorization: Bearer {known.hector_token}' '{sandbox.hector_url}/users?limit=3'
 {token}
 curl -s '{sandbox.salto_url}/_sandbox/doors'
+
+Change Hector by hand (beside its contract):
+curl -s -X PATCH '{sandbox.hector_url.removesuffix("/api/v1")}/_sandbox/loaners/{loaner}' -d '{{"status": {{"code": "cancelled"}}}}'
 
 Ctrl-C ends it.
 """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.sandbox.web import Context, Refused, Reply, Route, find_route, json_reply
+from include.sandbox.workbench import WORKBENCH, workbench_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +40,8 @@ class NewAttribute(BaseModel):
 def answer(world: World, call: Call) -> Reply:
     """The answer to one request at the Hector port."""
     with world.hector.lock:
+        if call.path.startswith(WORKBENCH):
+            return workbench_reply(world, call)
         try:
             return _dispatch(world, call)
         except Refused as refused:

@@ -42,6 +42,7 @@ class World:
     log: RequestLog = field(default_factory=RequestLog)
     hector_faults: FaultPlan = field(default_factory=FaultPlan)
     salto_faults: FaultPlan = field(default_factory=FaultPlan)
+    edits: int = 0
     errors: list[BaseException] = field(default_factory=list)
 
     def change(self, **switches: Any) -> None:  # noqa: ANN401 - the fields of Behaviour
