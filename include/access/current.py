@@ -1,0 +1,95 @@
+"""What Salto KS reports, and which of its access groups are ours (design section 4, "Ours among the groups")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from include.access.problems import problems
+from include.access.rules import GROUP_PREFIX
+from include.access.windows import is_known_zone, schedule_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The site's groups whose name starts with Hector_, and what is in them.
+
+    groups: SALTO_GROUPS; users: SALTO_GROUP_USERS; locks: SALTO_GROUP_LOCKS; schedules: SALTO_SCHEDULES.
+    """
+
+    groups: pd.DataFrame
+    users: pd.DataFrame
+    locks: pd.DataFrame
+    schedules: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Current:
+    """One complete read of a site.
+
+    users: SALTO_USERS; tags: SALTO_TAGS; locks: SALTO_LOCKS; ``seats`` None: unlimited; ``seats_used`` None: unknown.
+    """
+
+    site_zone: str
+    seats: int | None
+    seats_used: int | None
+    own_platform_user_id: str
+    owner_platform_user_id: str | None
+    users: pd.DataFrame
+    tags: pd.DataFrame
+    locks: pd.DataFrame
+    groups: Groups
+
+
+def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
+    """Only these are worth reading in detail."""
+    return groups[groups["name"].str.startswith(GROUP_PREFIX)].reset_index(drop=True)
+
+
+def our_groups(
+    groups: Groups, locks: pd.DataFrame, site_zone: str, *, wanted: Collection[str], as_of: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The groups that are ours, and a problem for each look-alike.
+
+    Cases:
+        every schedule has an end date         -> ours; over when the last of them is
+        no schedule, named like a wanted group -> ours (a run died between group and schedule)
+        no schedule, nobody and nothing in it  -> ours (the same, and the reservation has gone since)
+        anything else                          -> a look-alike: reported, never touched
+
+    Args:
+        wanted: names of the groups of current reservations.
+        as_of: aware instant.
+
+    Returns:
+        columns ``group_id``, ``name``, ``ends`` (UTC, null without schedule), ``over`` (bool); and PROBLEMS.
+    """
+    table = named_like_ours(groups.groups)
+    ends = _ends(groups, locks, site_zone)
+    grouped = ends.groupby("group_id")["end"]
+    open_ended = grouped.apply(lambda end: bool(end.isna().any())).astype("bool")
+    bare = ~table["group_id"].isin(ends["group_id"])
+    empty = ~table["group_id"].isin(groups.users["group_id"]) & ~table["group_id"].isin(groups.locks["group_id"])
+    empty &= table["user_count"].eq(0) & table["lock_count"].eq(0)
+    closed = ~bare & ~table["group_id"].map(open_ended).eq(other=True)
+    ours = closed | (bare & (table["name"].isin(list(wanted)) | empty))
+    last = table["group_id"].map(grouped.max())
+    table = table.assign(ends=last, over=last.notna() & (last <= as_of))
+    return (
+        table.loc[ours, ["group_id", "name", "ends", "over"]].reset_index(drop=True),
+        problems("look_alike", table[~ours].rename(columns={"name": "group_name"})),
+    )
+
+
+def _ends(groups: Groups, locks: pd.DataFrame, site_zone: str) -> pd.DataFrame:
+    """The end of each schedule in each zone its group's locks stand in (the site's when it has none)."""
+    zones = groups.locks.merge(locks[["lock_id", "zone"]], on="lock_id")[["group_id", "zone"]].drop_duplicates()
+    table = groups.schedules[["group_id", "end_date"]].merge(zones, on="group_id", how="left")
+    readable = table["zone"].map(is_known_zone, na_action="ignore").eq(other=True)
+    table["zone"] = table["zone"].where(readable, site_zone)
+    return table.assign(end=schedule_ends(table, table["zone"]))

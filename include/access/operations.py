@@ -1,0 +1,92 @@
+"""The kinds of operation a plan is made of, the phase each belongs to, and how rows of them are written.
+
+Order (design, section 5): take away, windows, people, arm; each phase finished before the next begins.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from include.access import schemas
+
+TAKE_AWAY, WINDOWS, PEOPLE, ARM = 1, 2, 3, 4
+PHASES = {TAKE_AWAY: "take away", WINDOWS: "windows", PEOPLE: "people", ARM: "arm"}
+
+GROUP, PERSON = "group", "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of operation: what it changes, when, and in which order inside its phase."""
+
+    name: str
+    phase: int
+    subject: str  # GROUP | PERSON
+    order: int
+    removal: bool = False
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("group_delete", TAKE_AWAY, GROUP, 0, removal=True),
+        Kind("member_remove", TAKE_AWAY, GROUP, 1, removal=True),
+        Kind("lock_remove", TAKE_AWAY, GROUP, 2, removal=True),
+        Kind("schedule_delete", TAKE_AWAY, GROUP, 3, removal=True),
+        Kind("tag_off", TAKE_AWAY, PERSON, 4, removal=True),
+        Kind("office_off", TAKE_AWAY, PERSON, 5, removal=True),
+        Kind("user_suspend", TAKE_AWAY, PERSON, 6, removal=True),
+        Kind("user_delete", TAKE_AWAY, PERSON, 7, removal=True),
+        Kind("schedule_change", WINDOWS, GROUP, 0),
+        Kind("schedule_create", WINDOWS, GROUP, 1),
+        Kind("group_create", WINDOWS, GROUP, 2),
+        Kind("user_adopt", PEOPLE, PERSON, 0),
+        Kind("user_email", PEOPLE, PERSON, 1),
+        Kind("user_subscribe", PEOPLE, PERSON, 2),
+        Kind("user_create", PEOPLE, PERSON, 3),
+        Kind("tag_on", PEOPLE, PERSON, 4),
+        Kind("office_on", PEOPLE, PERSON, 5),
+        Kind("lock_add", ARM, GROUP, 0),
+        Kind("member_add", ARM, GROUP, 1),
+    )
+}
+
+READY, HELD = "ready", "held"
+
+
+def as_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def operations(kind: str, rows: pd.DataFrame, **columns: pd.Series | str) -> pd.DataFrame:
+    """One operation a row. Columns of OPERATIONS found in ``rows`` or given are taken; the others are null.
+
+    The key is the kind and the ids it concerns, so that the same change has the same key in every plan.
+    """
+    described = KINDS[kind]
+    table = rows.assign(**columns, kind=kind, phase=described.phase, state=READY)
+    if "removal" not in columns:
+        table["removal"] = described.removal
+    for name in schemas.OPERATIONS.columns:
+        if name not in table:
+            table[name] = 0 if name == "rank" else None
+    subject = ["group_id", "group_name"] if described.subject == GROUP else ["site_user_id", "user_id"]
+    details = ["platform_user_id", "user_id", "lock_id", "tag_id", "schedule_id"]
+    first = table[subject[0]].fillna(table[subject[1]])
+    parts = [first, *(table[name] for name in details if name not in subject)]
+    key = pd.Series(kind, index=table.index, dtype="str")
+    for part in parts:
+        key = key + ":" + part.astype("str").where(part.notna(), "")
+    return schemas.checked(schemas.OPERATIONS, table.assign(key=key)[list(schemas.OPERATIONS.columns)])
+
+
+def in_order(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """All operations, sorted by phase, kind, rank and key: the same inputs give the same table."""
+    joined = pd.concat([schemas.frame(schemas.OPERATIONS, []), *tables], ignore_index=True)
+    order = joined["kind"].map({name: kind.order for name, kind in KINDS.items()}).fillna(0).astype("int64")
+    joined = joined.assign(order=order).sort_values(["phase", "order", "rank", "key"]).drop(columns="order")
+    return schemas.checked(schemas.OPERATIONS, joined)

@@ -1,0 +1,308 @@
+"""The plan: what must change in Salto so that it holds what Hector says, in order, with what is held back and why.
+
+desired state + current state -> operations, problems, decisions. Pure: the clock and the settings are arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from include.access import schemas
+from include.access.bookings import ACCESS, NO_ACCESS
+from include.access.current import our_groups
+from include.access.desired import left_groups
+from include.access.group_changes import WantedGroups, group_operations
+from include.access.guards import Hold, Live, Read, guarded
+from include.access.operations import HELD, in_order
+from include.access.order import with_dependents_held
+from include.access.people import Untouchable, matched_people, salto_people
+from include.access.places import place_locks
+from include.access.problems import all_problems, problems
+from include.access.rules import GROUP_PREFIX, AccessRules
+from include.access.tags import TagMoves, tag_moves
+from include.access.user_changes import SUBSCRIBED, Seats, user_operations
+from include.access.windows import SCHEDULE_COLUMNS, is_known_zone, schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from include.access.current import Current
+    from include.access.desired import Desired
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, and what it found.
+
+    operations: OPERATIONS in the order they are applied; problems: PROBLEMS; decisions: DECISIONS;
+    members: group_id, platform_user_id of our groups before the run (what depends on what, see ``order``);
+    timetable: group_name, user_id, lock, window_start, window_end of everything that should be open;
+    seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
+    approves it.
+    """
+
+    operations: pd.DataFrame
+    problems: pd.DataFrame
+    decisions: pd.DataFrame
+    members: pd.DataFrame
+    timetable: pd.DataFrame
+    seats_short: bool
+    holds: tuple[Hold, ...]
+    digest: str | None
+
+    @property
+    def held(self) -> pd.DataFrame:
+        return self.operations[self.operations["state"].eq(HELD)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal plans, whatever made them."""
+        return hashlib.sha256(self.operations.to_json(orient="records").encode()).hexdigest()
+
+
+def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
+    desired: Desired,
+    current: Current,
+    rules: AccessRules,
+    *,
+    as_of: pd.Timestamp,
+    references: Collection[str] | None = None,
+    approve: str | None = None,
+) -> Plan:
+    """Compare the desired with the current state.
+
+    Args:
+        as_of: aware; windows over at it are expired.
+        references: only these reservations and their people; None: all.
+        approve: digest of a held set that may go through.
+    """
+    salto = salto_people(
+        current.users,
+        Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails),
+    )
+    gone = salto[salto["marker"].notna() & ~salto["marker"].isin(desired.active["user_id"]) & ~salto["protected"]]
+    people, people_problems = matched_people(desired.people, salto, gone["marker"])
+    people = people.assign(email_holder=_email_holders(people, salto))
+    gone = gone[~gone["site_user_id"].isin(people["site_user_id"].dropna())]
+    doors = _Doors.of(desired, current)
+    wanted, chosen = _wanted(desired, doors, people, salto, current)
+    people = people.assign(first_window=people["user_id"].map(_first_windows(wanted.members, chosen)))
+    people = people[people["site_user_id"].notna() | _needed(people, rules)]
+
+    ours, look_alikes = our_groups(
+        current.groups, current.locks, current.site_zone, wanted=set(wanted.groups["group_name"]), as_of=as_of
+    )
+    left = left_groups(desired.decisions, GROUP_PREFIX)
+    ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
+    names = _names(people, salto)
+    group_tables = group_operations(wanted, ours, current.groups, names)
+    moves = tag_moves(people, current.tags, salto, desired.frozen["user_id"])
+    user_tables, user_problems, seats_short = user_operations(people, gone, moves, Seats(current.seats, current.seats_used), rules)
+    operations = in_order([*group_tables, *user_tables])
+    scope_problems = schemas.frame(schemas.PROBLEMS, [])
+    if references is not None:
+        operations = _narrowed(operations, references, desired.members, moves)
+        scope_problems = _not_found(references, desired)
+    live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
+    read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
+    operations, holds, digest = guarded(operations, live, read, rules.limits, approve=approve)
+    members = _memberships(ours, current)
+    operations = with_dependents_held(operations, members_by_group(members))
+    return Plan(
+        operations=operations,
+        problems=all_problems(
+            [
+                desired.problems,
+                people_problems,
+                doors.problems,
+                look_alikes,
+                user_problems,
+                moves.problems,
+                scope_problems,
+                *_closed_people(people, wanted.members),
+            ]
+        ),
+        decisions=_decided(desired.decisions, chosen, doors),
+        members=members,
+        timetable=_timetable(wanted, chosen),
+        seats_short=seats_short,
+        holds=tuple(holds),
+        digest=digest,
+    )
+
+
+def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
+    """The cleanup's plan: outdated groups of ours go; nothing else, and Hector is not needed."""
+    ours, look_alikes = our_groups(current.groups, current.locks, current.site_zone, wanted=(), as_of=as_of)
+    nothing = WantedGroups(
+        groups=pd.DataFrame(columns=["reference", "group_name", *SCHEDULE_COLUMNS]).astype("str"),
+        locks=pd.DataFrame(columns=["reference", "lock_id", "lock"]).astype("str"),
+        members=pd.DataFrame(columns=["reference", "user_id", "platform_user_id"]).astype("str"),
+        unmoved=frozenset(),
+    )
+    over = ours[ours["over"]].reset_index(drop=True)
+    return Plan(
+        operations=in_order(group_operations(nothing, over, current.groups, {})),
+        problems=all_problems([look_alikes]),
+        decisions=schemas.frame(schemas.DECISIONS, []),
+        members=_memberships(over, current),
+        timetable=_timetable(nothing, schemas.frame(schemas.DESIRED_BOOKINGS, [])),
+        seats_short=False,
+        holds=(),
+        digest=None,
+    )
+
+
+def members_by_group(members: pd.DataFrame) -> dict[str, frozenset[str]]:
+    return {str(group): frozenset(rows) for group, rows in members.groupby("group_id")["platform_user_id"]}
+
+
+@dataclass(frozen=True)
+class _Doors:
+    """The locks of each reservation: reference, lock_id, lock, zone; references dropped for their zones."""
+
+    locks: pd.DataFrame
+    dropped: pd.Series
+    problems: pd.DataFrame
+
+    @classmethod
+    def of(cls, desired: Desired, current: Current) -> _Doors:
+        found, place_problems = place_locks(desired.places, current.locks)
+        locks = desired.rooms[["reference", "place_id"]].merge(found, on="place_id")
+        locks = locks.drop(columns="place_id").drop_duplicates(["reference", "lock_id"])
+        known = {zone: is_known_zone(zone) for zone in locks["zone"].dropna().unique()}
+        unknown = ~locks["zone"].map(known).eq(other=True)
+        zones = locks[~unknown].groupby("reference")["zone"].agg(lambda zone: ", ".join(sorted(set(zone))))
+        differing = zones[zones.str.contains(", ", regex=False)]
+        dropped = pd.concat([locks.loc[unknown, "reference"], pd.Series(differing.index, dtype="str")])
+        return cls(
+            locks=locks[~locks["reference"].isin(dropped)].reset_index(drop=True),
+            dropped=dropped.drop_duplicates(),
+            problems=pd.concat(
+                [
+                    place_problems,
+                    problems("zone_unknown", locks[unknown].rename(columns={"lock": "lock_name"})),
+                    problems("zones_differ", differing.rename("zones").reset_index()),
+                ]
+            ),
+        )
+
+
+def _wanted(
+    desired: Desired, doors: _Doors, people: pd.DataFrame, salto: pd.DataFrame, current: Current
+) -> tuple[WantedGroups, pd.DataFrame]:
+    """The groups that should exist, and the bookings they come from: somebody, some lock, one zone."""
+    unmoved = _unmoved(desired.frozen, people, salto)
+    usable = people.loc[people["usable"], ["user_id", "platform_user_id"]]
+    members = desired.members.merge(usable, on="user_id")
+    kept = _kept(current, unmoved)
+    somebody = desired.bookings["reference"].isin(members["reference"]) | desired.bookings["group_name"].isin(kept)
+    chosen = desired.bookings[somebody & desired.bookings["reference"].isin(doors.locks["reference"])]
+    zone = doors.locks.drop_duplicates("reference").set_index("reference")["zone"]
+    timed = schedules(chosen.assign(zone=chosen["reference"].map(zone)))
+    references = chosen["reference"]
+    return (
+        WantedGroups(
+            groups=timed[["reference", "group_name", *SCHEDULE_COLUMNS]].reset_index(drop=True),
+            locks=doors.locks.loc[doors.locks["reference"].isin(references), ["reference", "lock_id", "lock"]],
+            members=members[members["reference"].isin(references)].reset_index(drop=True),
+            unmoved=unmoved,
+        ),
+        chosen.reset_index(drop=True),
+    )
+
+
+def _unmoved(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> frozenset[str]:
+    """Salto users about whom the data contradict each other: their memberships stay as they are."""
+    unusable = people[~people["usable"]]
+    ids = pd.concat([frozen["user_id"], unusable["user_id"]])
+    emails = pd.concat([frozen["email"], unusable["email"]])
+    clash = salto["marker"].isin(ids) | (salto["email"].isin(emails) & salto["marker"].isna())
+    return frozenset(salto.loc[clash, "platform_user_id"])
+
+
+def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:
+    """Names of groups that hold somebody whose membership stays as it is."""
+    holding = current.groups.users.loc[current.groups.users["platform_user_id"].isin(unmoved), "group_id"]
+    return current.groups.groups.loc[current.groups.groups["group_id"].isin(holding), "name"]
+
+
+def _first_windows(members: pd.DataFrame, bookings: pd.DataFrame) -> pd.Series:
+    starts = members.merge(bookings[["reference", "window_start"]], on="reference")
+    return starts.groupby("user_id")["window_start"].min()
+
+
+def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
+    everybody = pd.Series(rules.provision_users == "all", index=people.index)
+    return (everybody | people["first_window"].notna()) & people["usable"]
+
+
+def _email_holders(people: pd.DataFrame, salto: pd.DataFrame) -> pd.Series:
+    """The site user, other than their own, who has the person's email now."""
+    holders = salto.dropna(subset="email").drop_duplicates("email").set_index("email")["site_user_id"]
+    holder = people["email"].map(holders).astype("str").where(people["email"].map(holders).notna())
+    return holder.where(holder.ne(people["site_user_id"]))
+
+
+def _names(people: pd.DataFrame, salto: pd.DataFrame) -> dict[str, str]:
+    """Hector user id by platform user id: by marker, else by match."""
+    marked = salto.dropna(subset="marker").set_index("platform_user_id")["marker"].to_dict()
+    matched = people.dropna(subset="platform_user_id").set_index("platform_user_id")["user_id"].to_dict()
+    return {**marked, **matched}
+
+
+def _narrowed(
+    operations: pd.DataFrame, references: Collection[str], members: pd.DataFrame, moves: TagMoves
+) -> pd.DataFrame:
+    """Only the operations of these reservations and their people, with the tags that must first come off others."""
+    users = set(members.loc[members["reference"].isin(list(references)), "user_id"])
+    tags = set(moves.on.loc[moves.on["user_id"].isin(users), "tag_id"])
+    group_ = operations["reference"].isin(list(references))
+    person_ = operations["reference"].isna() & operations["user_id"].isin(users)
+    freed = operations["kind"].eq("tag_off") & operations["tag_id"].isin(tags)
+    return operations[group_ | person_ | freed].reset_index(drop=True)
+
+
+def _not_found(references: Collection[str], desired: Desired) -> pd.DataFrame:
+    missing = sorted(set(references) - set(desired.decisions["reference"]))
+    return problems("reference_not_found", pd.DataFrame({"reference": missing}, dtype="str"))
+
+
+def _memberships(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
+    users = current.groups.users
+    return users[users["group_id"].isin(ours["group_id"])].reset_index(drop=True)
+
+
+def _closed_people(people: pd.DataFrame, members: pd.DataFrame) -> list[pd.DataFrame]:
+    """People with a reservation whose door will stay shut for a reason that only somebody's hand can change."""
+    booked = people[people["user_id"].isin(members["user_id"]) & people["usable"]]
+    asleep = booked["subscription_state"].notna() & booked["subscription_state"].ne(SUBSCRIBED) & ~booked["ours"]
+    bare = booked["tag"].isna() & booked["salto_tag"].isna()
+    return [
+        problems("user_blocked", booked[booked["blocked"]]),
+        problems("user_suspended", booked[asleep & ~booked["blocked"]]),
+        problems("code_missing", booked[bare]),
+    ]
+
+
+def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd.DataFrame:
+    """Hector's decisions, corrected by what Salto has: no lock of that name, locks in several zones, nobody left."""
+    hoped = decisions["decision"].eq(ACCESS)
+    dropped = hoped & decisions["reference"].isin(doors.dropped)
+    doorless = hoped & ~dropped & ~decisions["reference"].isin(doors.locks["reference"])
+    alone = hoped & ~dropped & ~doorless & ~decisions["reference"].isin(chosen["reference"])
+    reason = decisions["reason"].mask(dropped, "its locks' time zones cannot be served by one schedule")
+    reason = reason.mask(doorless, "none of its places names a lock of this site")
+    reason = reason.mask(alone, "nobody among its people can be given access in Salto")
+    decision = decisions["decision"].mask(dropped | doorless | alone, NO_ACCESS)
+    return schemas.checked(schemas.DECISIONS, decisions.assign(decision=decision, reason=reason))
+
+
+def _timetable(wanted: WantedGroups, chosen: pd.DataFrame) -> pd.DataFrame:
+    rows = wanted.members[["reference", "user_id"]].merge(wanted.locks[["reference", "lock"]], on="reference")
+    rows = rows.merge(chosen[["reference", "window_start", "window_end"]], on="reference")
+    return rows.sort_values(["window_start", "reference", "user_id", "lock"]).reset_index(drop=True)

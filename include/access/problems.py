@@ -1,0 +1,277 @@
+"""Problems: data that somebody must mend. Each says what is wrong, with what, who must act, and the next step.
+
+A problem is no failure: everything else goes on and the run stays green (design, section 4). The one exception is a
+person who got no seat, which turns the run red.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from include.access import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HECTOR_ADMIN, SALTO_ADMIN, OPERATOR = "hector_admin", "salto_admin", "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem. ``message`` and ``next_step`` are templates over the columns of the rows it is found in."""
+
+    code: str
+    who: str
+    subject: str
+    message: str
+    next_step: str
+    red: bool = False
+
+
+KINDS = {
+    kind.code: kind
+    for kind in (
+        Kind(
+            "email_twice",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "Hector users {others} share one email, so none of them is touched in Salto",
+            "give each of these users an email of their own in Hector",
+        ),
+        Kind(
+            "email_missing",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "user {user_id} holds reservation {reference} but has no email, so no Salto user can be theirs",
+            "enter the user's email in Hector",
+        ),
+        Kind(
+            "user_not_active",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "user {user_id} of reservation {reference} is not an active Hector user",
+            "activate the user in Hector, or give the reservation to somebody else",
+        ),
+        Kind(
+            "user_unknown",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "user {user_id} of reservation {reference} is not among Hector's users",
+            "give the reservation to an existing user in Hector",
+        ),
+        Kind(
+            "code_missing",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "user {user_id} holds a reservation but has no tag: no unique code in Hector, no tag in Salto",
+            "enter the number of the user's tag as their unique code in Hector",
+        ),
+        Kind(
+            "code_twice",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "Hector users {others} share one unique code, so nobody gets that tag",
+            "correct the unique codes of these users in Hector",
+        ),
+        Kind(
+            "tag_unknown",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the unique code of user {user_id} is no tag of this site",
+            "create it in the Salto dashboard: Site > Tags > Add Tags (or correct the user's unique code in Hector)",
+        ),
+        Kind(
+            "tag_ambiguous",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the unique code of user {user_id} names {count} tags of this site",
+            "remove the tags that are not in use in the Salto dashboard: Site > Tags",
+        ),
+        Kind(
+            "tag_blocked",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the tag of user {user_id} (tag id {tag_id}) is blocked in Salto",
+            "unblock it in the Salto dashboard, or give the user another tag and enter its number in Hector",
+        ),
+        Kind(
+            "tag_held",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the tag of user {user_id} (tag id {tag_id}) is held by another Salto user ({holder}) whom the sync must not change",
+            "take the tag from that user in the Salto dashboard, or correct the unique code in Hector",
+        ),
+        Kind(
+            "email_has_profile",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the email of user {user_id} changed in Hector, but their Salto profile keeps the old one",
+            "ask the user to change the email in their Salto profile, or remove the Salto user by hand",
+        ),
+        Kind(
+            "email_held",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "the email of user {user_id} belongs to another Salto user ({holder})",
+            "remove or rename one of the two users in the Salto dashboard",
+        ),
+        Kind(
+            "salto_user_twice",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "{count} Salto users stand for Hector user {user_id}, so none of them is touched",
+            "keep one of them in the Salto dashboard and clear the alias of the others",
+        ),
+        Kind(
+            "user_blocked",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "user {user_id} holds a reservation but is blocked in Salto by hand",
+            "unblock the user in the Salto dashboard if they may enter",
+        ),
+        Kind(
+            "user_suspended",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "user {user_id} holds a reservation, but their Salto user is suspended and not managed by the sync",
+            "subscribe the user in the Salto dashboard if they may enter",
+        ),
+        Kind(
+            "no_seat",
+            SALTO_ADMIN,
+            "user {user_id}",
+            "user {user_id} got no seat: the site's subscription is full, so their tag opens nothing",
+            "buy seats or free some in the Salto dashboard (or set provision_users: with_reservations), then reload",
+            red=True,
+        ),
+        Kind(
+            "lock_unknown",
+            HECTOR_ADMIN,
+            "place {place_id}",
+            "place {place_id} ({place_name}) names the lock {lock_name!r}, which this site does not have; nearest: {nearest}",
+            "enter the lock's name as the Salto dashboard shows it in the place's attribute Salto Lock Id",
+        ),
+        Kind(
+            "lock_ambiguous",
+            SALTO_ADMIN,
+            "place {place_id}",
+            "place {place_id} ({place_name}) names the lock {lock_name!r}, but {count} locks of this site have that name",
+            "give each lock a name of its own in the Salto dashboard and enter it in the place's attribute Salto Lock Id",
+        ),
+        Kind(
+            "place_unknown",
+            HECTOR_ADMIN,
+            "reservation {reference}",
+            "reservation {reference} names place {place_id}, which is not among Hector's places",
+            "correct the reservation's place in Hector",
+        ),
+        Kind(
+            "zones_differ",
+            SALTO_ADMIN,
+            "reservation {reference}",
+            "the locks of reservation {reference} stand in different time zones ({zones}), which one schedule cannot serve",
+            "set the same time zone on these locks' IQs in Salto, or split the reservation in Hector",
+        ),
+        Kind(
+            "zone_unknown",
+            SALTO_ADMIN,
+            "lock {lock_name}",
+            "lock {lock_name} of reservation {reference} has the unknown time zone {zone!r}",
+            "set the time zone of the lock's IQ in the Salto dashboard",
+        ),
+        Kind(
+            "status_unknown",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference} has the unknown status {status!r}, which grants nothing",
+            "if it should grant access, ask for the status to be added; else change the reservation's status in Hector",
+        ),
+        Kind(
+            "reference_twice",
+            HECTOR_ADMIN,
+            "reservation {reference}",
+            "{count} reservations have the reference {reference}; none is applied and the group {group_name} is left as it is",
+            "give each reservation a reference of its own in Hector",
+        ),
+        Kind(
+            "reference_blank",
+            HECTOR_ADMIN,
+            "reservation id {reservation_id}",
+            "the reservation with id {reservation_id} has a blank reference, so no access group can be named after it",
+            "give the reservation a reference in Hector",
+        ),
+        Kind(
+            "window_backwards",
+            HECTOR_ADMIN,
+            "reservation {reference}",
+            "reservation {reference} does not finish after its start, so it grants nothing",
+            "correct start and finish of the reservation in Hector",
+        ),
+        Kind(
+            "window_too_long",
+            HECTOR_ADMIN,
+            "reservation {reference}",
+            "the window of reservation {reference} is longer than 31 days, so it grants nothing",
+            "split the reservation in Hector, or give this access by hand in the Salto dashboard",
+        ),
+        Kind(
+            "look_alike",
+            SALTO_ADMIN,
+            "access group {group_name}",
+            "access group {group_name} ({group_id}) looks like one of ours but has no end date; it is never touched",
+            "rename the group in the Salto dashboard, so that its name does not start with Hector_",
+        ),
+        Kind(
+            "office_group_unknown",
+            OPERATOR,
+            "office mode",
+            "office_mode names the {what} {name!r}, which Hector does not have",
+            "correct the name in the integration file, or create it in Hector",
+        ),
+        Kind(
+            "reference_not_found",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference} was asked for, but Hector shows no such reservation in this horizon",
+            "check the reference; a reservation further ahead is made when it comes into the horizon",
+        ),
+    )
+}
+
+
+def problems(code: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """One problem a row. ``rows`` carries the columns that the kind's templates name."""
+    kind = KINDS[code]
+    shown = [{name: _one_line(value) for name, value in row.items()} for row in rows.to_dict("records")]
+    return schemas.frame(
+        schemas.PROBLEMS,
+        [
+            {
+                "code": code,
+                "who": kind.who,
+                "subject": kind.subject.format_map(row),
+                "reference": row.get("reference"),
+                "message": kind.message.format_map(row),
+                "next_step": kind.next_step,
+                "red": kind.red,
+            }
+            for row in shown
+        ],
+    )
+
+
+def _one_line(value: object) -> object:
+    """Names come from people's keyboards: no line break or control character of theirs may forge a line of a log."""
+    if not isinstance(value, str):
+        return value
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in value)
+
+
+def all_problems(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The tables as one, without repetitions, in a stable order."""
+    joined = pd.concat([schemas.frame(schemas.PROBLEMS, []), *tables], ignore_index=True)
+    joined = joined.drop_duplicates(["code", "subject", "message"]).sort_values(["code", "subject", "message"])
+    return schemas.checked(schemas.PROBLEMS, joined)

@@ -1,0 +1,256 @@
+"""Columns and dtypes of every table that passes between the rooms: the language after Hector's and before Salto's JSON.
+
+Text columns are ``str`` (nullable where said), instants ``datetime64[us, UTC]``. Tag numbers never appear: both sides
+carry a fingerprint (a keyed digest, equal exactly when the numbers are equal).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+INSTANT = "datetime64[us, UTC]"
+
+
+class SchemaError(ValueError):
+    """A table breaks its schema; nothing may be decided, let alone removed, from it."""
+
+
+def _text(*, null: bool = False, unique: bool = False) -> pa.Column:
+    return pa.Column("str", nullable=null, unique=unique)
+
+
+def _flag() -> pa.Column:
+    return pa.Column("bool")
+
+
+def _count() -> pa.Column:
+    return pa.Column("int64")
+
+
+def _instant(*, null: bool = False) -> pa.Column:
+    return pa.Column(INSTANT, nullable=null)
+
+
+def _table(name: str, columns: Mapping[str, pa.Column], key: list[str] | None = None) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(dict(columns), name=name, strict=True, coerce=True, ordered=True, unique=key)
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+# --- what Hector says -------------------------------------------------------------------------------------------------
+
+HECTOR_USERS = _table(
+    "hector_users",
+    {
+        "user_id": _text(unique=True),
+        "email": _text(null=True),  # as Hector shows it; people.py trims and case-folds
+        "first_name": _text(null=True),
+        "last_name": _text(null=True),
+        "tag": _text(null=True),  # fingerprint of the unique code; null when the code is missing or blank
+        "status": _text(),
+        "department_id": _text(null=True),
+    },
+)
+HECTOR_USER_GROUPS = _table("hector_user_groups", {"user_id": _text(), "group_id": _text()})
+HECTOR_GROUPS = _table(
+    "hector_groups",
+    {"group_id": _text(unique=True), "name": _text(), "official": _flag(), "alias_of": _text(null=True)},
+)
+HECTOR_DEPARTMENTS = _table("hector_departments", {"department_id": _text(unique=True), "name": _text()})
+HECTOR_PLACES = _table(
+    "hector_places",
+    {
+        "place_id": _text(unique=True),
+        "name": _text(),
+        "kind": _text(),
+        "active": _flag(),
+        "lock_name": _text(null=True),  # value of the attribute "Salto Lock Id", as typed
+    },
+)
+RESERVATIONS = _table(
+    "reservations",
+    {
+        "reservation_id": _text(unique=True),
+        "reference": _text(),
+        "status": _text(),  # status.code as Hector shows it
+        "start": _instant(),
+        "finish": _instant(),
+        "blocking": _flag(),
+    },
+)
+RESERVATION_PEOPLE = _table(
+    "reservation_people",
+    {
+        "reservation_id": _text(),
+        "person_type": _text(),
+        "person_id": _text(),
+        "part": _text(),  # borrower | participant
+    },
+)
+RESERVATION_PLACES = _table("reservation_places", {"reservation_id": _text(), "place_id": _text()})
+
+# --- what Salto KS reports --------------------------------------------------------------------------------------------
+
+SALTO_USERS = _table(
+    "salto_users",
+    {
+        "site_user_id": _text(unique=True),
+        "platform_user_id": _text(unique=True),
+        "email": _text(null=True),
+        "alias": _text(null=True),
+        "has_profile": _flag(),
+        "managed_here": _flag(),
+        "role_codes": _text(),  # role codes, sorted, joined by a space; empty while Salto has not caught up
+        "above_site_user": _flag(),  # holds a hierarchical role other than site_user
+        "pod_or_guest": _flag(),
+        "office_mode": _flag(),  # toggle_manual_office_mode
+        "blocked": _flag(),
+        "subscription_state": _text(null=True),
+        "tag": _text(null=True),  # fingerprint of user.tag_number
+    },
+)
+SALTO_TAGS = _table(
+    "salto_tags",
+    {
+        "tag_id": _text(unique=True),
+        "tag": _text(null=True),  # fingerprint of tag_number
+        "blocked": _flag(),
+        "is_pod_tag": _flag(),
+        "site_user_id": _text(null=True),  # holder; null = free
+    },
+)
+SALTO_LOCKS = _table(
+    "salto_locks",
+    {
+        "lock_id": _text(unique=True),
+        "name": _text(),
+        "online": _flag(),
+        "iq_id": _text(null=True),
+        "iq_online": _flag(),
+        "zone": _text(null=True),  # time_zone of the lock's IQ; of the site when the lock has no IQ
+    },
+)
+SALTO_GROUPS = _table(
+    "salto_groups",
+    {"group_id": _text(unique=True), "name": _text(), "user_count": _count(), "lock_count": _count()},
+)
+SALTO_GROUP_USERS = _table("salto_group_users", {"group_id": _text(), "platform_user_id": _text()})
+SALTO_GROUP_LOCKS = _table("salto_group_locks", {"group_id": _text(), "lock_id": _text()})
+SALTO_SCHEDULES = _table(
+    "salto_schedules",
+    {
+        "group_id": _text(),
+        "schedule_id": _text(unique=True),
+        **{day: _flag() for day in WEEKDAYS},
+        "start_time": _text(),  # as Salto shows it: HH:MM:SS, an end widened to :59
+        "end_time": _text(),
+        "start_date": _text(null=True),  # as Salto shows it: date or date and time, wall-clock of the lock's IQ
+        "end_date": _text(null=True),
+    },
+)
+
+# --- what the rules decide --------------------------------------------------------------------------------------------
+
+PROBLEMS = _table(
+    "problems",
+    {
+        "code": _text(),
+        "who": _text(),  # who must act: hector_admin | salto_admin | operator
+        "subject": _text(),  # what it concerns: "place p_204", "reservation 10452", "user u_17", ...
+        "reference": _text(null=True),  # of the reservation it hurts, when there is one
+        "message": _text(),
+        "next_step": _text(),
+        "red": _flag(),  # a problem leaves the run green; only somebody without a seat turns it red (design, section 4)
+    },
+)
+DECISIONS = _table(
+    "decisions",
+    {
+        "reservation_id": _text(unique=True),
+        "reference": _text(),
+        "decision": _text(),  # access | no_access | left_as_is
+        "reason": _text(),
+        "window_start": _instant(null=True),
+        "window_end": _instant(null=True),
+    },
+)
+DESIRED_PEOPLE = _table(
+    "desired_people",
+    {
+        "user_id": _text(unique=True),
+        "email": _text(),  # trimmed, case-folded
+        "first_name": _text(),
+        "last_name": _text(),
+        "tag": _text(null=True),
+        "tag_conflict": _flag(),  # another Hector user has the same code: nobody's tag is changed
+        "office_mode": _flag(),
+    },
+)
+DESIRED_BOOKINGS = _table(
+    "desired_bookings",
+    {
+        "reservation_id": _text(unique=True),
+        "reference": _text(unique=True),
+        "group_name": _text(unique=True),
+        "window_start": _instant(),
+        "window_end": _instant(),  # exclusive
+    },
+)
+DESIRED_MEMBERS = _table("desired_members", {"reference": _text(), "user_id": _text()}, key=["reference", "user_id"])
+DESIRED_PLACES = _table(
+    "desired_places",
+    {"reference": _text(), "place_id": _text(), "lock_name": _text()},
+    key=["reference", "place_id"],
+)
+OPERATIONS = _table(
+    "operations",
+    {
+        "key": _text(unique=True),
+        "phase": _count(),  # 1 take away, 2 windows, 3 people, 4 arm
+        "kind": _text(),
+        "cause": _text(),  # new | moved | withdrawn | expired | drift
+        "unit": _text(),  # failure unit: "reservation 10452" or "person u_17"
+        "reference": _text(null=True),
+        "group_name": _text(null=True),
+        "group_id": _text(null=True),  # null: the group is made in this run
+        "user_id": _text(null=True),  # Hector's
+        "site_user_id": _text(null=True),  # null: the user is made in this run
+        "platform_user_id": _text(null=True),
+        "lock_id": _text(null=True),
+        "lock_name": _text(null=True),
+        "tag_id": _text(null=True),
+        "schedule_id": _text(null=True),
+        "before": _text(null=True),  # JSON
+        "after": _text(null=True),  # JSON
+        "removal": _flag(),  # takes access away; counted by the guards unless its cause is "expired"
+        "rank": _count(),  # order inside a phase and kind: who gets the next free seat
+        "state": _text(),  # ready | held
+        "reason": _text(),
+    },
+)
+
+
+def frame(schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a validated table with the schema's columns, in its order (also when there is no row)."""
+    return checked(schema, pd.DataFrame(list(rows), columns=list(schema.columns)))
+
+
+def checked(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:
+    """The table, coerced and validated.
+
+    Raises:
+        SchemaError: naming the table and each column that breaks its schema, never the values.
+    """
+    try:
+        return schema.validate(table.reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check"]].astype(str).drop_duplicates()
+        broken = "; ".join(f"{row.column}: {row.check}" for row in cases.itertuples())
+        raise SchemaError(f"table {schema.name} breaks its schema: {broken}") from None

@@ -1,0 +1,149 @@
+"""When a reservation opens its doors, and the one Salto time schedule that says so on a lock's wall clock.
+
+Window = [start - grace before, finish + grace after) in real time (design, section 4). Salto repeats schedules weekly
+on the wall clock of the lock's IQ (salto_connect_api.md, 5.1), so both dates are always set: no weekday may recur.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+
+from include.access.schemas import WEEKDAYS
+
+if TYPE_CHECKING:
+    from include.access.rules import AccessRules
+
+LONGEST = pd.Timedelta(days=31)
+MINUTE = pd.Timedelta(minutes=1)
+INSTANT = pd.Timedelta(microseconds=1)
+SCHEDULE_COLUMNS = (*WEEKDAYS, "start_time", "end_time", "start_date", "end_date")
+
+
+def windows(reservations: pd.DataFrame, rules: AccessRules) -> pd.DataFrame:
+    """Reservations with their ``window_start`` and ``window_end`` (UTC, end exclusive)."""
+    return reservations.assign(
+        window_start=reservations["start"] - rules.grace_before,
+        window_end=reservations["finish"] + rules.grace_after,
+    )
+
+
+def is_known_zone(zone: str | None) -> bool:
+    try:
+        ZoneInfo(zone or "")
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a malformed key, or one that names a folder
+        return False
+    return True
+
+
+def schedules(bookings: pd.DataFrame) -> pd.DataFrame:
+    """The time schedule of each booking, in the wall clock of its ``zone``.
+
+    Args:
+        bookings: columns ``window_start``, ``window_end`` (UTC, exclusive), ``zone`` (a known IANA name); others stay.
+
+    Returns:
+        The same rows with the columns of SCHEDULE_COLUMNS: seven flags, ``HH:MM`` times, ISO dates without offset.
+        ``end_time`` names the last open minute, because Salto widens a sent 12:15 to 12:15:59.
+    """
+    parts = [_in_zone(rows, str(zone)) for zone, rows in bookings.groupby("zone", sort=True)]
+    if not parts:
+        dtypes = {column: "bool" if column in WEEKDAYS else "str" for column in SCHEDULE_COLUMNS}
+        return bookings.assign(**{column: pd.Series(dtype=dtype) for column, dtype in dtypes.items()})
+    return pd.concat(parts).loc[bookings.index]
+
+
+def _in_zone(bookings: pd.DataFrame, zone: str) -> pd.DataFrame:
+    wall = pd.DataFrame(
+        {
+            "first": _wall(bookings["window_start"], zone),
+            "last": _wall(bookings["window_end"] - INSTANT, zone),  # the last open minute
+            "end": _wall(bookings["window_end"], zone),
+        }
+    )
+    _mend_fold(wall, bookings, zone)
+    one_day = wall["first"].dt.normalize() == wall["last"].dt.normalize()
+    days = _touched_days(wall)
+    # Over several days the frame's end is what closes the door, and a frame includes its last second; within one day
+    # end_time closes it, and the frame's end is the window's.
+    end_date = wall["end"].where(one_day, wall["end"] - pd.Timedelta(seconds=1))
+    return bookings.assign(
+        **days,
+        start_time=wall["first"].dt.strftime("%H:%M").where(one_day, "00:00"),
+        end_time=wall["last"].dt.strftime("%H:%M").where(one_day, "23:59"),
+        start_date=wall["first"].dt.strftime("%Y-%m-%dT%H:%M:%S"),
+        end_date=end_date.dt.strftime("%Y-%m-%dT%H:%M:%S"),
+    )
+
+
+def _wall(instants: pd.Series, zone: str) -> pd.Series:
+    return instants.dt.tz_convert(zone).dt.tz_localize(None)
+
+
+def _touched_days(wall: pd.DataFrame) -> dict[str, pd.Series]:
+    first_day = wall["first"].dt.normalize()
+    span = (wall["last"].dt.normalize() - first_day).dt.days
+    weekday = first_day.dt.dayofweek
+    return {name: (day - weekday) % 7 <= span for day, name in enumerate(WEEKDAYS)}
+
+
+def _mend_fold(wall: pd.DataFrame, bookings: pd.DataFrame, zone: str) -> None:
+    """Widen, in place, windows that the autumn clock change turns inside out (first minute after the last).
+
+    A window from 01:45 to 01:15 an hour and a half of real time later cannot be told from its mirror image by a wall
+    clock; the least that contains it is every wall-clock minute it touches (docs: known limits).
+    """
+    for index in wall.index[wall["first"] >= wall["end"]]:
+        row = bookings.loc[index]
+        minutes = pd.date_range(row["window_start"], row["window_end"], freq="min", inclusive="left")
+        touched = minutes.tz_convert(zone).tz_localize(None)
+        wall.loc[index, ["first", "last", "end"]] = [touched.min(), touched.max(), touched.max() + MINUTE]
+
+
+def same_schedule(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series:
+    """True where two aligned tables of SCHEDULE_COLUMNS mean the same, at minute precision."""
+    same = pd.Series(data=True, index=left.index)
+    for day in WEEKDAYS:
+        same &= left[day].astype("bool") == right[day].astype("bool")
+    for column in ("start_time", "end_time"):
+        same &= left[column].str.slice(0, 5) == right[column].str.slice(0, 5)
+    for column in ("start_date", "end_date"):
+        same &= to_minute(left[column]) == to_minute(right[column])
+    return same
+
+
+def wall_clock(dates: pd.Series, *, end_of_day: bool = False) -> pd.Series:
+    """Salto's dates as naive wall-clock times; null where missing or not a date.
+
+    Date-only values are widened to the start, or with ``end_of_day`` to the end, of their day; a trailing Z or offset
+    has no meaning on a lock (salto_connect_api.md, 5.1).
+    """
+    bare = dates.astype("str").str.replace(r"(Z|[+-]\d{2}:?\d{2})$", "", regex=True).where(dates.notna())
+    date_only = bare.str.fullmatch(r"\d{4}-\d{2}-\d{2}").fillna(value=False).astype("bool")
+    parsed = pd.to_datetime(bare, format="ISO8601", errors="coerce").astype("datetime64[us]")
+    widened = parsed + pd.Timedelta(hours=23, minutes=59, seconds=59)
+    return parsed.where(~date_only, widened) if end_of_day else parsed
+
+
+def to_minute(dates: pd.Series) -> pd.Series:
+    return wall_clock(dates).dt.floor("min")
+
+
+def schedule_ends(schedules_: pd.DataFrame, zones: pd.Series) -> pd.Series:
+    """The instant (UTC) after which each schedule opens nothing; null for open-ended ones.
+
+    A frame includes its last second, so an end of 12:14:59 is over at 12:15:00. In the hour that exists twice the
+    later reading counts: too late a removal hurts nobody, too early a one locks somebody out.
+    """
+    ends = wall_clock(schedules_["end_date"], end_of_day=True)
+    ends = ends.where(ends.dt.second != 59, ends + pd.Timedelta(seconds=1))
+    instants = pd.Series(pd.NaT, index=ends.index, dtype="datetime64[us, UTC]")
+    for zone in zones.dropna().unique():
+        here = zones.eq(zone) & ends.notna()
+        if here.any():
+            later = [False] * int(here.sum())  # ambiguous=False: standard time, the later of the two
+            local = ends[here].dt.tz_localize(zone, ambiguous=pd.Series(later).to_numpy(), nonexistent="shift_forward")
+            instants = instants.mask(here, local.dt.tz_convert("UTC").astype("datetime64[us, UTC]"))
+    return instants

@@ -1,0 +1,196 @@
+"""One integration: the fields of Hector's form and the few beyond it, read from ``include/integrations/<name>.yaml``.
+
+Every mistake in a file is one clear error that names file, key and what is allowed (interfaces, "Integrations").
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import yaml
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from include.access.rules import AccessRules, Limits, OfficeMode
+from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
+
+FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
+NAME = re.compile(r"[a-z0-9_]+")
+CRON_FIELDS = 5
+
+
+class IntegrationError(ValueError):
+    """An integration file that cannot be used; the message names file, key and what is allowed."""
+
+
+def _cron(text: str) -> str:
+    if len(text.split()) != CRON_FIELDS or not croniter.is_valid(text):
+        raise ValueError('allowed is a cron expression of five fields such as "0 21 * * *", or null')
+    return text
+
+
+def _zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("allowed is an IANA time zone such as America/Toronto")
+    return text
+
+
+def _status(code: str) -> str:
+    known = ALIASES.get(code, code)
+    if known not in STATUSES:
+        raise ValueError(f"allowed are {', '.join(sorted(STATUSES))}")
+    return known
+
+
+def _email(text: str) -> str:
+    if text.count("@") != 1:
+        raise ValueError("allowed is an email address")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Minutes = Annotated[int, Field(ge=0, le=1440)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class GracePeriod(_Strict):
+    """Minutes around a reservation in which its doors open too."""
+
+    before: Minutes = 15
+    after: Minutes = 15
+
+
+class OfficeModeFields(_Strict):
+    """Who may toggle manual office mode."""
+
+    groups: list[Text] = []
+    departments: list[Text] = []
+    match: Literal["all", "any"] = "all"
+
+
+class LimitFields(_Strict):
+    """Removals beyond both are held for approval."""
+
+    hold_above: Annotated[int, Field(ge=0)] = 10
+    hold_above_percent: Annotated[int, Field(ge=0, le=100)] = 10
+
+
+class Integration(_Strict):
+    """The fields of one file. It holds no secret: those live in the two Airflow connections it names."""
+
+    hector_conn_id: Text
+    salto_conn_id: Text
+    site_id: Text
+    schedule: Annotated[str, AfterValidator(_cron)] | None = "0 21 * * *"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    grace_period: GracePeriod = GracePeriod()
+    office_mode: OfficeModeFields = OfficeModeFields()
+    delete_users: bool = False
+    horizon_days: Annotated[int, Field(ge=1, le=365)] = 7
+    provision_users: Literal["all", "with_reservations"] = "all"
+    access_statuses: list[Annotated[str, AfterValidator(_status)]] = sorted(DEFAULT_ACCESS_STATUSES)
+    protected_emails: list[Annotated[str, AfterValidator(_email)]] = []
+    limits: LimitFields = LimitFields()
+
+    @property
+    def pool(self) -> str:
+        """Name of the Airflow pool of one slot that lets only one run write to the site at a time."""
+        return "salto_site_" + re.sub(r"[^a-z0-9_.-]", "_", self.site_id.lower())
+
+    def rules(self) -> AccessRules:
+        return AccessRules(
+            grace_before=timedelta(minutes=self.grace_period.before),
+            grace_after=timedelta(minutes=self.grace_period.after),
+            horizon=timedelta(days=self.horizon_days),
+            office_mode=OfficeMode(
+                groups=tuple(self.office_mode.groups),
+                departments=tuple(self.office_mode.departments),
+                match=self.office_mode.match,
+            ),
+            delete_users=self.delete_users,
+            provision_users=self.provision_users,
+            access_statuses=frozenset(self.access_statuses),
+            protected_emails=frozenset(self.protected_emails),
+            limits=Limits(self.limits.hold_above, self.limits.hold_above_percent),
+        )
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a key stand twice and keeps the last; a settings file must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if doubled:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {doubled[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load(path: Path) -> Integration:
+    """The integration in a file.
+
+    Raises:
+        IntegrationError: naming the file, each wrong key and what is allowed.
+    """
+    if not NAME.fullmatch(path.stem):
+        raise IntegrationError(f"{_shown(path)}: the file's name is part of DAG ids; allowed are a-z, 0-9 and _")
+    if path.suffix != ".yaml":
+        raise IntegrationError(f"{_shown(path)}: the file's name must end in .yaml")
+    try:
+        fields = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - derived from SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise IntegrationError(f"{_shown(path)}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(fields, dict):
+        raise IntegrationError(f"{_shown(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
+    try:
+        return Integration.model_validate(fields)
+    except ValidationError as error:
+        faults = "; ".join(_fault(fault) for fault in error.errors())
+        raise IntegrationError(f"{_shown(path)}: {faults}") from None
+
+
+def _fault(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    key = ".".join(str(part) for part in fault["loc"] if part != "function-after[_cron(), str]")
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed are {', '.join(_fields_beside(fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"{key}: missing; it is required"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message} (found {fault['input']!r})"
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Integration
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
+
+
+def _shown(path: Path) -> str:
+    return "/".join(path.parts[-3:])
+
+
+def integrations_folder() -> Path:
+    return Path(os.environ.get(FOLDER_SETTING) or Path(__file__).parent)
+
+
+def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:
+    """Every usable integration by name, and an error for each file that is not."""
+    found: dict[str, Integration] = {}
+    errors = []
+    for path in sorted((folder or integrations_folder()).glob("*.y*ml")):
+        try:
+            found[path.stem] = load(path)
+        except IntegrationError as error:
+            errors.append(error)
+    return found, errors
