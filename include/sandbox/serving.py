@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
 import threading
@@ -35,7 +36,8 @@ class QuickServer(uvicorn.Server):
     def ask_to_stop(self) -> None:
         """From any thread."""
         self.should_exit = True
-        self._wake()
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            self._wake()
 
     async def main_loop(self) -> None:
         wake, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -53,7 +55,7 @@ class QuickServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         deadline = time.monotonic() + GRACE_SECONDS
-        while self.server_state.tasks and time.monotonic() < deadline:
+        while self.server_state.tasks and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has a set, no event
             await asyncio.sleep(POLL_SECONDS)
         for task in self.server_state.tasks:
             task.cancel()
