@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pytest
+import requests
+
+from rest.errors import (
+    CredentialsError,
+    IncompleteReadError,
+    MalformedAnswerError,
+    NotActiveError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from rest.fingerprint import Fingerprint
+
+BASE = "https://acme.example/api/v1"
+FINGERPRINT = Fingerprint(b"key")
+ANA = {
+    "id": "u_17",
+    "email": "ana.roy@example.org",
+    "first_name": "Ana",
+    "last_name": "Roy",
+    "unique_code": "04A2B3C4",
+    "status": "active",
+    "role": "User",
+    "department_id": "d_3",
+    "group_ids": ["g_2", "g_9", "g_2"],
+    "updated_at": "2026-01-12T14:03:00-05:00",
+}
+BARE = ANA | {"id": "u_18", "email": None, "unique_code": " ", "department_id": None, "group_ids": None}
+ALIAS = {"id": "g_9", "name": "Teachers (AAD)", "source": "azure", "official": False, "alias_of": "g_2"}
+MUSIC = {"id": "d_3", "name": "Music"}
+ATTRIBUTE = {"id": "a_1", "entity": "place", "key": "salto_lock_id", "name": "Salto Lock Id", "type": "text"}
+STUDIO = {
+    "id": "p_204",
+    "name": "Studio 204",
+    "parent_place_id": None,
+    "kind": "place",
+    "active": True,
+    "attributes": [{"attribute_id": "a_1", "key": "salto_lock_id", "name": "Salto Lock Id", "value": "Studio 204"}],
+}
+LOANER = {
+    "id": "l_901",
+    "reference": "10452",
+    "status": {"code": "new", "name": "New", "state": "not_started"},
+    "start": "2026-01-14T10:15:00-05:00",
+    "finish": "2026-01-14T12:00:00-05:00",
+    "borrower": {"type": "user", "id": "u_17"},
+    "participants": [],
+    "recurrence_id": None,
+    "blocking": False,
+    "lines": [
+        {"id": "ln_1", "type": "place", "place_id": "p_204"},
+        {"id": "ln_2", "type": "asset", "asset_id": "as_77"},
+    ],
+    "created_at": "2026-01-14T10:05:02-05:00",
+    "updated_at": "2026-01-14T10:05:02-05:00",
+}
+BEGIN, END = datetime(2026, 1, 14, tzinfo=UTC), datetime(2026, 1, 21, tzinfo=UTC)
+
+
+def page(*items, cursor=None, total=None):
+    return {"items": list(items), "next_cursor": cursor, "total": len(items) if total is None else total}
+
+
+def queries(web):
+    return [urlsplit(call.request.url).query for call in web.calls]
+
+
+def test_users_leave_the_client_with_fingerprints_instead_of_codes(reader, answer):
+    answer("/users", page(ANA, BARE))
+    answer("/groups", page(ALIAS))
+    answer("/departments", page(MUSIC))
+
+    people = reader.users(FINGERPRINT)
+    assert people.users["tag"].tolist()[0] == FINGERPRINT("04A2B3C4")
+    assert people.users["tag"].isna().tolist() == [False, True]
+    assert people.user_groups.to_dict("records") == [
+        {"user_id": "u_17", "group_id": "g_2"},
+        {"user_id": "u_17", "group_id": "g_9"},
+    ]
+    assert people.groups["alias_of"].tolist() == ["g_2"]
+    assert people.departments["name"].tolist() == ["Music"]
+    assert "04A2" not in repr(people) + people.users.to_string()
+
+
+def test_pages_are_followed_by_their_cursor_and_nothing_else_is_asked(reader, answer, web):
+    answer("/places", page(STUDIO, cursor="c/2 &", total=2), page(STUDIO | {"id": "p_205"}, total=2))
+
+    assert reader.places()["place_id"].tolist() == ["p_204", "p_205"]
+    assert queries(web) == ["limit=200", "limit=200&cursor=c/2%20%26"]
+    assert web.calls[0].request.headers["Authorization"] == "Bearer tok4711"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(STUDIO, total=2)],
+        [page(STUDIO, total=0)],
+        [page(STUDIO, cursor="a", total=3), page(cursor="a", total=3)],
+        [page(STUDIO, cursor="a", total=2), page(STUDIO, total=2)],
+        [page(STUDIO, cursor="a", total=2), page(STUDIO | {"id": "p_205"}, total=3)],
+    ],
+    ids=["half", "more than all", "circle", "twice", "total changes"],
+)
+def test_an_incomplete_list_is_read_again_once_and_then_is_an_error(reader, answer, web, pages):
+    answer("/places", *pages, *pages)
+
+    with pytest.raises(IncompleteReadError, match=r"hector_campus.*/places"):
+        reader.places()
+    assert len(web.calls) == 2 * len(pages)
+
+
+def test_a_list_that_is_whole_the_second_time_is_taken(reader, answer):
+    answer("/places", page(STUDIO, total=2), page(STUDIO, STUDIO | {"id": "p_205"}))
+
+    assert len(reader.places()) == 2
+
+
+@pytest.mark.parametrize("body", [{"items": []}, [], {"items": [], "next_cursor": "", "total": 0}, page({"id": 7})])
+def test_a_list_of_another_shape_is_malformed(reader, answer, body):
+    answer("/places", body)
+
+    with pytest.raises(MalformedAnswerError, match="breaks the contract"):
+        reader.places()
+
+
+def test_an_outage_in_the_middle_of_a_list_is_an_error(reader, web):
+    web.get(f"{BASE}/places", json=page(STUDIO, cursor="a", total=2))
+    web.get(f"{BASE}/places", status=503)
+
+    with pytest.raises(UnavailableError):
+        reader.places()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ([{"key": "salto_lock_id", "name": "Door", "value": " Studio 204 "}], " Studio 204 "),
+        ([{"key": "other", "name": " salto lock ID ", "value": "B"}], "B"),
+        (
+            [{"key": "x", "name": "Salto Lock Id", "value": "B"}, {"key": "salto_lock_id", "name": "y", "value": "A"}],
+            "A",
+        ),
+        ([{"key": "salto_lock_id", "name": "Salto Lock Id", "value": None}], None),
+        ([{"key": "salto_lock_id", "name": "Salto Lock Id", "value": "  "}], None),
+        ([{"key": None, "name": None, "value": "B"}], None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_the_lock_name_is_found_by_key_else_by_display_name(reader, answer, attributes, name):
+    answer("/places", page(STUDIO | {"attributes": attributes}))
+
+    found = reader.places()["lock_name"]
+    assert (None if found.isna()[0] else found[0]) == name
+
+
+def test_loaners_come_apart_into_reservations_people_and_places(reader, answer, web):
+    busy = LOANER | {
+        "participants": [
+            {"type": "user", "id": "u_17"},
+            {"type": "user", "id": "u_18"},
+            {"type": "customer", "id": "c"},
+        ],
+        "lines": [*LOANER["lines"], {"type": "place", "place_id": "p_204"}, {"type": "place", "place_id": "p_205"}],
+    }
+    answer("/loaners", page(busy))
+
+    loaners = reader.loaners(BEGIN, END)
+    assert loaners.reservations["start"].tolist() == [pd.Timestamp("2026-01-14T15:15Z")]
+    assert loaners.people[["part", "person_type", "person_id"]].to_numpy().tolist() == [
+        ["borrower", "user", "u_17"],
+        ["participant", "user", "u_18"],
+        ["participant", "customer", "c"],
+    ]
+    assert loaners.places["place_id"].tolist() == ["p_204", "p_205"]
+    assert queries(web) == ["from=2026-01-14T00%3A00%3A00%2B00%3A00&to=2026-01-21T00%3A00%3A00%2B00%3A00&limit=200"]
+
+
+def test_a_loaner_of_nobody_has_no_people(reader, answer):
+    answer("/loaners", page(LOANER | {"borrower": None, "participants": None, "lines": None}))
+
+    loaners = reader.loaners(BEGIN, END)
+    assert (len(loaners.reservations), len(loaners.people), len(loaners.places)) == (1, 0, 0)
+
+
+def test_two_loaners_of_one_reference_both_come_through(reader, answer):
+    answer("/loaners", page(LOANER, LOANER | {"id": "l_902"}))
+
+    assert reader.loaners(BEGIN, END).reservations["reference"].tolist() == ["10452", "10452"]
+
+
+@pytest.mark.parametrize("start", ["2026-01-14T10:15:00", "2026-01-14", "soon", "", "0001-01-01T00:00:00+05:00"])
+def test_a_time_without_an_offset_is_malformed_and_named_by_reference(reader, answer, start):
+    answer("/loaners", page(LOANER | {"start": start}))
+
+    with pytest.raises(MalformedAnswerError, match="10452"):
+        reader.loaners(BEGIN, END)
+
+
+def test_a_span_without_a_zone_is_not_asked_for(reader):
+    with pytest.raises(ValueError, match="zone"):
+        reader.loaners(datetime(2026, 1, 14), END)  # noqa: DTZ001 - the mistake itself
+
+
+def test_an_empty_hector_gives_empty_tables(reader, answer):
+    for path in ("/users", "/groups", "/departments", "/loaners"):
+        answer(path, page())
+
+    assert reader.users(FINGERPRINT).users.empty
+    assert reader.loaners(BEGIN, END).people.empty
+
+
+def test_the_environment_tells_when_the_token_ends(reader, answer):
+    found = {"instance_id": "acme", "name": "Acme", "time_zone": "America/Toronto", "language": "en"}
+    answer("/environment", found | {"api_token_expires_at": "2026-03-01T00:00:00-05:00"})
+
+    environment = reader.environment()
+    assert environment.api_token_expires_at == datetime(2026, 3, 1, 5, tzinfo=UTC)
+
+
+def test_a_token_without_an_end_is_fine(reader, answer):
+    answer("/environment", {"instance_id": "a", "name": "A", "time_zone": "UTC", "api_token_expires_at": None})
+
+    assert reader.environment().api_token_expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "step"),
+    [(401, CredentialsError, "new API token"), (403, NotActiveError, "permission"), (422, RefusedError, "data")],
+)
+def test_refusals_say_what_to_do(reader, web, status, kind, step):
+    problem = {"type": "about:blank", "title": "No entry for token tok4711", "status": status, "detail": "tok4711"}
+    web.get(f"{BASE}/environment", json=problem, status=status, content_type="application/problem+json")
+
+    with pytest.raises(kind, match=step) as raised:
+        reader.environment()
+    assert "hector_campus" in str(raised.value)
+    assert "tok4711" not in str(raised.value)
+    assert len(web.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "has"),
+    [
+        ([ATTRIBUTE], True),
+        ([ATTRIBUTE | {"key": "other", "name": " SALTO LOCK ID"}], True),
+        ([ATTRIBUTE | {"key": "other", "name": "Colour"}], False),
+        ([ATTRIBUTE | {"entity": "asset"}], False),
+        ([], False),
+    ],
+)
+def test_it_knows_whether_places_have_the_lock_attribute(reader, answer, web, attributes, has):
+    answer("/attributes", page(*attributes))
+
+    assert reader.has_lock_attribute() is has
+    assert queries(web) == ["entity=place&limit=200"]
+
+
+@pytest.mark.parametrize("status", [201, 409])
+def test_the_attribute_is_created_with_one_exact_request(writer, web, status):
+    web.post(f"{BASE}/attributes", json=ATTRIBUTE, status=status)
+
+    writer.create_lock_attribute()
+    body = {"entity": "place", "key": "salto_lock_id", "name": "Salto Lock Id", "type": "text"}
+    assert [json.loads(call.request.body) for call in web.calls] == [body]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(422, RefusedError), (500, UnknownOutcomeError), (403, NotActiveError)])
+def test_a_failed_creation_is_not_repeated(writer, web, status, kind):
+    web.post(f"{BASE}/attributes", status=status)
+
+    with pytest.raises(kind):
+        writer.create_lock_attribute()
+    assert len(web.calls) == 1
+
+
+def test_the_reader_has_no_way_to_write(reader):
+    assert not [name for name in dir(reader) if name.startswith(("create", "change", "delete", "set"))]
+    with pytest.raises(TypeError):
+        reader._transport.write("POST", "/attributes", {})
+
+
+def test_a_read_timeout_is_tried_again(reader, web, sleeps):
+    web.get(f"{BASE}/places", body=requests.ReadTimeout())
+    web.get(f"{BASE}/places", json=page())
+
+    assert reader.places().empty
+    assert len(sleeps) == 1
