@@ -156,7 +156,8 @@ class PasswordGrant:
             return CredentialsError(exchange, f"refuses the client ({error or answer.status})", CLIENT)
         if answer.status == 404:  # noqa: PLR2004 - HTTP's own number; seen for two hours of an outage
             return UnavailableError(exchange, "is not there (404)", "check identity_url in the connection, or wait")
-        return refused(self._service, replace(exchange, method="GET"), answer)
+        # Without the body: even an outage's page may echo what was sent, the account's password included.
+        return refused(self._service, replace(exchange, method="GET"), replace(answer, content=b""))
 
 
 ERRORS = frozenset(

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rest.errors import ConfigurationError
+from salto.get_provider_info import get_provider_info
+from salto.hook import SaltoHook, budget
+
+EXTRA = {
+    "identity_url": "https://identity.example",
+    "username": "sync@acme.example",
+    "user_password": "word-4711",
+}
+GOOD = {"conn_type": "salto_ks", "host": "https://connect.example", "login": "client", "password": "client-s3cret"}
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    def make(extra=None, **fields):
+        connection = GOOD | fields | {"extra": EXTRA | (extra or {})}
+        monkeypatch.setenv("AIRFLOW_CONN_SALTO_CAMPUS", json.dumps(connection))
+        return SaltoHook("salto_campus")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"host": None}, "host"),
+        ({"host": "http://connect.example"}, "http://"),
+        ({"login": None}, "client id"),
+        ({"password": " "}, "client secret"),
+        ({"extra": {"identity_url": None}}, "identity_url"),
+        ({"extra": {"identity_url": "http://identity.example"}}, "identity_url"),
+        ({"extra": {"username": ""}}, "username"),
+        ({"extra": {"user_password": ""}}, "user_password"),
+        ({"extra": {"user_password": 5}}, "user_password"),
+        ({"extra": {"api_version": "v2"}}, r"v1\.1 and v1\.2"),
+    ],
+)
+def test_a_missing_or_wrong_field_is_named(hook, fields, named):
+    with pytest.raises(ConfigurationError, match=rf"salto_campus.*{named}"):
+        hook(**fields).reader("x")
+
+
+@pytest.mark.parametrize("version", ["v1.1", "v1.2", None, ""])
+def test_the_version_is_a_segment_of_every_path(hook, web, version):
+    web.get(f"https://connect.example/{version or 'v1.1'}/sites", json=[])
+
+    good, message = hook(extra={"api_version": version}).test_connection()
+    assert (good, "sees no site" in message) == (False, True)
+
+
+def test_a_good_connection_lists_its_sites(hook, web):
+    web.get(
+        "https://connect.example/v1.1/sites",
+        json=[
+            {"id": "1", "site_uid": "DE2", "customer_reference": "B"},
+            {"id": "2", "site_uid": "DE1", "customer_reference": "A"},
+        ],
+    )
+
+    assert hook().test_connection() == (True, "Connected; sites: A (DE1), B (DE2)")
+
+
+def test_a_bad_connection_says_what_to_do_without_telling_secrets(hook, web):
+    web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
+
+    good, message = hook().test_connection()
+    assert (good, "not active on this site yet" in message) == (False, True)
+    assert not [secret for secret in ("word-4711", "client-s3cret", "sync@") if secret in message]
+
+
+def test_reader_and_writer_of_a_site_share_one_budget(hook, web):
+    site = {"id": "s1", "site_uid": "DE1", "customer_reference": "A"}
+    single = site | {
+        "time_zone": "UTC",
+        "subscribed_user_amount": None,
+        "subscription_valid": True,
+        "owner": None,
+        "installation_state": "self_installed",
+    }
+    web.get("https://connect.example/v1.1/sites", json=[site])
+    web.get("https://connect.example/v1.1/sites/s1", json=single)
+    made = hook()
+
+    writer = made.writer("DE1")
+    assert writer.site_id == "s1"
+    assert (
+        writer._transport._pacing is made.reader("DE1")._transport._pacing is budget("https://connect.example", "de1 ")
+    )
+    assert budget("https://connect.example", "DE2") is not budget("https://connect.example", "DE1")
+
+
+def test_tokens_and_passwords_are_given_to_airflows_masker(hook, web, monkeypatch):
+    masked = []
+    monkeypatch.setattr("salto.hook.mask_secret", masked.append)
+    web.get("https://connect.example/v1.1/sites", json=[])
+
+    hook().test_connection()
+    assert {"word-4711", "jwt4711"} <= set(masked)
+
+
+def test_airflow_is_told_of_both_connection_types():
+    types = {one["connection-type"]: one for one in get_provider_info()["connection-types"]}
+
+    assert set(types) == {"hector", "salto_ks"}
+    assert types["salto_ks"]["conn-fields"]["user_password"]["schema"]["format"] == "password"
+    assert types["hector"]["ui-field-behaviour"]["relabeling"] == {"host": "Base URL", "password": "Token"}

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from rest.errors import ConfigurationError, NotActiveError
+
+API = "https://connect.example"
+SITE = "0b5f6f0e-0000-4000-8000-000000000001"
+LISTED = {"id": SITE, "customer_reference": "Rehearsal House", "site_uid": "DE4520000000"}
+OTHER = {"id": "0b5f6f0e-0000-4000-8000-000000000002", "customer_reference": "Annex", "site_uid": "DE4520000001"}
+SINGLE = LISTED | {
+    "time_zone": "Europe/Berlin",
+    "subscribed_user_amount": 50,
+    "subscription_valid": True,
+    "owner": {"id": "own-p"},
+    "installation_state": "released",
+    "active_user_amount": 47,
+}
+
+
+@pytest.fixture
+def sites(web):
+    def give(*listed, **single):
+        web.get(f"{API}/v1.1/sites", json=list(listed))
+        web.get(f"{API}/v1.1/sites/{SITE}", json=SINGLE | single)
+
+    return give
+
+
+@pytest.mark.parametrize("wanted", [SITE, SITE.upper(), "DE4520000000", "de4520000000 ", "Rehearsal House"])
+def test_a_site_is_found_by_uuid_uid_or_name(unresolved, sites, wanted):
+    sites(LISTED, OTHER)
+
+    site = unresolved.resolve_site(wanted)
+    assert (site.site_id, site.zone, site.seats, site.seats_used) == (SITE, "Europe/Berlin", 50, 47)
+    assert site.owner_platform_user_id == "own-p"
+
+
+def test_an_unknown_site_is_an_error_that_lists_what_there_is(unresolved, sites):
+    sites(LISTED, OTHER)
+
+    with pytest.raises(ConfigurationError, match=r"'Attic'.*Annex \(DE4520000001\), Rehearsal House \(DE4520000000\)"):
+        unresolved.resolve_site("Attic")
+
+
+def test_an_ambiguous_name_is_an_error(unresolved, sites):
+    sites(LISTED, OTHER | {"customer_reference": "Rehearsal House"})
+
+    with pytest.raises(ConfigurationError, match="several"):
+        unresolved.resolve_site("rehearsal house")
+
+
+def test_an_account_without_sites_is_not_active(unresolved, sites):
+    sites()
+
+    with pytest.raises(NotActiveError, match="not active on this site yet"):
+        unresolved.resolve_site("x")
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [({"installation_state": "installation"}, "hand the site over"), ({"subscription_valid": False}, "subscription")],
+)
+def test_a_site_that_may_not_be_used_stops(unresolved, sites, state, step):
+    sites(LISTED, **state)
+
+    with pytest.raises(NotActiveError, match=step):
+        _ = unresolved.site
+
+
+def test_unlimited_seats_and_no_owner_are_fine(unresolved, sites):
+    sites(LISTED, subscribed_user_amount=None, owner=None)
+
+    assert (unresolved.site.seats, unresolved.site.owner_platform_user_id) == (None, None)
