@@ -58,15 +58,18 @@ def body_of(response: requests.Response, timing: Timing) -> bytes:
 
 
 def json_of(content: bytes) -> object:
-    """JSON as the standard has it: UTF-8, and no NaN.
+    """JSON as the standard has it: UTF-8, no NaN, and no half of a character, which no table could hold.
 
     Raises:
         ValueError: when it is anything else.
     """
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse)
+        value: object = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse)
+        if b"\\u" in content:
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deep") from None
+    return value
 
 
 def parsed(exchange: Exchange, answer: Answer) -> object:

@@ -222,6 +222,8 @@ def prepare_session(session: requests.Session, base_url: str) -> None:
     )  # a proxy must not see this machine's traffic
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = "hector-salto"
+    # No redirect has a target: requests neither follows one nor reads its body, without limit, to prepare for it.
+    session.get_redirect_target = _nowhere  # type: ignore[method-assign]
 
 
 def answer_of(response: requests.Response, timing: Timing) -> Answer:
@@ -282,6 +284,10 @@ def _causes(error: object) -> Iterator[object]:
             seen.append(cause)
             queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
             yield cause
+
+
+def _nowhere(resp: requests.Response) -> str | None:  # noqa: ARG001 - requests' own signature
+    return None
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

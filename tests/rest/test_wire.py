@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from rest import answers, transport
-from rest.errors import UnavailableError, UnknownOutcomeError
+from rest.errors import ConfigurationError, UnavailableError, UnknownOutcomeError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -103,3 +108,58 @@ def test_an_answer_that_never_ends_is_cut_off(open_transport, monkeypatch):
 
     with server(endless) as (address, _), pytest.raises(UnavailableError):
         open_transport(address).get(f"{address}/things")
+
+
+def test_a_connection_is_kept_for_the_next_request(open_transport):
+    def answer_twice(connection):
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
+        connection.recv(65536)
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
+
+    with server(answer_twice) as (address, lines):
+        kept = open_transport(address)
+        kept.get(f"{address}/things")
+        kept.get(f"{address}/things")
+        assert len(lines) == 1
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A TLS context whose certificate nobody has vouched for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "stranger.pem"
+    unencrypted = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted)
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def test_a_certificate_nobody_vouches_for_stops_before_the_token_is_sent(open_transport, stranger):
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def shake_hands():
+            connection, _ = listening.accept()
+            try:
+                with stranger.wrap_socket(connection, server_side=True) as secure:
+                    heard.append(secure.recv(65536))
+            except OSError:
+                connection.close()
+
+        thread = threading.Thread(target=shake_hands, daemon=True)
+        thread.start()
+        address = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match="certificate"):
+            open_transport(address).write("POST", "/things", {})
+        thread.join(5)
+    assert not any(heard)
