@@ -40,7 +40,7 @@ class _Milliseconds(AbstractClock):
 class Pacing:
     """Lets a request pass when it is its turn; ``hold`` makes every thread wait, then start slower."""
 
-    def __init__(self, *, concurrency: int = 8, rate: float = 20.0, timing: Timing = REAL) -> None:
+    def __init__(self, *, concurrency: int = 8, rate: float = 100.0, timing: Timing = REAL) -> None:
         self._timing = timing
         self._clock = _Milliseconds(timing)
         self._slots = threading.BoundedSemaphore(concurrency)

@@ -39,9 +39,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes
 WITHOUT_RETRY_AFTER = 60.0  # seconds after a 429 that names no time
-FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError)
+FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError)
 READS = frozenset({"GET"})
-UNUSABLE = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader)
+UNUSABLE = (
+    UnicodeError,  # a token no header can carry
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+)
 
 
 class Bearer(Protocol):

@@ -111,10 +111,10 @@ class PasswordGrant:
             found = self._asked()
         except RestError:
             raise
-        except FAILURES as error:
-            failure: RestError = failed(replace(self._exchange, method="GET"), error)  # asking twice doubles nothing
         except UnicodeError:
-            failure = ConfigurationError(self._exchange, "cannot be sent this client id and secret", CLIENT)
+            failure: RestError = ConfigurationError(self._exchange, "cannot be sent this client id and secret", CLIENT)
+        except FAILURES as error:
+            failure = failed(replace(self._exchange, method="GET"), error)  # asking twice doubles nothing
         except (OAuthError, ValueError, TypeError, AttributeError):
             failure = MalformedAnswerError(self._exchange, "answered with something that is not a token")
         else:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from rest import answers, transport
 from rest.errors import ConfigurationError, UnavailableError, UnknownOutcomeError
+from rest.transport import FixedToken
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -89,6 +90,14 @@ def test_a_write_that_got_no_whole_answer_is_sent_once(open_transport, answer, v
             open_transport(address).write(verb, "/things", {"a": 1})
         time.sleep(0.05)
         assert len(lines) == 1
+
+
+@pytest.mark.parametrize("token", ["日本", "two\nlines"])
+def test_a_token_that_no_header_can_carry_is_a_wrong_connection(open_transport, token):
+    with server(drop) as (address, lines):
+        with pytest.raises(ConfigurationError, match="token") as raised:
+            open_transport(address, bearer=FixedToken(token)).write("POST", "/things", {})
+        assert (lines, token in str(raised.value)) == ([], False)
 
 
 def test_a_write_to_a_closed_port_was_never_sent(open_transport, fake_time):
