@@ -51,12 +51,13 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
     users = users.assign(code_shared=users["tag"].notna() & users.duplicated("tag", keep=False))
     users = users[users["email"].notna()]
     email_shared = users.duplicated("email", keep=False)
-    chosen = users[~email_shared].assign(
+    # Columns before rows: pandas lets a column that is longer than an empty table bring back the rows left out.
+    chosen = users.assign(
         first_name=_name(users, "first_name", "email"),
         last_name=_name(users, "last_name", None),
         tag_conflict=users["code_shared"],
         office_mode=may_toggle_office_mode(users, people, rules.office_mode),
-    )
+    )[~email_shared]
     found = [
         problems("email_twice", _with_others(users[email_shared], "email")),
         problems("code_twice", _with_others(users[users["code_shared"]], "tag")),
@@ -75,7 +76,7 @@ def _name(users: pd.DataFrame, column: str, fallback: str | None) -> pd.Series:
 
 def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
     names = users.sort_values("user_id").groupby(shared)["user_id"].agg(", ".join).rename("others")
-    return users.join(names, on=shared)
+    return users.join(names, on=shared).drop_duplicates("others")  # one problem for all who share
 
 
 def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: OfficeMode) -> pd.Series:
@@ -187,7 +188,7 @@ def matched_people(
         adopt=adopt,
         usable=~desired["user_id"].isin(doubles["user_id"]) & ~foreign,
     )
-    clash = people[foreign].assign(holder="Salto user " + people["site_user_id"])
+    clash = people.assign(holder="Salto user " + people["site_user_id"])[foreign]
     return people, pd.concat([problems("salto_user_twice", doubles), problems("email_held", clash)])
 
 

@@ -168,7 +168,7 @@ def _emails(here: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     taken = changed["email_holder"].notna()
     rows = changed[~fixed & ~taken]
     after = [as_json({"email": email}) for email in rows["email"]]
-    holders = changed[~fixed & taken].assign(holder="Salto user " + changed["email_holder"])
+    holders = changed.assign(holder="Salto user " + changed["email_holder"])[~fixed & taken]
     moves = operations(
         "user_email",
         rows[["user_id", "site_user_id", "platform_user_id"]].assign(
@@ -185,7 +185,7 @@ def _office(here: pd.DataFrame, departed: pd.DataFrame) -> list[pd.DataFrame]:
     columns = ["user_id", "site_user_id", "platform_user_id"]
     on = here.loc[here["office_mode"] & ~here["salto_office_mode"], columns]
     off = here.loc[~here["office_mode"] & here["salto_office_mode"], columns]
-    gone = departed.loc[departed["office_mode"]].assign(user_id=departed["marker"])[columns]
+    gone = departed.assign(user_id=departed["marker"]).loc[departed["office_mode"], columns]
     return [
         operations("office_on", on, cause="moved", unit=person(on["user_id"]), reason="matches office_mode"),
         operations("office_off", off, cause="moved", unit=person(off["user_id"]), reason="does not match office_mode"),

@@ -24,6 +24,7 @@ from include.access.outcomes import DONE, FAILED, NO_SEAT, NOT_SENT, UNKNOWN, Fa
 from include.access.outcomes import HELD as HELD_BACK
 from include.access.schemas import WEEKDAYS
 from include.access.windows import SCHEDULE_COLUMNS, same_schedule
+from include.report.words import told
 from rest.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.models import CreatedUser, NewUser, Schedule, UserChange
 
@@ -442,23 +443,6 @@ class Application:
             LOG.warning("%s: accepted, but reading the user back failed: %s", told(operation), error)
             return False
         return True
-
-
-def told(operation: Operation) -> str:
-    """One operation in words, by ids and references: whom, which group, which door."""
-    parts = [str(operation["kind"])]
-    for label, column in (
-        ("", "group_name"),
-        ("user ", "user_id"),
-        ("door ", "lock_name"),
-        ("tag id ", "tag_id"),
-        ("schedule ", "schedule_id"),
-    ):
-        if operation[column] is not None:
-            parts.append(f"{label}{operation[column]}")
-    if operation["user_id"] is None and operation["platform_user_id"] is not None:
-        parts.append(f"Salto user {operation['platform_user_id']}")
-    return " ".join(parts)
 
 
 def _no_seat() -> tuple[str, str]:

@@ -1,0 +1,141 @@
+"""The DAG salto_sync__<name> of each integration file: Hector's reservations open the doors of a Salto KS site."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
+
+from include.integrations.integration import load_all
+from runs import steps
+from runs.failures import told_to
+from runs.folder import RunFolder
+from salto.operators import SaltoApplyOperator
+
+if TYPE_CHECKING:
+    from include.integrations.integration import Integration
+
+STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")
+
+DOC = """
+### Hector's reservations open the doors of {site}
+
+**What it does.** Reads users, places and reservations from Hector (connection `{hector}`), works out who may open which
+door when, compares that with Salto KS (connection `{salto}`), and applies the difference: take away, windows, people, arm.
+A manual run is Hector's *reload*. Running it twice changes nothing the second time.
+
+**Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step;
+`approve` with the digest of a held plan, to let exactly that set of removals through.
+
+**When a door stayed shut**, search the log of the task `plan` for the reservation's reference: it says what was decided
+and why. The task `report` lists every problem with its next step, and why a run is red.
+
+| | |
+|---|---|
+| grace period | {before} minutes before, {after} minutes after |
+| horizon | {horizon} days |
+| delete users | {delete} |
+| settings | `include/integrations/{name}.yaml` |
+"""
+
+PARAMS = {
+    "plan_only": Param(False, type="boolean", title="Plan only", description="Show what would change; send nothing but reads."),
+    "references": Param(
+        [],
+        type=["null", "array"],
+        items={"type": "string"},
+        title="Only these reservations",
+        description="References, one a line, such as 10452. Empty: all reservations of the horizon.",
+    ),
+    "approve": Param(
+        None,
+        type=["null", "string"],
+        title="Approve a held plan",
+        description="The digest that a run printed when it held removals back; lets exactly that set through once.",
+    ),
+}
+
+
+def sync_dag(name: str, integration: Integration) -> DAG:
+    """One integration's DAG: extract, build the desired state, plan, apply, report."""
+    with DAG(
+        dag_id=f"salto_sync__{name}",
+        description=f"Hector's reservations open the doors of {integration.site_id}",
+        doc_md=_doc(name, integration),
+        schedule=CronTriggerTimetable(integration.schedule, timezone=integration.timezone) if integration.schedule else None,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        tags=["salto", "hector", "sync"],
+        render_template_as_native_obj=True,
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
+    ) as dag:
+
+        @task(retries=0)
+        def begin() -> str:
+            context = get_current_context()
+            run = context["dag_run"]
+            return str(steps.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
+
+        @task
+        def extract_users(folder: str) -> None:
+            with told_to(RunFolder(folder), "extract_users"):
+                steps.extract_people(integration, RunFolder(folder))
+
+        @task
+        def extract_places(folder: str) -> None:
+            with told_to(RunFolder(folder), "extract_places"):
+                steps.extract_places(integration, RunFolder(folder))
+
+        @task
+        def extract_loaners(folder: str) -> None:
+            with told_to(RunFolder(folder), "extract_loaners"):
+                steps.extract_loaners(integration, RunFolder(folder))
+
+        @task
+        def build_desired(folder: str) -> None:
+            with told_to(RunFolder(folder), "build_desired"):
+                steps.build_desired(integration, RunFolder(folder))
+
+        @task
+        def plan(folder: str) -> dict[str, int]:
+            with told_to(RunFolder(folder), "plan"):
+                return steps.plan(integration, RunFolder(folder), **_scope())
+
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+        def report(folder: str) -> None:
+            run_folder = RunFolder(folder)
+            again = (lambda: steps.still_missing(integration, run_folder, **_scope())) if steps.sent_anything(run_folder) else None
+            steps.report(run_folder, STEPS, again)
+
+        folder = begin()
+        extracts = [extract_users(folder), extract_places(folder), extract_loaners(folder)]
+        apply = SaltoApplyOperator(
+            task_id="apply", integration=integration, folder=folder, plan_only="{{ params.plan_only }}"
+        )
+        extracts >> build_desired(folder) >> plan(folder) >> apply >> report(folder)
+    return dag
+
+
+def _scope() -> dict[str, Any]:
+    params = get_current_context()["params"]
+    return {"references": params["references"] or None, "approve": params["approve"]}
+
+
+def _doc(name: str, integration: Integration) -> str:
+    return DOC.format(
+        name=name,
+        site=integration.site_id,
+        hector=integration.hector_conn_id,
+        salto=integration.salto_conn_id,
+        before=integration.grace_period.before,
+        after=integration.grace_period.after,
+        horizon=integration.horizon_days,
+        delete="yes" if integration.delete_users else "no",
+    )
+
+
+for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+    globals()[f"salto_sync__{_name}"] = sync_dag(_name, _integration)

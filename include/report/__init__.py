@@ -1,0 +1,1 @@
+"""A run in words: for task logs and for the terminal."""

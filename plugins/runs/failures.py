@@ -1,0 +1,53 @@
+"""How an error ends a task: what a second try may mend is left to Airflow's retries, anything else fails at once.
+
+Each failure is also kept in the run's folder, so that the report at the end of the run can say what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.access.schemas import SchemaError
+from include.integrations.integration import IntegrationError
+from rest.errors import IncompleteReadError, MalformedAnswerError, RestError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runs.folder import RunFolder
+
+LOG = logging.getLogger(__name__)
+WORTH_ANOTHER_TRY = (UnavailableError, IncompleteReadError, MalformedAnswerError)
+
+
+class RunError(Exception):
+    """A run that did not end well; the message names each cause."""
+
+
+@contextmanager
+def told_to(folder: RunFolder, step: str) -> Iterator[None]:
+    """Sort what goes wrong inside, keep it for the report, and let Airflow see it."""
+    try:
+        yield
+        folder.forget(f"failure_{step}")  # an earlier try of this task may have failed
+    except WORTH_ANOTHER_TRY as error:
+        _keep(folder, step, str(error))
+        raise
+    except (RestError, SchemaError, IntegrationError) as error:
+        _keep(folder, step, str(error))
+        raise AirflowFailException(str(error)) from error
+
+
+def _keep(folder: RunFolder, step: str, sentence: str) -> None:
+    LOG.error("%s: %s", step, sentence)
+    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence})
+
+
+def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
+    """What failed in this run, by step."""
+    found = [folder.read_json(f"failure_{step}") for step in steps]
+    return [f"{failure['step']}: {failure['sentence']}" for failure in found if failure]

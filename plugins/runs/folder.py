@@ -1,0 +1,99 @@
+"""The run's folder: tables travel between tasks as Parquet files there; only the folder's path goes through XCom.
+
+It is the run's tabular desired state: anyone who may read it can open it with pandas. It holds emails, never tokens or
+tag numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from airflow.sdk import ObjectStoragePath
+
+from include.access import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER_SETTING = "HECTOR_SALTO_RUNS"  # any ObjectStoragePath; default: the folder "runs" in AIRFLOW_HOME
+RETENTION_SETTING = "HECTOR_SALTO_RUN_DAYS"
+RETENTION_DAYS = 30
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+class RunFolder:
+    """One run's folder.
+
+    :param path: as text, as it travels through XCom.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = ObjectStoragePath(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def create(cls, integration: str, run_id: str, as_of: datetime) -> RunFolder:
+        name = f"{as_of.astimezone(UTC).strftime(STAMP)}_{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}"
+        path = base() / integration / name
+        path.mkdir(parents=True, exist_ok=True)
+        if path.protocol in {"file", ""}:  # personal data: for the owner only
+            Path(path.path).chmod(stat.S_IRWXU)
+        return cls(str(path))
+
+    def write(self, name: str, table: pd.DataFrame) -> None:
+        with (self.path / f"{name}.parquet").open("wb") as file:
+            table.to_parquet(file, index=False)
+
+    def read(self, name: str, schema: schemas.pa.DataFrameSchema | None = None) -> pd.DataFrame:
+        with (self.path / f"{name}.parquet").open("rb") as file:
+            table = pd.read_parquet(file)
+        return schemas.checked(schema, table) if schema is not None else table
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        with (self.path / f"{name}.json").open("w") as file:
+            json.dump(value, file, indent=1, sort_keys=True)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """None when the run never came so far."""
+        file_path = self.path / f"{name}.json"
+        if not file_path.exists():
+            return None
+        with file_path.open("r") as file:
+            return dict(json.load(file))
+
+    def forget(self, name: str) -> None:
+        (self.path / f"{name}.json").unlink(missing_ok=True)
+
+    def has(self, name: str) -> bool:
+        return (self.path / f"{name}.parquet").exists()
+
+
+def base() -> ObjectStoragePath:
+    home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
+    return ObjectStoragePath(os.environ.get(FOLDER_SETTING) or (home / "runs").absolute().as_uri())
+
+
+def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:
+    """Folders of an integration's runs that are past retention."""
+    folder = base() / integration
+    days = int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS)
+    oldest = (as_of.astimezone(UTC) - timedelta(days=days)).strftime(STAMP)
+    if not folder.exists():
+        return
+    for path in folder.iterdir():
+        stamp = path.name.partition("_")[0]
+        if re.fullmatch(r"\d{8}T\d{6}Z", stamp) and stamp < oldest:
+            yield path
+
+
+def remove(path: ObjectStoragePath) -> None:
+    path.rmdir(recursive=True)

@@ -1,0 +1,55 @@
+"""The operator that applies a plan to a Salto KS site."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from runs import steps
+from runs.failures import told_to
+from runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from include.integrations.integration import Integration
+
+
+class SaltoApplyOperator(BaseOperator):
+    """Applies the plan in a run's folder: phase by phase, reservations and people as failure units.
+
+    Single operations that fail do not fail the task: their outcomes are kept in the folder, and the report at the end
+    of the run turns it red. The task itself fails when nothing can work any more, or when the plan is too old. It is
+    never retried: a second try would need a second plan.
+
+    :param integration: the integration whose site is changed.
+    :param folder: path of the run's folder (templated).
+    :param plan_only: end after the plan, send nothing (templated; run parameter of the same name).
+    :param with_hector: false for the cleanup, which works without Hector.
+    """
+
+    template_fields: Sequence[str] = ("folder", "plan_only")
+
+    def __init__(
+        self, *, integration: Integration, folder: str, plan_only: bool | str = False, with_hector: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**{"retries": 0, "pool": integration.pool, **kwargs})
+        self.integration = integration
+        self.folder = folder
+        self.plan_only = plan_only
+        self.with_hector = with_hector
+
+    def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow's signature
+        if str(self.plan_only).lower() == "true":
+            raise AirflowSkipException("plan_only: nothing is sent")
+        folder = RunFolder(str(self.folder))
+        with told_to(folder, self.task_id):
+            try:
+                return steps.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)
+            except steps.StalePlanError as error:
+                raise AirflowFailException(str(error)) from error

@@ -1,0 +1,93 @@
+"""One whole synchronization without Airflow: what a DAG run does, step by step, against the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hector.client import HectorReader, hector_service, hector_transport
+from include.access.desired import Desired, desired_state
+from include.access.outcomes import DONE
+from include.access.plan import Plan, expired_plan, make_plan, members_by_group
+from include.access.rules import AccessRules
+from rest.fingerprint import Fingerprint
+from rest.pacing import Pacing
+from rest.timing import Timing
+from rest.transport import FixedToken, Service, Transport
+from salto.apply import Application, Site
+from salto.errors import UNAUTHORISED, refusal
+from salto.oauth import Account, PasswordGrant
+from salto.reader import SaltoReader
+from salto.reading import current_groups, current_state
+from salto.writer import CHANGES, SaltoWriter
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from include.sandbox.sandbox import Sandbox
+
+FINGERPRINT = Fingerprint(b"one key for both sides")
+NO_WAIT = Timing(sleep=lambda seconds: None)
+
+
+@dataclass
+class Run:
+    """What one synchronization planned and did."""
+
+    desired: Desired
+    plan: Plan
+    outcomes: pd.DataFrame
+
+    @property
+    def all_done(self) -> bool:
+        return bool(self.outcomes["state"].eq(DONE).all())
+
+    def problem_codes(self) -> set[str]:
+        return set(self.plan.problems["code"])
+
+
+class Synchronization:
+    """Clients of both services and the steps of a run."""
+
+    def __init__(self, sandbox: Sandbox, *, version: str = "v1.1", site: str = "DE4520000000") -> None:
+        known = sandbox.credentials
+        service = Service("Salto KS", "salto_test", sandbox.salto_url, refusal, UNAUTHORISED)
+        account = Account(known.client_id, known.client_secret, known.username, known.user_password)
+        grant = PasswordGrant(sandbox.identity_url, account, "salto_test", timing=NO_WAIT)
+        pacing = Pacing(rate=10_000, timing=NO_WAIT)
+        self.reader = SaltoReader(Transport(service, grant, pacing=pacing, timing=NO_WAIT), version, site)
+        self._writing = Transport(service, grant, verbs=CHANGES, pacing=pacing, timing=NO_WAIT)
+        self._version = version
+        hector = hector_service(sandbox.hector_url, "hector_test")
+        self.hector = HectorReader(Transport(hector, FixedToken(known.hector_token), pacing=pacing, timing=NO_WAIT))
+
+    def desired(self, rules: AccessRules, as_of: datetime) -> Desired:
+        now = pd.Timestamp(as_of)
+        people, places = self.hector.users(FINGERPRINT), self.hector.places()
+        begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
+        loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
+        return desired_state(people, places, loaners, rules, as_of=now)
+
+    def plan(self, rules: AccessRules, as_of: datetime, **options: object) -> tuple[Desired, Plan]:
+        desired = self.desired(rules, as_of)
+        current = current_state(self.reader, FINGERPRINT)
+        return desired, make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
+
+    def run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
+        desired, plan = self.plan(rules, as_of, **options)
+        return Run(desired, plan, self.apply(plan))
+
+    def cleanup(self, as_of: datetime) -> Run:
+        plan = expired_plan(current_groups(self.reader), as_of=pd.Timestamp(as_of))
+        return Run(None, plan, self.apply(plan))
+
+    def apply(self, plan: Plan) -> pd.DataFrame:
+        writer = SaltoWriter(self._writing, self._version, self.reader.site.site_id)
+        site = Site(self.reader, writer, FINGERPRINT)
+        members = members_by_group(plan.members)
+        application = Application(
+            site, plan.operations, members, seats_short=plan.seats_short, sleep=lambda seconds: None
+        )
+        return application.run()
