@@ -1,0 +1,70 @@
+# Each command sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+# The first interpreter that is new enough; PYTHON=... names another.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+RUN := PYTHONPATH=. $(PY) -m commands
+INTEGRATION ?=
+CONF ?=
+export CONF
+
+.PHONY: help
+help: ## List these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "setting up $(VENV) (once; a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Set up the environment (the other commands do it themselves)
+
+.PHONY: sync
+sync: $(VENV)/.ready ## Run a sync: of the sandbox, or of INTEGRATION=<name>
+	@$(RUN) sync --integration "$(INTEGRATION)"
+
+.PHONY: plan
+plan: $(VENV)/.ready ## Show what a sync would change; sends nothing but reads
+	@$(RUN) plan --integration "$(INTEGRATION)"
+
+.PHONY: cleanup
+cleanup: $(VENV)/.ready ## Remove outdated access groups
+	@$(RUN) cleanup --integration "$(INTEGRATION)"
+
+.PHONY: sandbox
+sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl
+	@PYTHONPATH=. $(PY) -m include.sandbox
+
+.PHONY: pools
+pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs (on a server)
+	@$(RUN) pools
+
+.PHONY: test
+test: $(VENV)/.ready ## Run the whole test suite
+	@$(PY) -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.ready ## Lint, check the format, check types
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy include plugins commands
+
+.PHONY: check
+check: lint test ## Everything CI runs but the demo
+
+.PHONY: lock
+lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
+	uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-emit-index-url --no-header --no-annotate requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-emit-index-url --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## Remove everything that these commands made
+	rm -rf $(VENV) .airflow .sandbox *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

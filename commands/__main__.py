@@ -1,0 +1,126 @@
+"""Entry point: `python -m commands sync|plan|cleanup|pools`; `make` has the short forms."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+from rich.console import Console
+
+from commands.dag_run import DagRun, alone, run_dag
+from commands.settings import airflow, environment, prepare
+from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
+
+GREEN, RED, WRONG = 0, 1, 2
+DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
+PAGE = 180
+
+
+class UsageError(ValueError):
+    """The command cannot be carried out as it was given."""
+
+
+def main() -> int:
+    arguments = _arguments()
+    console = Console() if sys.stdout.isatty() else Console(width=PAGE)
+    try:
+        if arguments.command == "pools":
+            return _pools(console)
+        return _run(arguments.command, arguments.integration, _conf(arguments), console)
+    except (IntegrationError, UsageError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        return WRONG
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m commands", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (
+        ("sync", "bring one site in step with Hector"),
+        ("plan", "show what a sync would change; send nothing but reads"),
+        ("cleanup", "remove outdated access groups"),
+    ):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("--integration", default="", help="name of a file in include/integrations; empty: sandbox")
+        command.add_argument("--conf", default=os.environ.get("CONF", ""), help="run parameters as JSON (or CONF=...)")
+    commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
+    return parser.parse_args()
+
+
+def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
+    try:
+        conf = json.loads(arguments.conf or "{}")
+    except ValueError as error:
+        raise UsageError(f"CONF is not JSON ({error}); an example: CONF='{{\"references\": [\"10452\"]}}'") from None
+    if not isinstance(conf, dict):
+        raise UsageError("CONF must be a JSON object; an example: CONF='{\"references\": [\"10452\"]}'")
+    return {**conf, "plan_only": True} if arguments.command == "plan" else conf
+
+
+def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int:
+    from commands.demo import NAME, demo, show_timetable
+
+    integration = _integration(name or NAME)
+    prepare()
+    with ExitStack() as stack:
+        stack.enter_context(alone(integration.pool, console))
+        sandbox = stack.enter_context(demo(console)) if not name else None
+        connections = sandbox.connections(NAME) if sandbox else {}
+        run = run_dag(DAGS[command].format(name or NAME), conf, connections, console)
+        _show(run, console)
+        if sandbox is not None and command != "plan":
+            show_timetable(sandbox, console)
+    return _end(run, console)
+
+
+def _integration(name: str) -> Integration:
+    path = integrations_folder() / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(load_all()[0])) or "none"
+        raise UsageError(f"there is no integration {name!r}: no file {path.name} in include/integrations; known: {known}")
+    return load(path)
+
+
+def _show(run: DagRun, console: Console) -> None:
+    from commands.tables import show_outcomes, show_plan, show_problems
+    from include.access import schemas
+    from include.access.order import rows
+    from include.access.outcomes import OUTCOMES
+    from runs.folder import RunFolder
+
+    folder = RunFolder(run.folder) if run.folder else None
+    if folder is None or not folder.has("operations"):
+        return
+    console.print()
+    show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
+    show_outcomes(folder.read("outcomes", OUTCOMES) if folder.has("outcomes") else None, console)
+    show_problems(folder.read("problems", schemas.PROBLEMS), console)
+
+
+def _end(run: DagRun, console: Console) -> int:
+    colour, word = ("green", "green") if run.status == 0 else ("red", "RED")
+    console.print(f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}", highlight=False)
+    if run.folder:
+        console.print(f"Tables of the run: {run.folder}", highlight=False)
+    return GREEN if run.status == 0 else RED
+
+
+def _pools(console: Console) -> int:
+    """One pool of one slot a site: sync and cleanup of a site never write at the same time."""
+    found, errors = load_all()
+    for error in errors:
+        console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+    for pool, site in sorted({integration.pool: integration.site_id for integration in found.values()}.items()):
+        command = airflow("pools", "set", pool, "1", f"one run at a time writes to the site {site}")
+        subprocess.run(command, env=environment(), check=True, stdout=subprocess.DEVNULL)
+        console.print(f"pool {pool}: 1 slot", highlight=False)
+    return GREEN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""One run of a DAG through `airflow dags test`: progress on the terminal while it works, everything in a log file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from commands.settings import ROOT, airflow, environment, home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import TextIOBase
+    from pathlib import Path
+
+    from rich.console import Console
+
+OURS = ("runs", "salto", "hector", "rest", "include")
+STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
+QUIET = ("plan ", "reservation ", "problem ")  # shown as tables when the run is over
+STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """How a run ended: exit status of Airflow, its folder (null when it never came so far), its log."""
+
+    status: int
+    folder: str | None
+    log: Path
+    seconds: float
+
+
+@contextmanager
+def alone(pool: str, console: Console) -> Iterator[None]:
+    """One run at a time writes to a site, also between terminals: what Airflow's pool does on a server."""
+    path = home() / "locks" / f"{pool}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("another run writes to this site; waiting for it to end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str], console: Console) -> DagRun:
+    """Run a DAG to its end. Its records go to a log file; ours also to the terminal, in short."""
+    log = home() / "logs" / "commands" / f"{dag_id}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    command = airflow("dags", "test", dag_id, "--conf", json.dumps(dict(conf)))
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            command,
+            env={**environment(), **connections},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
+        folder = _follow(process, file, console)
+    return DagRun(process.returncode, folder, log, time.monotonic() - began)
+
+
+def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> str | None:
+    folder = None
+    for line in process.stdout or ():
+        record = _record(line)
+        event = str(record.get("event", line)).rstrip("\n")
+        file.write(f"{record.get('timestamp', '')} {record.get('level', '')} {event}\n{_traceback(record)}")
+        if event.startswith(FOLDER):
+            folder = event.removeprefix(FOLDER)
+        _show(event, record, console)
+    return folder
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _traceback(record: dict[str, Any]) -> str:
+    detail = record.get("error_detail") or record.get("exception")
+    return json.dumps(detail, indent=1) + "\n" if detail else ""
+
+
+def _show(event: str, record: dict[str, Any], console: Console) -> None:
+    if event.startswith(STARTING):
+        console.print(f"[bold]{event.removeprefix(STARTING).split()[0]}[/bold]", highlight=False)
+    elif str(record.get("logger", "")).split(".")[0] in OURS and not event.startswith(QUIET):
+        level = str(record.get("level", "info"))
+        console.print(f"  {event}", style=STYLES.get(level), highlight=False, markup=False)
