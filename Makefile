@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 # The first interpreter that is new enough; PYTHON=... names another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
-RUN := PYTHONPATH=. $(PY) -m commands
+RUN := PYTHONPATH=.:plugins $(PY) -m commands
 INTEGRATION ?=
 CONF ?=
 export CONF

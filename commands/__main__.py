@@ -13,7 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from commands.dag_run import DagRun, alone, run_dag
+from commands.demo import NAME, demo, show_timetable
 from commands.settings import airflow, environment, prepare
+from commands.tables import show_outcomes, show_plan, show_problems
+from include.access import schemas
+from include.access.order import rows
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 
 GREEN, RED, WRONG = 0, 1, 2
@@ -56,15 +60,13 @@ def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
     try:
         conf = json.loads(arguments.conf or "{}")
     except ValueError as error:
-        raise UsageError(f"CONF is not JSON ({error}); an example: CONF='{{\"references\": [\"10452\"]}}'") from None
+        raise UsageError(f'CONF is not JSON ({error}); an example: CONF=\'{{"references": ["10452"]}}\'') from None
     if not isinstance(conf, dict):
-        raise UsageError("CONF must be a JSON object; an example: CONF='{\"references\": [\"10452\"]}'")
+        raise UsageError('CONF must be a JSON object; an example: CONF=\'{"references": ["10452"]}\'')
     return {**conf, "plan_only": True} if arguments.command == "plan" else conf
 
 
 def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int:
-    from commands.demo import NAME, demo, show_timetable
-
     integration = _integration(name or NAME)
     prepare()
     with ExitStack() as stack:
@@ -82,29 +84,29 @@ def _integration(name: str) -> Integration:
     path = integrations_folder() / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(load_all()[0])) or "none"
-        raise UsageError(f"there is no integration {name!r}: no file {path.name} in include/integrations; known: {known}")
+        raise UsageError(
+            f"there is no integration {name!r}: no file {path.name} in include/integrations; known: {known}"
+        )
     return load(path)
 
 
 def _show(run: DagRun, console: Console) -> None:
-    from commands.tables import show_outcomes, show_plan, show_problems
-    from include.access import schemas
-    from include.access.order import rows
-    from include.access.outcomes import OUTCOMES
-    from runs.folder import RunFolder
+    from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
 
     folder = RunFolder(run.folder) if run.folder else None
     if folder is None or not folder.has("operations"):
         return
     console.print()
     show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
-    show_outcomes(folder.read("outcomes", OUTCOMES) if folder.has("outcomes") else None, console)
+    show_outcomes(folder.read("outcomes", schemas.OUTCOMES) if folder.has("outcomes") else None, console)
     show_problems(folder.read("problems", schemas.PROBLEMS), console)
 
 
 def _end(run: DagRun, console: Console) -> int:
     colour, word = ("green", "green") if run.status == 0 else ("red", "RED")
-    console.print(f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}", highlight=False)
+    console.print(
+        f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}", highlight=False
+    )
     if run.folder:
         console.print(f"Tables of the run: {run.folder}", highlight=False)
     return GREEN if run.status == 0 else RED

@@ -78,7 +78,11 @@ def show_timetable(sandbox: Sandbox, console: Console) -> None:
         last = one.lock_name
         office = " (office mode)" if one.office_mode else ""
         table.add_row(
-            door, _local(one.begin, zone), _local(one.end, zone), f"{one.email}{office}", one.group_name.removeprefix("Hector_")
+            door,
+            _local(one.begin, zone),
+            _local(one.end, zone),
+            f"{one.email}{office}",
+            one.group_name.removeprefix("Hector_"),
         )
     console.print(table, markup=False)
 

@@ -40,7 +40,9 @@ and why. The task `report` lists every problem with its next step, and why a run
 """
 
 PARAMS = {
-    "plan_only": Param(False, type="boolean", title="Plan only", description="Show what would change; send nothing but reads."),
+    "plan_only": Param(
+        False, type="boolean", title="Plan only", description="Show what would change; send nothing but reads."
+    ),
     "references": Param(
         [],
         type=["null", "array"],
@@ -63,7 +65,9 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         dag_id=f"salto_sync__{name}",
         description=f"Hector's reservations open the doors of {integration.site_id}",
         doc_md=_doc(name, integration),
-        schedule=CronTriggerTimetable(integration.schedule, timezone=integration.timezone) if integration.schedule else None,
+        schedule=CronTriggerTimetable(integration.schedule, timezone=integration.timezone)
+        if integration.schedule
+        else None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
@@ -107,7 +111,11 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str) -> None:
             run_folder = RunFolder(folder)
-            again = (lambda: steps.still_missing(integration, run_folder, **_scope())) if steps.sent_anything(run_folder) else None
+            again = (
+                (lambda: steps.still_missing(integration, run_folder, **_scope()))
+                if steps.sent_anything(run_folder)
+                else None
+            )
             steps.report(run_folder, STEPS, again)
 
         folder = begin()

@@ -51,7 +51,7 @@ class Bookings:
     problems: pd.DataFrame
 
 
-def earning_bookings(  # noqa: PLR0913 - the six things a booking depends on, each named
+def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depends on, each named
     loaners: HectorLoaners,
     places: pd.DataFrame,
     desired_people: pd.DataFrame,
@@ -184,7 +184,7 @@ def _rooms(judged: pd.DataFrame, lines: pd.DataFrame, places: pd.DataFrame) -> t
     return rooms_known.loc[named, ["reservation_id", "place_id", "lock_name"]], problems("place_unknown", rooms[~known])
 
 
-def _of(rows: pd.DataFrame, references: pd.Series, schema: schemas.pa.DataFrameSchema) -> pd.DataFrame:
+def _of(rows: pd.DataFrame, references: pd.Series, schema: schemas.Schema) -> pd.DataFrame:
     kept = rows.assign(reference=rows["reservation_id"].map(references)).dropna(subset="reference")
     kept = kept[list(schema.columns)].sort_values(list(schema.columns)[:2])
     return schemas.checked(schema, kept)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from include.access.problems import problems
 from include.access.rules import GROUP_PREFIX
 from include.access.windows import is_known_zone, schedule_ends
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    import pandas as pd
 
 
 @dataclass(frozen=True)

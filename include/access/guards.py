@@ -15,6 +15,8 @@ import pandas as pd
 from include.access.operations import GROUP, HELD, KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from include.access.rules import Limits
 
 
@@ -78,7 +80,7 @@ def guarded(
 def digest_of(operations: pd.DataFrame) -> str:
     """Names a set of operations: what they do to whom, in any order."""
     columns = operations[["key", "before", "after"]].fillna("").sort_values("key")
-    lines = columns.agg("\n".join, axis=1) if len(columns) else []
+    lines: Iterable[str] = columns.agg("\n".join, axis=1) if len(columns) else []
     return hashlib.sha256("\n\n".join(lines).encode()).hexdigest()[:16]
 
 

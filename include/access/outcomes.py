@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from include.access import schemas
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DONE = "done"
 NO_SEAT = "no_seat"  # the user exists, but suspended: their tag opens nothing
@@ -15,19 +17,6 @@ FAILED = "failed"
 UNKNOWN = "unknown"  # sent, but whether it happened could not be learnt
 NOT_SENT = "not_sent"  # what it builds on failed, or the run stopped giving
 HELD = "held"
-GOOD = frozenset({DONE})
-
-OUTCOMES = schemas.pa.DataFrameSchema(
-    {
-        "key": schemas.pa.Column("str", unique=True),
-        "state": schemas.pa.Column("str"),
-        "message": schemas.pa.Column("str"),  # empty when done
-    },
-    name="outcomes",
-    strict=True,
-    coerce=True,
-    ordered=True,
-)
 
 
 @dataclass
@@ -55,4 +44,4 @@ class FailureBrake:
 def as_table(states: dict[str, tuple[str, str]]) -> pd.DataFrame:
     """Outcomes by operation key, as a table."""
     rows = [{"key": key, "state": state, "message": message} for key, (state, message) in states.items()]
-    return schemas.frame(OUTCOMES, rows)
+    return schemas.frame(schemas.OUTCOMES, rows)

@@ -101,7 +101,9 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     names = _names(people, salto)
     group_tables = group_operations(wanted, ours, current.groups, names)
     moves = tag_moves(people, current.tags, salto, desired.frozen["user_id"])
-    user_tables, user_problems, seats_short = user_operations(people, gone, moves, Seats(current.seats, current.seats_used), rules)
+    user_tables, user_problems, seats_short = user_operations(
+        people, gone, moves, Seats(current.seats, current.seats_used), rules
+    )
     operations = in_order([*group_tables, *user_tables])
     scope_problems = schemas.frame(schemas.PROBLEMS, [])
     if references is not None:
@@ -250,9 +252,10 @@ def _email_holders(people: pd.DataFrame, salto: pd.DataFrame) -> pd.Series:
 
 def _names(people: pd.DataFrame, salto: pd.DataFrame) -> dict[str, str]:
     """Hector user id by platform user id: by marker, else by match."""
-    marked = salto.dropna(subset="marker").set_index("platform_user_id")["marker"].to_dict()
-    matched = people.dropna(subset="platform_user_id").set_index("platform_user_id")["user_id"].to_dict()
-    return {**marked, **matched}
+    marked = salto.dropna(subset="marker")
+    matched = people.dropna(subset="platform_user_id")
+    names = dict(zip(marked["platform_user_id"], marked["marker"], strict=True))
+    return {**names, **dict(zip(matched["platform_user_id"], matched["user_id"], strict=True))}
 
 
 def _narrowed(

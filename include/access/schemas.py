@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 import pandera.pandas as pa
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 INSTANT = "datetime64[us, UTC]"
+Schema: TypeAlias = pa.DataFrameSchema
 
 # pandera tries to import geopandas at every column it validates. Python remembers only imports that succeed, so each
 # try searches the whole path again, under the import lock that eight writing threads share (half of apply, measured).
@@ -240,6 +241,14 @@ OPERATIONS = _table(
         "rank": _count(),  # order inside a phase and kind: who gets the next free seat
         "state": _text(),  # ready | held
         "reason": _text(),
+    },
+)
+OUTCOMES = _table(
+    "outcomes",
+    {
+        "key": _text(unique=True),  # of the operation
+        "state": _text(),  # done | no_seat | failed | unknown | not_sent | held
+        "message": _text(),  # empty when done
     },
 )
 

@@ -6,13 +6,16 @@ Rules: design section 4 ("People", "Tags", "Office mode"); guide ("Delete Users"
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from include.access.operations import as_json, operations
 from include.access.problems import problems
 from include.access.rules import MARKER_PREFIX, AccessRules
-from include.access.tags import TagMoves
+
+if TYPE_CHECKING:
+    from include.access.tags import TagMoves
 
 SUBSCRIBED = "subscribed"
 

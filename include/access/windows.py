@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from include.access.rules import AccessRules
 
 LONGEST = pd.Timedelta(days=31)
+LAST_SECOND = 59
 MINUTE = pd.Timedelta(minutes=1)
 INSTANT = pd.Timedelta(microseconds=1)
 SCHEDULE_COLUMNS = (*WEEKDAYS, "start_time", "end_time", "start_date", "end_date")
@@ -79,7 +80,7 @@ def _in_zone(bookings: pd.DataFrame, zone: str) -> pd.DataFrame:
 
 
 def _wall(instants: pd.Series, zone: str) -> pd.Series:
-    return instants.dt.tz_convert(zone).dt.tz_localize(None)
+    return pd.Series(instants.dt.tz_convert(zone).dt.tz_localize(None))
 
 
 def _touched_days(wall: pd.DataFrame) -> dict[str, pd.Series]:
@@ -128,7 +129,7 @@ def wall_clock(dates: pd.Series, *, end_of_day: bool = False) -> pd.Series:
 
 
 def to_minute(dates: pd.Series) -> pd.Series:
-    return wall_clock(dates).dt.floor("min")
+    return pd.Series(wall_clock(dates).dt.floor("min"))
 
 
 def schedule_ends(schedules_: pd.DataFrame, zones: pd.Series) -> pd.Series:
@@ -138,7 +139,7 @@ def schedule_ends(schedules_: pd.DataFrame, zones: pd.Series) -> pd.Series:
     later reading counts: too late a removal hurts nobody, too early a one locks somebody out.
     """
     ends = wall_clock(schedules_["end_date"], end_of_day=True)
-    ends = ends.where(ends.dt.second != 59, ends + pd.Timedelta(seconds=1))
+    ends = ends.where(ends.dt.second != LAST_SECOND, ends + pd.Timedelta(seconds=1))
     instants = pd.Series(pd.NaT, index=ends.index, dtype="datetime64[us, UTC]")
     for zone in zones.dropna().unique():
         here = zones.eq(zone) & ends.notna()

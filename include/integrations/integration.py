@@ -126,7 +126,7 @@ class Integration(_Strict):
 class _UniqueKeys(yaml.SafeLoader):
     """YAML lets a key stand twice and keeps the last; a settings file must not."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         doubled = sorted({str(key) for key in keys if keys.count(key) > 1})
         if doubled:

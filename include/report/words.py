@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WHO = {"hector_admin": "Hector admin", "salto_admin": "Salto admin", "operator": "operator"}
 
 
-def told(operation: Operation) -> str:
+def told(operation: Mapping[Any, Any]) -> str:
     """One operation in words, by ids and references: whom, which group, which door."""
     parts = [str(operation["kind"])]
     for label, column in (
@@ -35,7 +35,7 @@ def told(operation: Operation) -> str:
     return " ".join(parts)
 
 
-def window(operation: Mapping[str, object]) -> str:
+def window(operation: Mapping[Any, Any]) -> str:
     """The schedule an operation sets, on the wall clock of the locks; empty when it sets none."""
     if operation["after"] is None or "start_date" not in str(operation["after"]):
         return ""
@@ -61,7 +61,9 @@ def plan_lines(operations: list[Operation]) -> Iterator[str]:
 def decision_lines(decisions: pd.DataFrame) -> Iterator[str]:
     """Every reservation that was read, with what was decided about it and why."""
     for row in decisions.to_dict("records"):
-        window_ = "no window" if pd.isna(row["window_start"]) else f"{utc(row['window_start'])} to {utc(row['window_end'])}"
+        window_ = (
+            "no window" if pd.isna(row["window_start"]) else f"{utc(row['window_start'])} to {utc(row['window_end'])}"
+        )
         yield f"reservation {row['reference']}: {row['decision']} ({window_}): {row['reason']}"
 
 

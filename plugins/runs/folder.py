@@ -50,16 +50,16 @@ class RunFolder:
         return cls(str(path))
 
     def write(self, name: str, table: pd.DataFrame) -> None:
-        with (self.path / f"{name}.parquet").open("wb") as file:
+        with (self.path / f"{name}.parquet").open("wb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             table.to_parquet(file, index=False)
 
-    def read(self, name: str, schema: schemas.pa.DataFrameSchema | None = None) -> pd.DataFrame:
-        with (self.path / f"{name}.parquet").open("rb") as file:
+    def read(self, name: str, schema: schemas.Schema | None = None) -> pd.DataFrame:
+        with (self.path / f"{name}.parquet").open("rb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             table = pd.read_parquet(file)
         return schemas.checked(schema, table) if schema is not None else table
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
-        with (self.path / f"{name}.json").open("w") as file:
+        with (self.path / f"{name}.json").open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             json.dump(value, file, indent=1, sort_keys=True)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -67,7 +67,7 @@ class RunFolder:
         file_path = self.path / f"{name}.json"
         if not file_path.exists():
             return None
-        with file_path.open("r") as file:
+        with file_path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             return dict(json.load(file))
 
     def forget(self, name: str) -> None:

@@ -20,7 +20,7 @@ from include.access.bookings import HectorLoaners
 from include.access.desired import Desired, desired_state
 from include.access.operations import HELD
 from include.access.order import rows
-from include.access.outcomes import DONE, OUTCOMES
+from include.access.outcomes import DONE
 from include.access.people import HectorPeople
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group
 from include.report.words import decision_lines, failure_lines, outcome_counts, plan_lines, problem_lines
@@ -77,7 +77,9 @@ def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime) -> RunFol
     if unknown:
         raise ValueError(f"unknown run parameter {unknown[0]!r}; allowed are {', '.join(sorted(RUN_OPTIONS))}")
     folder = RunFolder.create(name, run_id, now)
-    folder.write_json("run", {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf})
+    folder.write_json(
+        "run", {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
+    )
     LOG.info("run folder: %s", folder)
     return folder
 
@@ -96,7 +98,9 @@ def extract_people(integration: Integration, folder: RunFolder) -> None:
     folder.write("hector_groups", people.groups)
     folder.write("hector_departments", people.departments)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
-    LOG.info("Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments)))
+    LOG.info(
+        "Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments))
+    )
 
 
 def extract_places(integration: Integration, folder: RunFolder) -> None:
@@ -236,11 +240,13 @@ def apply(integration: Integration, folder: RunFolder, now: datetime, *, fingerp
     """
     age = now - as_of(folder)
     if age > OLDEST_PLAN:
-        raise StalePlanError(f"the plan is {int(age.total_seconds() // 60)} minutes old, the limit is 15; start a new run")
+        raise StalePlanError(
+            f"the plan is {int(age.total_seconds() // 60)} minutes old, the limit is 15; start a new run"
+        )
     _activate(integration, folder)
     operations = folder.read("operations", schemas.OPERATIONS)
     if operations.empty:
-        folder.write("outcomes", schemas.frame(OUTCOMES, []))
+        folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
         return {}
     hook = SaltoHook(integration.salto_conn_id)
     fingerprint = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
@@ -275,6 +281,7 @@ def report(folder: RunFolder, steps: tuple[str, ...], remaining: Callable[[], pd
     """End the run: green when all of the plan holds in Salto, problems or not; red otherwise, naming each cause.
 
     Args:
+        folder: the run's.
         steps: the steps whose failure ends the run red.
         remaining: reads Salto again and gives the operations that are still missing; None: nothing was sent.
 
@@ -304,9 +311,11 @@ def _unfinished(folder: RunFolder) -> list[str]:
     plan_ = folder.read_json("plan") or {}
     if len(held):
         why = "; ".join(hold["why"] for hold in plan_["holds"])
-        red.append(f"{len(held)} operations are held ({why}); if they are meant, run again with approve: {plan_['digest']}")
+        red.append(
+            f"{len(held)} operations are held ({why}); if they are meant, run again with approve: {plan_['digest']}"
+        )
     if folder.has("outcomes"):
-        outcomes = folder.read("outcomes", OUTCOMES)
+        outcomes = folder.read("outcomes", schemas.OUTCOMES)
         LOG.info("applied: %s", outcome_counts(outcomes))
         red += list(failure_lines(operations[operations["state"].ne(HELD)], outcomes))
     return red
@@ -334,7 +343,8 @@ def still_outdated(integration: Integration, folder: RunFolder) -> pd.DataFrame:
 
 
 def sent_anything(folder: RunFolder) -> bool:
-    return folder.has("outcomes") and folder.read("outcomes", OUTCOMES)["state"].eq(DONE).any()
+    """Whether there is anything new to read back."""
+    return folder.has("outcomes") and bool(folder.read("outcomes", schemas.OUTCOMES)["state"].eq(DONE).any())
 
 
 def remove_outdated_folders(name: str, folder: RunFolder) -> int:

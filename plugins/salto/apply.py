@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,7 +28,7 @@ from rest.errors import NotFoundError, RefusedError, RestError, StopError, Unkno
 from salto.models import CreatedUser, NewUser, Schedule, UserChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from salto.reader import SaltoReader
     from salto.writer import SaltoWriter
@@ -417,7 +416,7 @@ class Application:
 
     def _holds_tag(self, operation: Operation) -> bool:
         tags = self._site.reader.tags(self._site.fingerprint)
-        held = tags[tags["tag_id"].eq(operation["tag_id"])]
+        held = tags[tags["tag_id"].eq(str(operation["tag_id"]))]
         return bool(held["site_user_id"].eq(self._site_user_id(operation)).any())
 
     def _await_deletions(self) -> None:

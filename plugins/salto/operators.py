@@ -36,7 +36,13 @@ class SaltoApplyOperator(BaseOperator):
     template_fields: Sequence[str] = ("folder", "plan_only")
 
     def __init__(
-        self, *, integration: Integration, folder: str, plan_only: bool | str = False, with_hector: bool = True, **kwargs: Any
+        self,
+        *,
+        integration: Integration,
+        folder: str,
+        plan_only: bool | str = False,
+        with_hector: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments,
     ) -> None:
         super().__init__(**{"retries": 0, "pool": integration.pool, **kwargs})
         self.integration = integration

@@ -72,6 +72,6 @@ def _each(
     pool: ThreadPoolExecutor,
     read: Callable[[str], pd.DataFrame],
     ids: list[str],
-    schema: schemas.pa.DataFrameSchema,
+    schema: schemas.Schema,
 ) -> pd.DataFrame:
     return pd.concat([schemas.frame(schema, []), *pool.map(read, ids)], ignore_index=True)
