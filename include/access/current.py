@@ -71,15 +71,15 @@ def our_groups(
     """
     table = named_like_ours(groups.groups)
     ends = _ends(groups, locks, site_zone)
-    grouped = ends.groupby("group_id")["end"]
-    open_ended = grouped.apply(lambda end: bool(end.isna().any())).astype("bool")
-    bare = ~table["group_id"].isin(ends["group_id"])
+    ends = ends.assign(open_ended=ends["end"].isna()).groupby("group_id")
+    # Joined, not mapped: pandas cannot map through an empty series of instants, as a site without our groups has it.
+    table = table.join(ends.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")
+    bare = table["open_ended"].isna()
     empty = ~table["group_id"].isin(groups.users["group_id"]) & ~table["group_id"].isin(groups.locks["group_id"])
     empty &= table["user_count"].eq(0) & table["lock_count"].eq(0)
-    closed = ~bare & ~table["group_id"].map(open_ended).eq(other=True)
+    closed = table["open_ended"].eq(other=False)
     ours = closed | (bare & (table["name"].isin(list(wanted)) | empty))
-    last = table["group_id"].map(grouped.max())
-    table = table.assign(ends=last, over=last.notna() & (last <= as_of))
+    table = table.assign(over=table["ends"].notna() & (table["ends"] <= as_of))
     return (
         table.loc[ours, ["group_id", "name", "ends", "over"]].reset_index(drop=True),
         problems("look_alike", table[~ours].rename(columns={"name": "group_name"})),

@@ -90,7 +90,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     gone = gone[~gone["site_user_id"].isin(people["site_user_id"].dropna())]
     doors = _Doors.of(desired, current)
     wanted, chosen = _wanted(desired, doors, people, salto, current)
-    people = people.assign(first_window=people["user_id"].map(_first_windows(wanted.members, chosen)))
+    people = people.join(_first_windows(wanted.members, chosen), on="user_id")
     people = people[people["site_user_id"].notna() | _needed(people, rules)]
 
     ours, look_alikes = our_groups(
@@ -235,7 +235,7 @@ def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:
 
 def _first_windows(members: pd.DataFrame, bookings: pd.DataFrame) -> pd.Series:
     starts = members.merge(bookings[["reference", "window_start"]], on="reference")
-    return starts.groupby("user_id")["window_start"].min()
+    return starts.groupby("user_id")["window_start"].min().rename("first_window")
 
 
 def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
