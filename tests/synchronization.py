@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector.client import HectorReader, hector_service, hector_transport
+from hector.client import HectorReader, hector_service
 from include.access.desired import Desired, desired_state
 from include.access.outcomes import DONE
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group

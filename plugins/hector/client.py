@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from hector import mapping, payloads
 from hector.errors import UNAUTHORISED, refusal
 from hector.pages import read_all
 from include.access import schemas
+from include.access.bookings import HectorLoaners
+from include.access.people import HectorPeople
 from rest.errors import MalformedAnswerError, RefusedError
 from rest.transport import READS, FixedToken, Service, Transport
 
@@ -34,25 +36,6 @@ class Environment:
     name: str
     time_zone: str
     api_token_expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class HectorPeople:
-    """Everybody, with groups and departments."""
-
-    users: pd.DataFrame = field(repr=False)
-    user_groups: pd.DataFrame = field(repr=False)
-    groups: pd.DataFrame = field(repr=False)
-    departments: pd.DataFrame = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class HectorLoaners:
-    """Reservations of a span, with their people and places."""
-
-    reservations: pd.DataFrame = field(repr=False)
-    people: pd.DataFrame = field(repr=False)
-    places: pd.DataFrame = field(repr=False)
 
 
 def hector_service(base_url: str, connection: str) -> Service:
