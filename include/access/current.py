@@ -71,9 +71,9 @@ def our_groups(
     """
     table = named_like_ours(groups.groups)
     ends = _ends(groups, locks, site_zone)
-    ends = ends.assign(open_ended=ends["end"].isna()).groupby("group_id")
+    by_group = ends.assign(open_ended=ends["end"].isna()).groupby("group_id")
     # Joined, not mapped: pandas cannot map through an empty series of instants, as a site without our groups has it.
-    table = table.join(ends.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")
+    table = table.join(by_group.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")
     bare = table["open_ended"].isna()
     empty = ~table["group_id"].isin(groups.users["group_id"]) & ~table["group_id"].isin(groups.locks["group_id"])
     empty &= table["user_count"].eq(0) & table["lock_count"].eq(0)

@@ -67,6 +67,8 @@ def operations(kind: str, rows: pd.DataFrame, **columns: pd.Series | str) -> pd.
 
     The key is the kind and the ids it concerns, so that the same change has the same key in every plan.
     """
+    if rows.empty:
+        return schemas.frame(schemas.OPERATIONS, [])
     described = KINDS[kind]
     table = rows.assign(**columns, kind=kind, phase=described.phase, state=READY)
     if "removal" not in columns:
