@@ -155,7 +155,8 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
 def _narrowed(pairs: pd.DataFrame) -> pd.Series:
     """True where the new window leaves out a moment of the old one."""
     starts_later = ~(to_minute(pairs["start_date"]) <= to_minute(pairs["start_date_now"]))
-    ends_earlier = ~(to_minute(pairs["end_date"]) >= to_minute(pairs["end_date_now"]))
+    end, end_now = to_minute(pairs["end_date"], end_of_day=True), to_minute(pairs["end_date_now"], end_of_day=True)
+    ends_earlier = ~(end >= end_now)
     return starts_later | ends_earlier
 
 

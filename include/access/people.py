@@ -49,6 +49,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
     users = people.users.assign(email=folded(people.users["email"]))
     users = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
     users = users.assign(code_shared=users["tag"].notna() & users.duplicated("tag", keep=False))
+    sharing = users[users["code_shared"]]  # also those without an email: the code is as ambiguous through them
     users = users[users["email"].notna()]
     email_shared = users.duplicated("email", keep=False)
     # Columns before rows: pandas lets a column that is longer than an empty table bring back the rows left out.
@@ -60,7 +61,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
     )[~email_shared]
     found = [
         problems("email_twice", _with_others(users[email_shared], "email")),
-        problems("code_twice", _with_others(users[users["code_shared"]], "tag")),
+        problems("code_twice", _with_others(sharing, "tag")),
         _unknown_office_names(people, rules.office_mode),
     ]
     desired = schemas.checked(schemas.DESIRED_PEOPLE, chosen[list(schemas.DESIRED_PEOPLE.columns)])

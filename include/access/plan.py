@@ -245,7 +245,8 @@ def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
 
 def _email_holders(people: pd.DataFrame, salto: pd.DataFrame) -> pd.Series:
     """The site user, other than their own, who has the person's email now."""
-    holders = salto.dropna(subset="email").drop_duplicates("email").set_index("email")["site_user_id"]
+    known = salto.dropna(subset="email").sort_values("site_user_id").drop_duplicates("email")
+    holders = known.set_index("email")["site_user_id"]
     holder = people["email"].map(holders).astype("str").where(people["email"].map(holders).notna())
     return holder.where(holder.ne(people["site_user_id"]))
 

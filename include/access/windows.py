@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST = pd.Timedelta(days=31)
 LAST_SECOND = 59
-MINUTE = pd.Timedelta(minutes=1)
+QUARTER = pd.Timedelta(minutes=15)
 INSTANT = pd.Timedelta(microseconds=1)
 SCHEDULE_COLUMNS = (*WEEKDAYS, "start_time", "end_time", "start_date", "end_date")
 
@@ -64,8 +64,10 @@ def _in_zone(bookings: pd.DataFrame, zone: str) -> pd.DataFrame:
             "end": _wall(bookings["window_end"], zone),
         }
     )
-    _mend_fold(wall, bookings, zone)
+    _mend_folds(wall, bookings, zone)
     one_day = wall["first"].dt.normalize() == wall["last"].dt.normalize()
+    # Salto wants start_time before end_time: a window inside one minute is framed by its dates alone, like a long one.
+    one_day &= wall["first"].dt.floor("min") < wall["last"].dt.floor("min")
     days = _touched_days(wall)
     # Over several days the frame's end is what closes the door, and a frame includes its last second; within one day
     # end_time closes it, and the frame's end is the window's.
@@ -86,21 +88,36 @@ def _wall(instants: pd.Series, zone: str) -> pd.Series:
 def _touched_days(wall: pd.DataFrame) -> dict[str, pd.Series]:
     first_day = wall["first"].dt.normalize()
     span = (wall["last"].dt.normalize() - first_day).dt.days
-    weekday = first_day.dt.dayofweek
+    weekday = first_day.dt.day_of_week
     return {name: (day - weekday) % 7 <= span for day, name in enumerate(WEEKDAYS)}
 
 
-def _mend_fold(wall: pd.DataFrame, bookings: pd.DataFrame, zone: str) -> None:
-    """Widen, in place, windows that the autumn clock change turns inside out (first minute after the last).
+def _mend_folds(wall: pd.DataFrame, bookings: pd.DataFrame, zone: str) -> None:
+    """Widen, in place, windows that hold an autumn clock change to every wall-clock minute they touch.
 
-    A window from 01:45 to 01:15 an hour and a half of real time later cannot be told from its mirror image by a wall
-    clock; the least that contains it is every wall-clock minute it touches (docs: known limits).
+    From 00:45 to the second 01:15 is a window of an hour and a half, in which 01:40 comes once; its mere ends would
+    close the door at 01:15, come back, and close it again. A wall clock cannot tell the two hours apart: whoever has
+    booked gets in, and what opens too long lies inside the hour that exists twice (docs: known limits).
     """
-    for index in wall.index[wall["first"] >= wall["end"]]:
-        row = bookings.loc[index]
-        minutes = pd.date_range(row["window_start"], row["window_end"], freq="min", inclusive="left")
-        touched = minutes.tz_convert(zone).tz_localize(None)
-        wall.loc[index, ["first", "last", "end"]] = [touched.min(), touched.max(), touched.max() + MINUTE]
+    for change, before, after in _folds(bookings, zone):
+        begun = bookings["window_start"] < change
+        inside, upto = begun & (change < bookings["window_end"]), begun & (change <= bookings["window_end"])
+        wall["first"] = wall["first"].mask(inside & (wall["first"] > after), after)
+        wall["last"] = wall["last"].mask(upto & (wall["last"] < before - INSTANT), before - INSTANT)
+        wall["end"] = wall["end"].mask(upto & (wall["end"] < before), before)
+
+
+def _folds(bookings: pd.DataFrame, zone: str) -> list[tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]]:
+    """Each instant at which the zone's clocks go back while some window is open, with the wall clock before and after.
+
+    Clocks change at a quarter of an hour of UTC (every zone of today does).
+    """
+    begin, end = bookings["window_start"].min().floor("15min"), bookings["window_end"].max() + QUARTER
+    grid = pd.Series(pd.date_range(begin, end, freq=QUARTER))
+    clock = _wall(grid, zone)
+    return [
+        (grid[row], clock[row - 1] + QUARTER, clock[row]) for row in grid.index[clock.diff() < pd.Timedelta(0)]
+    ]
 
 
 def same_schedule(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series:
@@ -110,8 +127,8 @@ def same_schedule(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series:
         same &= left[day].astype("bool") == right[day].astype("bool")
     for column in ("start_time", "end_time"):
         same &= left[column].str.slice(0, 5) == right[column].str.slice(0, 5)
-    for column in ("start_date", "end_date"):
-        same &= to_minute(left[column]) == to_minute(right[column])
+    same &= to_minute(left["start_date"]) == to_minute(right["start_date"])
+    same &= to_minute(left["end_date"], end_of_day=True) == to_minute(right["end_date"], end_of_day=True)
     return same
 
 
@@ -128,8 +145,8 @@ def wall_clock(dates: pd.Series, *, end_of_day: bool = False) -> pd.Series:
     return parsed.where(~date_only, widened) if end_of_day else parsed
 
 
-def to_minute(dates: pd.Series) -> pd.Series:
-    return pd.Series(wall_clock(dates).dt.floor("min"))
+def to_minute(dates: pd.Series, *, end_of_day: bool = False) -> pd.Series:
+    return pd.Series(wall_clock(dates, end_of_day=end_of_day).dt.floor("min"))
 
 
 def schedule_ends(schedules_: pd.DataFrame, zones: pd.Series) -> pd.Series:

@@ -152,14 +152,14 @@ class Application:
 
     def _late(self, operations: list[Operation]) -> None:
         """Try again what concerns people made a moment ago, all together and last."""
-        for wait in CREATION_LAG:
-            if not operations or self._stop is not None:
-                break
-            self._sleep(wait)
-            states = {str(op["key"]): self._send([op], patient=True)[str(op["key"])] for op in operations}
-            operations = [operation for operation in operations if states[str(operation["key"])] == ""]
-        for operation in operations:
-            self._send([operation], patient=False)
+        for wait in (*CREATION_LAG, None):
+            if operations and wait is not None and self._stop is None:
+                self._sleep(wait)
+            states: dict[str, str] = {}
+            for operation in operations:  # what was learnt meanwhile counts: a stop, a brake, something that failed
+                if self._may_send(operation, ""):
+                    states |= self._send([operation], patient=wait is not None)
+            operations = [operation for operation in operations if states.get(str(operation["key"])) == ""]
 
     def _sendable(self, batch: list[Operation]) -> list[list[Operation]]:
         """One request for all, where the contract has a bulk form."""
