@@ -22,10 +22,10 @@ def at(hours: float) -> pd.Timestamp:
     return NOW + pd.Timedelta(hours=hours)
 
 
-def user(user_id, email="", **changes):
+def user(user_id, email=..., **changes):
     row = {
         "user_id": user_id,
-        "email": f"{user_id}@school.example" if email == "" else email,
+        "email": f"{user_id}@school.example" if email is ... else email,
         "first_name": "Ana",
         "last_name": "Roy",
         "tag": None,
@@ -90,12 +90,12 @@ def loaners(bookings=()):
     )
 
 
-def salto_user(number, email="", **changes):
+def salto_user(number, email=..., **changes):
     """A site user s_<number>, on the platform p<number>."""
     row = {
         "site_user_id": f"s_{number}",
         "platform_user_id": f"p{number}",
-        "email": f"u_{number}@school.example" if email == "" else email,
+        "email": f"u_{number}@school.example" if email is ... else email,
         "alias": f"hector:u_{number}",
         "has_profile": False,
         "managed_here": True,

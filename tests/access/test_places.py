@@ -1,0 +1,58 @@
+from include.access import schemas
+from include.access.places import place_locks
+from tests.access.tables import codes, lock, place
+
+
+def doors(places, locks):
+    found, problems = place_locks(schemas.frame(schemas.HECTOR_PLACES, places), schemas.frame(schemas.SALTO_LOCKS, locks))
+    return found.set_index("place_id")["lock_id"].to_dict(), problems
+
+
+def test_a_lock_is_found_trimmed_and_in_any_case():
+    found, problems = doors([place("p_1", "  recital HALL ")], [lock("k1", " Recital Hall")])
+
+    assert found == {"p_1": "k1"}
+    assert problems.empty
+
+
+def test_several_places_may_name_one_lock():
+    assert doors([place("p_1", "A"), place("p_2", "a")], [lock("k1", "A")])[0] == {"p_1": "k1", "p_2": "k1"}
+
+
+def test_an_unknown_name_is_reported_with_the_nearest_names():
+    found, problems = doors([place("p_1", "Chappel Door")], [lock("k1", "Chapel Door"), lock("k2", "Sauna")])
+
+    assert found == {}
+    assert codes(problems) == ["lock_unknown"]
+    assert "'Chapel Door'" in problems["message"].iloc[0]
+    assert "Sauna" not in problems["message"].iloc[0]
+
+
+def test_a_name_like_no_other_has_no_nearest():
+    assert "nearest: none" in doors([place("p_1", "xyz")], [lock("k1", "Chapel Door")])[1]["message"].iloc[0]
+
+
+def test_a_name_on_a_site_without_locks_is_reported():
+    assert codes(doors([place("p_1", "A")], [])[1]) == ["lock_unknown"]
+
+
+def test_two_locks_of_one_name_are_ambiguous_whatever_their_case():
+    found, problems = doors([place("p_1", "Door")], [lock("k1", "Door"), lock("k2", "DOOR ")])
+
+    assert found == {}
+    assert codes(problems) == ["lock_ambiguous"]
+    assert "2 locks" in problems["message"].iloc[0]
+
+
+def test_places_without_a_name_of_a_lock_are_none_of_our_business():
+    found, problems = doors([place("p_1", None), place("p_2", "  ")], [lock("k1", "Door")])
+
+    assert found == {}
+    assert problems.empty
+
+
+def test_locks_without_a_name_are_nobodys_door():
+    found, problems = doors([place("p_1", "  ")], [lock("k1", " "), lock("k2", "  ")])
+
+    assert found == {}
+    assert problems.empty
