@@ -9,7 +9,7 @@ import pandas as pd
 
 from include.access import schemas
 from include.access.bookings import LEFT, earning_bookings
-from include.access.people import ACTIVE, desired_people
+from include.access.people import DEPARTED, desired_people
 
 if TYPE_CHECKING:
     from include.access.bookings import HectorLoaners
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Desired:
     """Tables of the desired state.
 
-    people: DESIRED_PEOPLE; frozen: user_id, email of users who share an email; active: user_id of every active user
+    people: DESIRED_PEOPLE; frozen: user_id, email of users who share an email; present: user_id of everybody who is part of Hector
     (those absent from it are no longer part of Hector); bookings: DESIRED_BOOKINGS; members: DESIRED_MEMBERS;
     rooms: DESIRED_PLACES; places: HECTOR_PLACES; decisions: DECISIONS; problems: PROBLEMS;
     read: one row, how many ``users`` and ``reservations`` Hector showed.
@@ -29,7 +29,7 @@ class Desired:
 
     people: pd.DataFrame
     frozen: pd.DataFrame
-    active: pd.DataFrame
+    present: pd.DataFrame
     bookings: pd.DataFrame
     members: pd.DataFrame
     rooms: pd.DataFrame
@@ -57,7 +57,7 @@ def desired_state(
     return Desired(
         people=people,
         frozen=frozen,
-        active=hector.users.loc[status.eq(ACTIVE), ["user_id"]].reset_index(drop=True),
+        present=hector.users.loc[~status.isin(DEPARTED), ["user_id"]].reset_index(drop=True),
         bookings=earned.bookings,
         members=earned.members,
         rooms=earned.places,

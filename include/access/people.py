@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.access.rules import AccessRules, OfficeMode
 
 ACTIVE = "active"
+DEPARTED = frozenset({"disabled", "archived"})  # no longer part of Hector, as is who is absent (hector_api.md)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
         no_alias=alias.isna() | alias.eq(""),
         protected=users["above_site_user"]
         | users["pod_or_guest"]
+        | users["blocked"]  # somebody blocked them by hand
         | users["platform_user_id"].isin(never)
         | email.isin([address.strip().casefold() for address in untouchable.emails])
         | (users["role_codes"].eq("") & marker.isna()),

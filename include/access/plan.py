@@ -84,7 +84,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         current.users,
         Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails),
     )
-    gone = salto[salto["marker"].notna() & ~salto["marker"].isin(desired.active["user_id"]) & ~salto["protected"]]
+    gone = salto[salto["marker"].notna() & ~salto["marker"].isin(desired.present["user_id"]) & ~salto["protected"]]
     people, people_problems = matched_people(desired.people, salto, gone["marker"])
     people = people.assign(email_holder=_email_holders(people, salto))
     gone = gone[~gone["site_user_id"].isin(people["site_user_id"].dropna())]

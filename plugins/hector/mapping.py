@@ -50,7 +50,7 @@ def user_row(user: User, fingerprint: Fingerprinting) -> Row:
 
 
 def user_group_rows(user: User) -> list[Row]:
-    return [{"user_id": user.id, "group_id": group} for group in dict.fromkeys(user.group_ids or [])]
+    return [{"user_id": user.id, "group_id": group} for group in dict.fromkeys(user.group_ids)]
 
 
 def group_row(group: Group) -> Row:
@@ -67,7 +67,7 @@ def place_row(place: Place) -> Row:
         "name": place.name,
         "kind": place.kind,
         "active": place.active,
-        "lock_name": lock_name(place.attributes or []),
+        "lock_name": lock_name(place.attributes),
     }
 
 
@@ -76,7 +76,8 @@ def lock_name(values: Iterable[AttributeValue]) -> str | None:
     values = list(values)
     keyed = [value for value in values if value.key == LOCK_KEY]
     found = keyed or [value for value in values if _is_lock_name(value.name)]
-    return next((value.value for value in found if value.value and value.value.strip()), None)
+    texts = [str(value.value) for value in found if value.value is not None]
+    return next((text for text in texts if text.strip()), None)
 
 
 def is_lock_attribute(attribute: Attribute) -> bool:
@@ -109,14 +110,13 @@ def people_rows(loaner: Loaner) -> Iterator[Row]:
 
 
 def place_rows(loaner: Loaner) -> list[Row]:
-    places = dict.fromkeys(line.place_id for line in loaner.lines or [] if line.type == "place")
+    places = dict.fromkeys(line.place_id for line in loaner.lines if line.type == "place")
     return [{"reservation_id": loaner.id, "place_id": place} for place in places if place is not None]
 
 
 def _parties(loaner: Loaner) -> Iterator[tuple[str, Party]]:
-    if loaner.borrower is not None:
-        yield "borrower", loaner.borrower
-    for party in loaner.participants or []:
+    yield "borrower", loaner.borrower
+    for party in loaner.participants:
         yield "participant", party
 
 

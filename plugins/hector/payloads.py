@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 T = TypeVar("T")
 Id = Annotated[str, Field(min_length=1)]
@@ -42,7 +42,7 @@ class User(Entry):
     unique_code: str | None = Field(repr=False)
     status: str
     department_id: str | None
-    group_ids: list[Id] | None
+    group_ids: list[Id]
 
 
 class Group(Entry):
@@ -62,16 +62,18 @@ class Attribute(Entry):
 
 
 class AttributeValue(Payload):
-    key: str | None
-    name: str | None
-    value: str | None
+    """A value of any attribute of a place; only the lock's is text for certain (see ``mapping.lock_name``)."""
+
+    key: str | None = None
+    name: str | None = None
+    value: object = None
 
 
 class Place(Entry):
     name: str
     kind: str
     active: bool
-    attributes: list[AttributeValue] | None
+    attributes: list[AttributeValue]
 
 
 class Status(Payload):
@@ -89,6 +91,12 @@ class Line(Payload):
     type: str
     place_id: Id | None = None
 
+    @model_validator(mode="after")
+    def _names_its_place(self) -> Self:
+        if self.type == "place" and self.place_id is None:
+            raise ValueError("a line of type place names no place_id")
+        return self
+
 
 class Loaner(Entry):
     reference: str
@@ -96,6 +104,7 @@ class Loaner(Entry):
     start: str
     finish: str
     blocking: bool
-    borrower: Party | None
-    participants: list[Party] | None
-    lines: list[Line] | None
+    # Never null: read as "none", a null would take somebody's access away.
+    borrower: Party
+    participants: list[Party]
+    lines: list[Line]

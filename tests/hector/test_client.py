@@ -33,7 +33,7 @@ ANA = {
     "group_ids": ["g_2", "g_9", "g_2"],
     "updated_at": "2026-01-12T14:03:00-05:00",
 }
-BARE = ANA | {"id": "u_18", "email": None, "unique_code": " ", "department_id": None, "group_ids": None}
+BARE = ANA | {"id": "u_18", "email": None, "unique_code": " ", "department_id": None, "group_ids": []}
 ALIAS = {"id": "g_9", "name": "Teachers (AAD)", "source": "azure", "official": False, "alias_of": "g_2"}
 MUSIC = {"id": "d_3", "name": "Music"}
 ATTRIBUTE = {"id": "a_1", "entity": "place", "key": "salto_lock_id", "name": "Salto Lock Id", "type": "text"}
@@ -152,7 +152,9 @@ def test_an_outage_in_the_middle_of_a_list_is_an_error(reader, web):
         ([{"key": "salto_lock_id", "name": "Salto Lock Id", "value": "  "}], None),
         ([{"key": None, "name": None, "value": "B"}], None),
         ([], None),
-        (None, None),
+        ([{"key": "capacity", "name": "Capacity", "value": 12}], None),
+        ([{"key": "salto_lock_id", "name": "Salto Lock Id"}], None),
+        ([{"key": "salto_lock_id", "name": "Salto Lock Id", "value": 204}], "204"),
     ],
 )
 def test_the_lock_name_is_found_by_key_else_by_display_name(reader, answer, attributes, name):
@@ -184,11 +186,21 @@ def test_loaners_come_apart_into_reservations_people_and_places(reader, answer, 
     assert queries(web) == ["from=2026-01-14T00%3A00%3A00%2B00%3A00&to=2026-01-21T00%3A00%3A00%2B00%3A00&limit=200"]
 
 
-def test_a_loaner_of_nobody_has_no_people(reader, answer):
-    answer("/loaners", page(LOANER | {"borrower": None, "participants": None, "lines": None}))
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"borrower": None},
+        {"participants": None},
+        {"lines": None},
+        {"lines": [{"id": "ln_1", "type": "place"}]},
+        {"lines": [{"id": "ln_1", "type": "place", "place_id": None}]},
+    ],
+)
+def test_a_null_that_would_take_access_away_is_a_broken_answer(reader, answer, broken):
+    answer("/loaners", page(LOANER | broken))
 
-    loaners = reader.loaners(BEGIN, END)
-    assert (len(loaners.reservations), len(loaners.people), len(loaners.places)) == (1, 0, 0)
+    with pytest.raises(MalformedAnswerError, match=next(iter(broken))):
+        reader.loaners(BEGIN, END)
 
 
 def test_two_loaners_of_one_reference_both_come_through(reader, answer):

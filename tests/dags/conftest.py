@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from include.sandbox import Sandbox, empty
+
+LINES = """
+hector_conn_id: hector_{name}
+salto_conn_id: salto_{name}
+site_id: {site}
+schedule: null
+"""
+
+
+@dataclass
+class Ended:
+    """How a DAG run ended."""
+
+    state: str
+    folder: Path
+    log: str
+    tasks: dict[str, str]
+
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def report(self) -> str:
+        return self.log
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.airflow)
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(empty()) as running:
+        yield running
+
+
+@pytest.fixture
+def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
+    """Run a DAG of one integration to its end, in this process, as `airflow dags test` does."""
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "runs").as_uri())
+
+    def run(kind: str, name: str, *, sandbox: Sandbox | None = None, conf=None, lines="", site="DE4520000000") -> Ended:
+        integrations(name, LINES.format(name=name, site=site) + lines)
+        for variable, value in (sandbox.connections(name) if sandbox else {}).items():
+            monkeypatch.setenv(variable, value)
+        caplog.clear()
+        caplog.set_level(logging.INFO)
+        dag = bag().dags[f"salto_{kind}__{name}"]
+        for task in dag.tasks:
+            task.retries = 0  # a second try of a task would only repeat the first, ten seconds later
+        ended = dag.test(run_conf=conf or {})
+        with caplog.at_level(logging.INFO):
+            captured = capfd.readouterr()
+        folders = sorted((tmp_path / "runs" / name).glob("*"), key=os.path.getmtime)
+        return Ended(
+            state=str(ended.state),
+            folder=folders[-1] if folders else tmp_path,
+            log=captured.out + captured.err + caplog.text,
+            tasks={ti.task_id: str(ti.state) for ti in ended.get_task_instances()},
+        )
+
+    return run
+
+
+def bag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+
+
+@pytest.fixture
+def dag_bag(airflow_db):
+    return bag
+
+
+def spoilt(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict[str, str]:
+    """The connections of a sandbox with fields of one of them changed (extra fields through `extra`)."""
+    connections = sandbox.connections(name)
+    variable = f"AIRFLOW_CONN_{service.upper()}_{name.upper()}"
+    fields = json.loads(connections[variable])
+    fields["extra"] = {**fields.get("extra", {}), **changes.pop("extra", {})}
+    connections[variable] = json.dumps({**fields, **changes})
+    return connections
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """Requests are tried again, and Salto is read again, without pauses."""
+    from rest.timing import REAL
+    from runs import steps
+
+    pause = REAL.sleep
+    object.__setattr__(REAL, "sleep", lambda seconds: pause(min(seconds, 0.01)))
+    monkeypatch.setattr(steps, "SETTLING", (0.0, 0.0))
+    yield
+    object.__setattr__(REAL, "sleep", pause)

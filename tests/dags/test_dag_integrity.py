@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+GOOD = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n"
+
+
+def test_the_files_in_the_repository_make_their_dags(dag_bag):
+    found = dag_bag()
+
+    assert found.import_errors == {}
+    assert {"salto_sync__sandbox", "salto_cleanup__sandbox"} == set(found.dags)
+
+
+def test_every_dag_keeps_the_house_rules(dag_bag, integrations):
+    """Documented, tagged, one run at a time, no catch-up; what writes uses the site's pool and is never retried."""
+    integrations("campus", GOOD)
+    found = dag_bag()
+
+    assert {"salto_sync__campus", "salto_cleanup__campus"} == set(found.dags)
+    for dag in found.dags.values():
+        assert dag.doc_md
+        assert dag.tags
+        assert dag.max_active_runs == 1
+        assert not dag.catchup
+        apply = dag.get_task("apply")
+        assert apply.pool == "salto_site_de1"
+        assert apply.retries == 0
+        assert dag.get_task("plan").retries == 1
+
+
+def test_sync_and_cleanup_of_one_site_share_a_pool_and_other_sites_do_not(dag_bag, integrations):
+    integrations("campus", GOOD)
+    integrations("other", GOOD.replace("DE1", "DE2"))
+    found = dag_bag()
+
+    pools = {dag_id: dag.get_task("apply").pool for dag_id, dag in found.dags.items()}
+    assert pools["salto_sync__campus"] == pools["salto_cleanup__campus"]
+    assert pools["salto_sync__campus"] != pools["salto_sync__other"]
+
+
+def test_the_schedule_is_the_files_and_null_means_manual_runs_only(dag_bag, integrations):
+    integrations("nightly", GOOD + "schedule: '15 6 * * *'\ntimezone: America/Toronto\n")
+    integrations("manual", GOOD + "schedule: null\n")
+    integrations("default", GOOD)
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    found = dag_bag()
+
+    def shown(name: str) -> str:
+        return str(DagSerialization.to_dict(found.dags[f"salto_sync__{name}"])["dag"]["timetable"])
+
+    assert "15 6 * * *" in shown("nightly")
+    assert "America/Toronto" in shown("nightly")
+    assert "0 21 * * *" in shown("default")
+    assert "UTC" in shown("default")
+    assert "NullTimetable" in shown("manual")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (GOOD + "schedul: null\n", "schedul: unknown key"),
+        (GOOD + "grace_period: {before: 2000}\n", "grace_period.before"),
+        ("site_id: DE1\n", "hector_conn_id: missing"),
+        ("a: [", "not readable as YAML"),
+    ],
+)
+def test_a_bad_file_is_one_import_error_and_breaks_only_itself(dag_bag, integrations, text, told):
+    integrations("good", GOOD)
+    integrations("bad", text)
+    found = dag_bag()
+
+    assert {"salto_sync__good", "salto_cleanup__good"} == set(found.dags)
+    (error,) = found.import_errors.values()
+    assert "bad.yaml" in error
+    assert told in error
+
+
+def test_plugins_load_without_shadowing_packages(airflow_db):
+    """Airflow executes every file directly under plugins/ as a module of its own name."""
+    from airflow.plugins_manager import ensure_plugins_loaded, get_import_errors
+
+    ensure_plugins_loaded()
+
+    import hector.hook
+    import salto.hook
+
+    assert not get_import_errors()
+    assert hector.hook.HectorHook.conn_type == "hector"
+    assert salto.hook.SaltoHook.conn_type == "salto_ks"
+
+
+def test_run_parameters_are_the_three_of_the_interface(dag_bag):
+    params = dag_bag().dags["salto_sync__sandbox"].params
+
+    assert params.dump() == {"plan_only": False, "references": [], "approve": None}
