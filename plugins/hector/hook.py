@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
 from rest.addresses import base_address
@@ -40,7 +41,10 @@ class HectorHook(BaseHook):
 
     @cached_property
     def connection(self) -> Connection:
-        return self.get_connection(self.hector_conn_id)
+        try:
+            return self.get_connection(self.hector_conn_id)
+        except AirflowNotFoundException:
+            raise ConfigurationError(self._exchange, "does not exist in Airflow", "make the connection") from None
 
     @cached_property
     def reader(self) -> HectorReader:

@@ -9,7 +9,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.access.schemas import SchemaError
 from include.integrations.integration import IntegrationError
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 WORTH_ANOTHER_TRY = (UnavailableError, IncompleteReadError, MalformedAnswerError)
+
+
+class StalePlanError(Exception):
+    """The plan is too old to be applied: start a new run."""
 
 
 class RunError(Exception):
@@ -37,9 +41,14 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
     except WORTH_ANOTHER_TRY as error:
         _keep(folder, step, str(error))
         raise
-    except (RestError, SchemaError, IntegrationError) as error:
+    except (RestError, SchemaError, IntegrationError, StalePlanError) as error:
         _keep(folder, step, str(error))
         raise AirflowFailException(str(error)) from error
+    except AirflowException:
+        raise  # skipped, or failed on purpose with a sentence of its own
+    except Exception as error:
+        _keep(folder, step, f"failed in a way nobody foresaw ({type(error).__name__}); report it with this task's log")
+        raise
 
 
 def _keep(folder: RunFolder, step: str, sentence: str) -> None:

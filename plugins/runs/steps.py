@@ -24,7 +24,7 @@ from include.access.outcomes import DONE
 from include.access.people import HectorPeople
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group
 from include.report.words import decision_lines, failure_lines, outcome_counts, plan_lines, problem_lines
-from runs.failures import RunError, kept
+from runs.failures import RunError, StalePlanError, kept
 from runs.folder import RunFolder, outdated, remove
 from salto.apply import Application, Site
 from salto.hook import SaltoHook
@@ -58,10 +58,6 @@ _DESIRED = {
     "decisions": schemas.DECISIONS,
     "problems": schemas.PROBLEMS,
 }
-
-
-class StalePlanError(Exception):
-    """The plan is too old to be applied: start a new run."""
 
 
 # --- Hector -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from rest.addresses import base_address
@@ -54,7 +55,10 @@ class SaltoHook(BaseHook):
 
     @cached_property
     def connection(self) -> Connection:
-        return self.get_connection(self.salto_conn_id)
+        try:
+            return self.get_connection(self.salto_conn_id)
+        except AirflowNotFoundException:
+            raise ConfigurationError(self._exchange, "does not exist in Airflow", "make the connection") from None
 
     def reader(self, site: str) -> SaltoReader:
         """The reading client of a site, given by UUID, site UID or name."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from runs import steps
 from runs.failures import told_to
@@ -55,7 +55,4 @@ class SaltoApplyOperator(BaseOperator):
             raise AirflowSkipException("plan_only: nothing is sent")
         folder = RunFolder(str(self.folder))
         with told_to(folder, self.task_id):
-            try:
-                return steps.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)
-            except steps.StalePlanError as error:
-                raise AirflowFailException(str(error)) from error
+            return steps.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)

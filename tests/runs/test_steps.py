@@ -9,8 +9,7 @@ from include.access.operations import operations
 from include.integrations.integration import Integration
 from include.report.words import problem_lines
 from runs import steps
-from runs.failures import RunError
-from runs.folder import RunFolder
+from runs.failures import RunError, StalePlanError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -22,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     return steps.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
 
 
-def planned(folder: RunFolder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> None:
+def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> None:
     rows = [{"group_id": str(n), "group_name": f"Hector_{n}"} for n, _ in enumerate(kinds)]
     tables = [
         operations(kind, schemas.pd.DataFrame([row]), cause="withdrawn", reason="gone", unit="reservation 1")
@@ -33,7 +32,7 @@ def planned(folder: RunFolder, kinds: tuple[str, ...] = ("group_delete",), probl
     folder.write_json("plan", {"holds": [], "digest": None, "seats_short": False})
 
 
-def outcomes(folder: RunFolder, state: str, message: str = "") -> None:
+def outcomes(folder, state: str, message: str = "") -> None:
     keys = folder.read("operations")["key"]
     rows = [{"key": key, "state": state, "message": message} for key in keys]
     folder.write("outcomes", schemas.frame(schemas.OUTCOMES, rows))
@@ -43,7 +42,7 @@ def test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused(folder):
     planned(folder, ())
 
     assert steps.apply(INTEGRATION, folder, NOW + timedelta(minutes=15)) == {}
-    with pytest.raises(steps.StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
+    with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
         steps.apply(INTEGRATION, folder, NOW + timedelta(minutes=16))
 
 
@@ -125,10 +124,10 @@ def test_what_does_not_read_back_turns_the_run_red(folder, monkeypatch):
 def test_a_failed_step_is_repeated_in_one_sentence(folder):
     folder.write_json("failure_plan", {"step": "plan", "sentence": "the token is refused: put a valid one in"})
 
-    with pytest.raises(RunError, match="^plan: the token is refused: put a valid one in$"):
+    with pytest.raises(RunError, match=r"^plan: the token is refused: put a valid one in$"):
         steps.report(folder, ("plan", "apply"), None)
 
 
 def test_a_run_parameter_that_nothing_reads_is_refused():
-    with pytest.raises(ValueError, match="unknown run parameter 'refs'; allowed are approve, plan_only, references"):
+    with pytest.raises(ValueError, match=r"unknown run parameter 'refs'; allowed are approve, plan_only, references"):
         steps.begin("campus", "x", {"refs": []}, NOW)
