@@ -62,11 +62,18 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
     )[~email_shared]
     found = [
         problems("email_twice", _with_others(users[email_shared], "email")),
+        problems("user_status_unknown", _of_unknown_status(people.users)),
         problems("code_twice", _with_others(sharing, "tag")),
         _unknown_office_names(people, rules.office_mode),
     ]
     desired = schemas.checked(schemas.DESIRED_PEOPLE, chosen[list(schemas.DESIRED_PEOPLE.columns)])
     return desired, users.loc[email_shared, ["user_id", "email"]].reset_index(drop=True), pd.concat(found)
+
+
+def _of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
+    """They get no access, as anybody who is not active; but nobody has said that they left, so nothing is deleted."""
+    status = users["status"].str.strip().str.lower()
+    return users[~status.isin({ACTIVE, *DEPARTED})]
 
 
 def _name(users: pd.DataFrame, column: str, fallback: str | None) -> pd.Series:

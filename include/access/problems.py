@@ -56,6 +56,13 @@ KINDS = {
             "activate the user in Hector, or give the reservation to somebody else",
         ),
         Kind(
+            "user_status_unknown",
+            OPERATOR,
+            "user {user_id}",
+            "user {user_id} has the unknown status {status!r} in Hector, so they get no access and are not deleted",
+            "correct the user's status in Hector, or ask for the status to be added",
+        ),
+        Kind(
             "user_unknown",
             HECTOR_ADMIN,
             "user {user_id}",

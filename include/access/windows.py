@@ -115,9 +115,7 @@ def _folds(bookings: pd.DataFrame, zone: str) -> list[tuple[pd.Timestamp, pd.Tim
     begin, end = bookings["window_start"].min().floor("15min"), bookings["window_end"].max() + QUARTER
     grid = pd.Series(pd.date_range(begin, end, freq=QUARTER))
     clock = _wall(grid, zone)
-    return [
-        (grid[row], clock[row - 1] + QUARTER, clock[row]) for row in grid.index[clock.diff() < pd.Timedelta(0)]
-    ]
+    return [(grid[row], clock[row - 1] + QUARTER, clock[row]) for row in grid.index[clock.diff() < pd.Timedelta(0)]]
 
 
 def same_schedule(left: pd.DataFrame, right: pd.DataFrame) -> pd.Series:

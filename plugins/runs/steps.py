@@ -295,7 +295,10 @@ def report(folder: RunFolder, steps: tuple[str, ...], remaining: Callable[[], pd
         for cause in causes:
             LOG.error(cause)
         raise RunError("; ".join(causes[:10]) + (f"; and {len(causes) - 10} more" if len(causes) > 10 else ""))  # noqa: PLR2004 - a sentence, not a list
-    LOG.info("green: Salto holds what Hector says")
+    waiting = 0 if folder.has("outcomes") else len(folder.read("operations", schemas.OPERATIONS))
+    LOG.info(
+        "green: %s", f"plan only, {waiting} operations were not sent" if waiting else "Salto holds what Hector says"
+    )
 
 
 def _unfinished(folder: RunFolder) -> list[str]:
