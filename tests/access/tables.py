@@ -82,7 +82,9 @@ def loaners(bookings=()):
         for row in bookings
         for number, (kind, person) in enumerate(row["people"])
     ]
-    places = [{"reservation_id": row["reservation_id"], "place_id": where} for row in bookings for where in row["places"]]
+    places = [
+        {"reservation_id": row["reservation_id"], "place_id": where} for row in bookings for where in row["places"]
+    ]
     return HectorLoaners(
         reservations=schemas.frame(schemas.RESERVATIONS, rows),
         people=schemas.frame(schemas.RESERVATION_PEOPLE, people),
@@ -143,7 +145,13 @@ LATER = {"start": "20:00:00", "end": "20:59:59", "first": "2026-01-14T20:00:00",
 
 def group(group_id, name, users=(), locks=(), schedules=()):
     """A group as ``groups`` reads it: platform user ids, lock ids, rows of ``schedule``."""
-    return {"group_id": group_id, "name": name, "users": list(users), "locks": list(locks), "schedules": list(schedules)}
+    return {
+        "group_id": group_id,
+        "name": name,
+        "users": list(users),
+        "locks": list(locks),
+        "schedules": list(schedules),
+    }
 
 
 def ours(group_id, name, users=("p1",), locks=("k1",), **window):

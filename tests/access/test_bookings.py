@@ -49,7 +49,11 @@ def test_an_older_name_of_a_status_means_the_status_of_today(older, now):
 
 
 def test_statuses_are_read_trimmed_and_in_any_case():
-    assert canonical_status(pd.Series([" New ", "OUT", "Awaiting_Approval"])).tolist() == ["new", "out", "pending_approval"]
+    assert canonical_status(pd.Series([" New ", "OUT", "Awaiting_Approval"])).tolist() == [
+        "new",
+        "out",
+        "pending_approval",
+    ]
 
 
 def test_an_unknown_status_opens_nothing_and_is_reported():

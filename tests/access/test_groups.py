@@ -165,7 +165,10 @@ def test_a_place_led_to_another_lock_changes_the_lock():
 
 def test_a_lock_renamed_together_with_its_place_changes_nothing():
     renamed = [lock("k1", "Studio")]
-    found = plan(desired(USERS, [place("p_1", "Studio")], [booking("1")]), current(SALTO, locks=renamed, found=[ours("g1", "Hector_1")]))
+    found = plan(
+        desired(USERS, [place("p_1", "Studio")], [booking("1")]),
+        current(SALTO, locks=renamed, found=[ours("g1", "Hector_1")]),
+    )
 
     assert kinds(found) == []
 
@@ -191,7 +194,10 @@ def test_extra_schedules_go_and_the_fitting_one_stays():
 def test_of_two_wrong_schedules_one_is_changed_and_one_goes():
     both = group("g1", "Hector_1", ["p1"], ["k1"], [schedule("g1", "a", **LATER), schedule("g1", "b", **PAST)])
 
-    assert moves(made(both, bookings=[booking("1")]), "schedule_id") == [("schedule_delete", "b"), ("schedule_change", "a")]
+    assert moves(made(both, bookings=[booking("1")]), "schedule_id") == [
+        ("schedule_delete", "b"),
+        ("schedule_change", "a"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +229,9 @@ def test_the_group_of_a_shared_reference_is_left_as_it_is():
 
 @pytest.mark.parametrize("status", ["cancelled", "refused", "returned", "completed", "on_hold_by_dean"])
 def test_a_reservation_that_no_longer_earns_access_loses_its_group(status):
-    assert group_moves(ours("g1", "Hector_1"), bookings=[booking("1", status=status)]) == [("group_delete", "withdrawn", "g1")]
+    assert group_moves(ours("g1", "Hector_1"), bookings=[booking("1", status=status)]) == [
+        ("group_delete", "withdrawn", "g1")
+    ]
 
 
 def test_a_reservation_whose_locks_stand_in_different_zones_opens_nothing():

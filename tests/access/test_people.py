@@ -50,7 +50,9 @@ def test_a_user_without_an_email_is_nobody_in_salto(email):
     assert frozen.empty
 
 
-@pytest.mark.parametrize(("status", "there"), [("active", True), (" Active ", True), ("disabled", False), ("archived", False)])
+@pytest.mark.parametrize(
+    ("status", "there"), [("active", True), (" Active ", True), ("disabled", False), ("archived", False)]
+)
 def test_only_active_users_are_wanted(status, there):
     people, _, _ = wanted(user("u_1", status=status))
 
@@ -78,7 +80,9 @@ def test_a_code_shared_with_somebody_who_has_left_is_nobody_elses():
     assert codes(problems) == []
 
 
-@pytest.mark.parametrize(("first", "last", "names"), [(None, None, ["ana", "-"]), (" ", "Roy", ["ana", "Roy"]), ("A", "B", ["A", "B"])])
+@pytest.mark.parametrize(
+    ("first", "last", "names"), [(None, None, ["ana", "-"]), (" ", "Roy", ["ana", "Roy"]), ("A", "B", ["A", "B"])]
+)
 def test_nobody_is_nameless_because_salto_wants_both_names(first, last, names):
     people, _, _ = wanted(user("u_1", "ana@x.example", first_name=first, last_name=last))
 
@@ -90,9 +94,19 @@ def test_nobody_is_nameless_because_salto_wants_both_names(first, last, names):
 
 def school():
     return hector_people(
-        users=[user("u_1", department_id="d_1"), user("u_2", department_id="d_2"), user("u_3", department_id="d_1"), user("u_4")],
+        users=[
+            user("u_1", department_id="d_1"),
+            user("u_2", department_id="d_2"),
+            user("u_3", department_id="d_1"),
+            user("u_4"),
+        ],
         memberships=[("u_1", "g_1"), ("u_2", "g_2"), ("u_4", "g_4")],
-        groups=[("g_1", "Teachers", None), ("g_2", "Staff AAD", "g_1"), ("g_3", "Guests", None), ("g_4", "Old AAD", "g_2")],
+        groups=[
+            ("g_1", "Teachers", None),
+            ("g_2", "Staff AAD", "g_1"),
+            ("g_3", "Guests", None),
+            ("g_4", "Old AAD", "g_2"),
+        ],
         departments=[("d_1", "Music"), ("d_2", "Dance")],
     )
 
@@ -170,7 +184,14 @@ def known(*users):
         {"email": "DEAN@school.example "},
         {"role_codes": "", "alias": None},
     ],
-    ids=["the sync's own account", "the owner", "a higher role", "pod member or guest", "protected email", "no role yet"],
+    ids=[
+        "the sync's own account",
+        "the owner",
+        "a higher role",
+        "pod member or guest",
+        "protected email",
+        "no role yet",
+    ],
 )
 def test_protected_whatever_their_alias_says(changes):
     assert known(salto_user(1, **changes))["protected"].tolist() == [True]
@@ -242,7 +263,9 @@ def test_an_email_with_an_alias_written_by_hand_is_matched_but_not_ours():
 
 
 def test_the_marker_wins_over_the_email():
-    people, problems = match([user("u_1", "a@x.example")], [salto_user(1, "old@x.example"), salto_user(2, "a@x.example", alias=None)])
+    people, problems = match(
+        [user("u_1", "a@x.example")], [salto_user(1, "old@x.example"), salto_user(2, "a@x.example", alias=None)]
+    )
 
     assert people.loc["u_1", "site_user_id"] == "s_1"
     assert problems == []
@@ -256,7 +279,9 @@ def test_two_salto_users_with_one_marker_are_reported_and_nothing_is_decided():
 
 
 def test_two_salto_users_with_one_email_are_reported_and_nothing_is_decided():
-    people, problems = match([user("u_1")], [salto_user(1, alias=None), salto_user(2, "u_1@school.example", alias=None)])
+    people, problems = match(
+        [user("u_1")], [salto_user(1, alias=None), salto_user(2, "u_1@school.example", alias=None)]
+    )
 
     assert not people.loc["u_1", "usable"]
     assert problems == ["salto_user_twice"]
@@ -278,5 +303,11 @@ def test_an_email_that_still_belongs_to_another_active_user_decides_nothing():
 def test_a_protected_user_is_matched_but_neither_ours_nor_adopted():
     people, problems = match([user("u_1")], [salto_user(1, alias=None, above_site_user=True)])
 
-    assert people.loc["u_1", ["site_user_id", "protected", "ours", "adopt", "usable"]].tolist() == ["s_1", True, False, False, True]
+    assert people.loc["u_1", ["site_user_id", "protected", "ours", "adopt", "usable"]].tolist() == [
+        "s_1",
+        True,
+        False,
+        False,
+        True,
+    ]
     assert problems == []

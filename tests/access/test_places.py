@@ -4,7 +4,9 @@ from tests.access.tables import codes, lock, place
 
 
 def doors(places, locks):
-    found, problems = place_locks(schemas.frame(schemas.HECTOR_PLACES, places), schemas.frame(schemas.SALTO_LOCKS, locks))
+    found, problems = place_locks(
+        schemas.frame(schemas.HECTOR_PLACES, places), schemas.frame(schemas.SALTO_LOCKS, locks)
+    )
     return found.set_index("place_id")["lock_id"].to_dict(), problems
 
 

@@ -34,7 +34,9 @@ def test_a_blocked_tag_in_the_right_hand_is_reported_and_stays():
     assert tag_plan([user("u_1", tag="7")], [salto_user(1)], [tag("7", "s_1", blocked=True)]) == ([], ["tag_blocked"])
 
 
-@pytest.mark.parametrize("holder", [salto_user(2, "x@x.example", alias="cleaning"), salto_user(2, "x@x.example", alias=None)])
+@pytest.mark.parametrize(
+    "holder", [salto_user(2, "x@x.example", alias="cleaning"), salto_user(2, "x@x.example", alias=None)]
+)
 def test_a_tag_held_by_somebody_who_is_not_ours_is_never_taken_away(holder):
     found = tag_plan([user("u_1", tag="7")], [salto_user(1), holder], [tag("7", "s_2")])
 

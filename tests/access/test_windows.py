@@ -207,7 +207,11 @@ PLAIN_WINDOWS = {
     "autumn, days around": (local("2026-10-31T22:00"), local("2026-11-02T01:30"), TORONTO),
     "autumn in Berlin": (local("2026-10-25T01:30", BERLIN), local("2026-10-25T03:30", BERLIN), BERLIN),
     "India": (local("2026-06-01T08:45", "Asia/Kolkata"), local("2026-06-01T23:59", "Asia/Kolkata"), "Asia/Kolkata"),
-    "Nepal": (local("2026-06-01T23:45", "Asia/Kathmandu"), local("2026-06-02T00:15", "Asia/Kathmandu"), "Asia/Kathmandu"),
+    "Nepal": (
+        local("2026-06-01T23:45", "Asia/Kathmandu"),
+        local("2026-06-02T00:15", "Asia/Kathmandu"),
+        "Asia/Kathmandu",
+    ),
     "midnight that does not exist": (
         local("2026-04-23T23:00", "Africa/Cairo"),
         local("2026-04-24T02:00", "Africa/Cairo"),
@@ -316,7 +320,9 @@ def test_random_windows_open_exactly_their_minutes(zone, begin, minutes):
     covered = begin
     for low, high in opened:
         if high <= begin or low >= end:  # excess: only where the clock shows a time twice
-            assert all(any(a <= m < b for a, b in doubtful) for m in pd.date_range(low, high, freq="15min", inclusive="left"))
+            assert all(
+                any(a <= m < b for a, b in doubtful) for m in pd.date_range(low, high, freq="15min", inclusive="left")
+            )
             continue
         assert low <= covered
         covered = max(covered, high)

@@ -1,0 +1,254 @@
+"""What must change in the records of Salto's users."""
+
+import json
+
+import pytest
+
+from include.access.rules import AccessRules, OfficeMode
+from tests.access.tables import (
+    booking,
+    codes,
+    current,
+    desired,
+    kinds,
+    lock,
+    moves,
+    ours,
+    place,
+    plan,
+    salto_user,
+    tag,
+    user,
+)
+
+DELETING = AccessRules(delete_users=True)
+SPARING = AccessRules(provision_users="with_reservations")
+PLACES, LOCKS = [place("p_1", "Door")], [lock("k1", "Door")]
+
+
+def made(users, salto, rules=AccessRules(), bookings=(), found=(), tags=(), **site):  # noqa: B008 - frozen
+    have = current(salto, tags, LOCKS, found, **site)
+    return plan(desired(users, PLACES, bookings, rules), have, rules)
+
+
+def people_moves(*args, **options):
+    return [move for move in moves(made(*args, **options), "user_id") if move[0].startswith("user")]
+
+
+def test_somebody_missing_is_created_with_the_marker():
+    found = made([user("u_1", "Ana@x.example")], [])
+
+    assert kinds(found) == ["user_create"]
+    assert json.loads(found.operations["after"].iloc[0]) == {
+        "alias": "hector:u_1", "email": "ana@x.example", "first_name": "Ana", "last_name": "Roy", "office_mode": False,
+    }  # fmt: skip
+
+
+def test_somebody_who_is_as_they_should_be_is_left():
+    assert kinds(made([user("u_1")], [salto_user(1)])) == []
+
+
+def test_an_email_with_an_empty_alias_is_adopted_by_setting_the_marker():
+    found = made([user("u_1")], [salto_user(1, alias=None)])
+
+    assert moves(found, "after") == [("user_adopt", '{"alias": "hector:u_1"}')]
+
+
+def test_an_alias_written_by_hand_stays():
+    assert kinds(made([user("u_1")], [salto_user(1, alias="Ana")])) == []
+
+
+def test_a_changed_email_follows_while_there_is_no_profile():
+    found = made([user("u_1", "new@x.example")], [salto_user(1, "old@x.example")])
+
+    assert moves(found, "after") == [("user_email", '{"email": "new@x.example"}')]
+
+
+@pytest.mark.parametrize("changes", [{"has_profile": True}, {"managed_here": False}])
+def test_a_changed_email_with_a_profile_is_a_problem(changes):
+    found = made([user("u_1", "new@x.example")], [salto_user(1, "old@x.example", **changes)])
+
+    assert kinds(found) == []
+    assert codes(found.problems) == ["email_has_profile"]
+
+
+def test_a_changed_email_that_somebody_else_has_is_a_problem():
+    found = made(
+        [user("u_1", "new@x.example")], [salto_user(1, "old@x.example"), salto_user(2, "new@x.example", alias="x")]
+    )
+
+    assert kinds(found) == []
+    assert codes(found.problems) == ["email_held"]
+
+
+@pytest.mark.parametrize("changed", [" U_1@School.Example "])
+def test_a_changed_spelling_of_an_email_is_no_change(changed):
+    assert kinds(made([user("u_1", changed)], [salto_user(1)])) == []
+
+
+# --- departed ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "users",
+    [[user("u_2")], [user("u_2"), user("u_1", status="disabled")], [user("u_2"), user("u_1", status="archived")]],
+)
+def test_ours_who_are_no_longer_part_of_hector_are_deleted_when_asked_for(users):
+    salto = [salto_user(1), salto_user(2)]
+
+    assert people_moves(users, salto, DELETING) == [("user_delete", "u_1")]
+    assert people_moves(users, salto) == []
+
+
+def test_an_active_user_without_an_email_is_still_part_of_hector():
+    assert people_moves([user("u_1", email=None)], [salto_user(1)], DELETING) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"alias": None}, {"alias": "cleaning"}, {"above_site_user": True}, {"pod_or_guest": True}, {"platform_user_id": "own"},
+     {"platform_user_id": "owner"}],
+)  # fmt: skip
+def test_nobody_else_is_ever_deleted(changes):
+    assert people_moves([user("u_2")], [salto_user(1, **changes), salto_user(2)], DELETING) == []
+
+
+def test_a_protected_email_is_never_deleted():
+    rules = AccessRules(delete_users=True, protected_emails=frozenset({"U_1@school.example"}))
+
+    assert people_moves([user("u_2")], [salto_user(1), salto_user(2)], rules) == []
+
+
+def test_somebody_registered_anew_takes_over_the_marker_and_is_not_deleted():
+    found = people_moves([user("u_9", "u_1@school.example")], [salto_user(1)], DELETING)
+
+    assert found == [("user_adopt", "u_9")]
+
+
+def test_office_mode_of_somebody_who_has_left_goes_off():
+    assert moves(made([user("u_2")], [salto_user(1, office_mode=True), salto_user(2)]), "user_id", "cause") == [
+        ("office_off", "u_1", "withdrawn")
+    ]
+
+
+# --- never touched ----------------------------------------------------------------------------------------------------
+
+NEVER = [
+    {"above_site_user": True, "role_codes": "site_admin"},
+    {"pod_or_guest": True, "role_codes": "site_guest"},
+    {"platform_user_id": "own"},
+    {"platform_user_id": "owner"},
+    {"role_codes": "", "alias": None},
+]
+
+
+@pytest.mark.parametrize("changes", NEVER)
+def test_the_record_of_a_protected_user_stays_and_their_memberships_come(changes):
+    rules = AccessRules(office_mode=OfficeMode(groups=("G",)), provision_users="with_reservations", delete_users=True)
+    row = salto_user(1, **({"alias": None, "office_mode": True, "subscription_state": "suspended"} | changes))
+    found = made([user("u_1", "u_1@school.example", tag="7")], [row], rules, [booking("1")], tags=[tag("7")])
+
+    assert kinds(found) == ["group_create", "lock_add", "member_add"]
+    assert moves(found, "platform_user_id")[-1] == ("member_add", row["platform_user_id"])
+
+
+def test_a_user_blocked_by_hand_stays_blocked_and_is_reported_when_they_have_booked():
+    found = made(
+        [user("u_1", tag="7")], [salto_user(1, blocked=True, tag="7")], bookings=[booking("1")], tags=[tag("7", "s_1")]
+    )
+
+    assert kinds(found) == ["group_create", "lock_add", "member_add"]
+    assert codes(found.problems) == ["user_blocked"]
+
+
+def test_somebody_whose_data_contradict_each_other_keeps_everything():
+    salto = [salto_user(1), salto_user(2, "x@x.example", alias="hector:u_1")]
+    found = made(
+        [user("u_1", tag="7")], salto, DELETING, [booking("1")], [ours("g1", "Hector_1", users=["p1"])], [tag("7")]
+    )
+
+    assert kinds(found) == []
+    assert "salto_user_twice" in codes(found.problems)
+
+
+# --- seats ------------------------------------------------------------------------------------------------------------
+
+
+def test_with_reservations_ours_without_a_booking_are_suspended():
+    salto = [salto_user(1), salto_user(2)]
+    found = made([user("u_1"), user("u_2")], salto, SPARING, [booking("1")])
+
+    assert [move for move in moves(found, "user_id") if move[0] == "user_suspend"] == [("user_suspend", "u_2")]
+
+
+def test_with_reservations_those_with_a_booking_are_subscribed_again():
+    found = people_moves([user("u_1")], [salto_user(1, subscription_state="suspended")], SPARING, [booking("1")])
+
+    assert found == [("user_subscribe", "u_1")]
+
+
+def test_with_reservations_only_those_with_a_booking_are_created():
+    assert people_moves([user("u_1"), user("u_2")], [], SPARING, [booking("1")]) == [("user_create", "u_1")]
+
+
+def test_with_reservations_somebody_who_has_left_gives_their_seat_back():
+    assert people_moves([user("u_2")], [salto_user(1)], SPARING) == [("user_suspend", "u_1")]
+
+
+def test_with_reservations_an_alias_written_by_hand_keeps_its_seat():
+    assert people_moves([user("u_1")], [salto_user(1, alias="Ana")], SPARING) == []
+
+
+def test_with_all_nobody_is_suspended():
+    assert people_moves([user("u_1")], [salto_user(1)]) == []
+
+
+def test_a_suspended_user_with_an_alias_written_by_hand_is_reported_when_they_have_booked():
+    found = made([user("u_1")], [salto_user(1, alias="Ana", subscription_state="suspended")], bookings=[booking("1")])
+
+    assert "user_suspended" in codes(found.problems)
+    assert "user_subscribe" not in kinds(found)
+
+
+def seated(found):
+    return [move[1] for move in moves(found, "user_id") if move[0] in {"user_subscribe", "user_create"}]
+
+
+def test_when_seats_are_short_the_earliest_windows_come_first_and_the_others_are_reported():
+    users = [user(f"u_{n}") for n in (1, 2, 3)]
+    salto = [salto_user(n, subscription_state="suspended") for n in (1, 2, 3)]
+    bookings = [
+        booking("1", "u_1", start=9, finish=10),
+        booking("2", "u_2", start=1, finish=2),
+        booking("3", "u_3", start=5, finish=6),
+    ]
+    found = made(users, salto, bookings=bookings, seats=10, seats_used=8)
+
+    assert seated(found) == ["u_2", "u_3"]
+    assert found.seats_short
+    assert codes(found.problems).count("no_seat") == 1
+    assert found.problems.loc[found.problems["code"].eq("no_seat"), ["subject", "red"]].values.tolist() == [
+        ["user u_1", True]
+    ]
+
+
+def test_those_without_a_booking_come_last_by_their_id():
+    users = [user(f"u_{n}") for n in (1, 2, 3)]
+    found = made(users, [], bookings=[booking("1", "u_3")], seats=10, seats_used=9)
+
+    assert seated(found) == ["u_3", "u_1", "u_2"]  # creation succeeds without a seat too; who is first gets it
+
+
+def test_seats_given_back_in_this_run_count():
+    salto = [salto_user(1), salto_user(2, subscription_state="suspended")]
+    found = made([user("u_2")], salto, DELETING, [booking("1", "u_2")], seats=2, seats_used=2)
+
+    assert seated(found) == ["u_2"]
+    assert not found.seats_short
+
+
+def test_without_a_limit_everybody_gets_a_seat():
+    found = made([user("u_1")], [salto_user(1, subscription_state="suspended")])
+
+    assert seated(found) == ["u_1"]
+    assert not found.seats_short
