@@ -239,6 +239,13 @@ KINDS = {
             "correct the name in the integration file, or create it in Hector",
         ),
         Kind(
+            "site_shared",
+            OPERATOR,
+            "site {site_id}",
+            "the integrations {names} serve the same site {site_id}: each takes the other's access groups for withdrawn",
+            "keep one integration a site: remove the other file",
+        ),
+        Kind(
             "reference_not_found",
             OPERATOR,
             "reservation {reference}",

@@ -9,7 +9,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import yaml
@@ -18,6 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from include.access.rules import AccessRules, Limits, OfficeMode
 from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
 NAME = re.compile(r"[a-z0-9_]+")
@@ -182,6 +185,14 @@ def _shown(path: Path) -> str:
 
 def integrations_folder() -> Path:
     return Path(os.environ.get(FOLDER_SETTING) or Path(__file__).parent)
+
+
+def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, str]]:
+    """Sites that several integrations serve, each with the names of those (columns of the problem ``site_shared``)."""
+    names: dict[str, list[str]] = {}
+    for name, integration in sorted(integrations.items()):
+        names.setdefault(integration.site_id.casefold(), []).append(name)
+    return [{"site_id": site, "names": ", ".join(found)} for site, found in names.items() if len(found) > 1]
 
 
 def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from include.access.order import rows
 from include.access.outcomes import DONE
 from include.access.people import HectorPeople
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group
+from include.access.problems import all_problems, problems
+from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, failure_lines, outcome_counts, plan_lines, problem_lines
 from runs.failures import RunError, StalePlanError, kept
 from runs.folder import RunFolder, outdated, remove
@@ -155,6 +157,7 @@ def plan(
         RestError: when a read of Salto is not complete, or the account may not act: nothing is written then.
     """
     made = _compare(integration, folder, references=references, approve=approve)
+    made = replace(made, problems=all_problems([made.problems, _shared(integration)]))
     _keep_plan(folder, made)
     for line in decision_lines(made.decisions):
         LOG.info(line)
@@ -187,6 +190,11 @@ def _compare(
         references=references,
         approve=approve,
     )
+
+
+def _shared(integration: Integration) -> pd.DataFrame:
+    shared = [row for row in sharing_a_site(load_all()[0]) if row["site_id"] == integration.site_id.casefold()]
+    return problems("site_shared", pd.DataFrame(shared))
 
 
 def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int]:
@@ -302,10 +310,10 @@ def report(folder: RunFolder, steps: tuple[str, ...], remaining: Callable[[], pd
 
 
 def _unfinished(folder: RunFolder) -> list[str]:
-    operations, problems = folder.read("operations", schemas.OPERATIONS), folder.read("problems", schemas.PROBLEMS)
-    for line in problem_lines(problems):
+    operations, found = folder.read("operations", schemas.OPERATIONS), folder.read("problems", schemas.PROBLEMS)
+    for line in problem_lines(found):
         LOG.warning(line)
-    red = [f"{row.message}. Next step: {row.next_step}" for row in problems[problems["red"]].itertuples()]
+    red = [f"{row.message}. Next step: {row.next_step}" for row in found[found["red"]].itertuples()]
     held = operations[operations["state"].eq(HELD)]
     plan_ = folder.read_json("plan") or {}
     if len(held):
