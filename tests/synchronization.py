@@ -24,6 +24,7 @@ from salto.reading import current_groups, current_state
 from salto.writer import CHANGES, SaltoWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from include.sandbox.sandbox import Sandbox
@@ -51,7 +52,14 @@ class Run:
 class Synchronization:
     """Clients of both services and the steps of a run."""
 
-    def __init__(self, sandbox: Sandbox, *, version: str = "v1.1", site: str = "DE4520000000") -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        version: str = "v1.1",
+        site: str = "DE4520000000",
+        sleep: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         known = sandbox.credentials
         service = Service("Salto KS", "salto_test", sandbox.salto_url, refusal, UNAUTHORISED)
         account = Account(known.client_id, known.client_secret, known.username, known.user_password)
@@ -60,6 +68,7 @@ class Synchronization:
         self.reader = SaltoReader(Transport(service, grant, pacing=pacing, timing=NO_WAIT), version, site)
         self._writing = Transport(service, grant, verbs=CHANGES, pacing=pacing, timing=NO_WAIT)
         self._version = version
+        self._sleep = sleep
         hector = hector_service(sandbox.hector_url, "hector_test")
         self.hector = HectorReader(Transport(hector, FixedToken(known.hector_token), pacing=pacing, timing=NO_WAIT))
 
@@ -88,6 +97,9 @@ class Synchronization:
         site = Site(self.reader, writer, FINGERPRINT)
         members = members_by_group(plan.members)
         application = Application(
-            site, plan.operations, members, seats_short=plan.seats_short, sleep=lambda seconds: None
+            site, plan.operations, members, seats_short=plan.seats_short, sleep=self._sleep
         )
-        return application.run()
+        try:
+            return application.run()
+        finally:
+            self.outcomes = application.outcomes
