@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from typing import Any
 
@@ -117,9 +118,23 @@ def _pools(console: Console) -> int:
     found, errors = load_all()
     for error in errors:
         console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
-    for pool, site in sorted({integration.pool: integration.site_id for integration in found.values()}.items()):
-        command = airflow("pools", "set", pool, "1", f"one run at a time writes to the site {site}")
-        subprocess.run(command, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    pools = {
+        integration.pool: {
+            "slots": 1,
+            "description": f"one run at a time writes to the site {integration.site_id}",
+            "include_deferred": False,
+        }
+        for integration in found.values()
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(pools, file)
+        file.flush()
+        command = airflow("pools", "import", file.name)
+        result = subprocess.run(command, env=environment(), check=False, capture_output=True, text=True)
+    if result.returncode:
+        console.print(result.stdout + result.stderr, style="red", markup=False, highlight=False)
+        return RED
+    for pool in sorted(pools):
         console.print(f"pool {pool}: 1 slot", highlight=False)
     return GREEN
 
