@@ -94,13 +94,26 @@ def _record(line: str) -> dict[str, Any]:
 
 
 def _traceback(record: dict[str, Any]) -> str:
-    detail = record.get("error_detail") or record.get("exception")
+    detail = _detail(record)
     return json.dumps(detail, indent=1) + "\n" if detail else ""
+
+
+def _detail(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The exceptions of a record, as Airflow writes them."""
+    detail = record.get("error_detail") or record.get("exception")
+    return [one for one in detail if isinstance(one, dict)] if isinstance(detail, list) else []
+
+
+def _ours(record: dict[str, Any]) -> bool:
+    return str(record.get("logger", "")).split(".")[0] in OURS
 
 
 def _show(event: str, record: dict[str, Any], console: Console) -> None:
     if event.startswith(STARTING):
         console.print(f"[bold]{event.removeprefix(STARTING).split()[0]}[/bold]", highlight=False)
-    elif str(record.get("logger", "")).split(".")[0] in OURS and not event.startswith(QUIET):
+    elif _detail(record) and not _ours(record):
+        told = str(_detail(record)[0].get("exc_value") or event).partition("\n")[0]
+        console.print(f"  {told}", style="red", highlight=False, markup=False)
+    elif _ours(record) and not event.startswith(QUIET):
         level = str(record.get("level", "info"))
         console.print(f"  {event}", style=STYLES.get(level), highlight=False, markup=False)

@@ -54,8 +54,8 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
                 return steps.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def report(folder: str) -> None:
-            run_folder = RunFolder(folder)
+        def report(folder: str | None) -> None:
+            run_folder = steps.begun(folder)
             again = (lambda: steps.still_outdated(integration, run_folder)) if steps.sent_anything(run_folder) else None
             steps.report(run_folder, STEPS, again)
             steps.remove_outdated_folders(name, run_folder)

@@ -109,8 +109,8 @@ def sync_dag(name: str, integration: Integration) -> DAG:
                 return steps.plan(integration, RunFolder(folder), **_scope())
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def report(folder: str) -> None:
-            run_folder = RunFolder(folder)
+        def report(folder: str | None) -> None:
+            run_folder = steps.begun(folder)
             again = (
                 (lambda: steps.still_missing(integration, run_folder, **_scope()))
                 if steps.sent_anything(run_folder)

@@ -21,13 +21,18 @@ GROUP, PERSON = "group", "person"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of operation: what it changes, when, and in which order inside its phase."""
+    """One kind of operation: what it changes, when, and in which order inside its phase.
+
+    Stages of a phase are finished one after the other: users are deleted after all other removals; an email is given up
+    before somebody is made who has it now; tags and office mode come after people.
+    """
 
     name: str
     phase: int
     subject: str  # GROUP | PERSON
     order: int
     removal: bool = False
+    stage: int = 1
 
 
 KINDS = {
@@ -40,16 +45,16 @@ KINDS = {
         Kind("tag_off", TAKE_AWAY, PERSON, 4, removal=True),
         Kind("office_off", TAKE_AWAY, PERSON, 5, removal=True),
         Kind("user_suspend", TAKE_AWAY, PERSON, 6, removal=True),
-        Kind("user_delete", TAKE_AWAY, PERSON, 7, removal=True),
+        Kind("user_delete", TAKE_AWAY, PERSON, 7, removal=True, stage=2),
         Kind("schedule_change", WINDOWS, GROUP, 0),
         Kind("schedule_create", WINDOWS, GROUP, 1),
         Kind("group_create", WINDOWS, GROUP, 2),
         Kind("user_adopt", PEOPLE, PERSON, 0),
         Kind("user_email", PEOPLE, PERSON, 1),
-        Kind("user_subscribe", PEOPLE, PERSON, 2),
-        Kind("user_create", PEOPLE, PERSON, 3),
-        Kind("tag_on", PEOPLE, PERSON, 4),
-        Kind("office_on", PEOPLE, PERSON, 5),
+        Kind("user_subscribe", PEOPLE, PERSON, 2, stage=2),
+        Kind("user_create", PEOPLE, PERSON, 3, stage=2),
+        Kind("tag_on", PEOPLE, PERSON, 4, stage=3),
+        Kind("office_on", PEOPLE, PERSON, 5, stage=3),
         Kind("lock_add", ARM, GROUP, 0),
         Kind("member_add", ARM, GROUP, 1),
     )

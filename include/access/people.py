@@ -182,7 +182,8 @@ def matched_people(
     users = salto.rename(columns=columns).assign(free=salto["no_alias"] | salto["marker"].isin(departed))
     by_marker = users[users["marker"].notna()].drop_duplicates("marker", keep=False)
     marked = desired.merge(by_marker, how="left", left_on="user_id", right_on="marker")
-    by_email = users[users["salto_email"].notna()].drop_duplicates("salto_email", keep=False)
+    by_email = users[users["salto_email"].notna() & ~users["site_user_id"].isin(_giving_up_email(marked, users))]
+    by_email = by_email.drop_duplicates("salto_email", keep=False)
     emailed = desired.merge(by_email, how="left", left_on="email", right_on="salto_email")
     found_by_marker = marked["site_user_id"].notna()
     people = marked.where(found_by_marker, emailed)
@@ -200,6 +201,13 @@ def matched_people(
     )
     clash = people.assign(holder="Salto user " + people["site_user_id"])[foreign]
     return people, pd.concat([problems("salto_user_twice", doubles), problems("email_held", clash)])
+
+
+def _giving_up_email(marked: pd.DataFrame, users: pd.DataFrame) -> pd.Series:
+    """Site users of ours whose email changes in this run: the old one is free for whoever has it in Hector now."""
+    changes = marked["salto_email"].ne(marked["email"]) & ~marked["email"].isin(users["salto_email"])
+    can = marked["has_profile"].eq(other=False) & marked["managed_here"].eq(other=True)
+    return marked.loc[changes & can & marked["protected"].eq(other=False), "site_user_id"]
 
 
 def _bool(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -90,8 +90,10 @@ def _releasable(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
 
     A user of ours who should carry the very tag, or about whom Hector contradicts itself, keeps it.
     """
-    ours = salto[salto["marker"].notna() & ~salto["protected"]]
-    ours = ours[["site_user_id", "marker", "tag"]].rename(columns={"marker": "user_id", "tag": "carried"})
+    here = people.loc[people["ours"], ["site_user_id", "user_id"]]  # with those who become ours in this run
+    gone = salto[salto["marker"].notna() & ~salto["protected"] & ~salto["site_user_id"].isin(people["site_user_id"])]
+    ours = pd.concat([here, gone[["site_user_id", "marker"]].rename(columns={"marker": "user_id"})])
+    ours = ours.merge(salto[["site_user_id", "tag"]].rename(columns={"tag": "carried"}), on="site_user_id")
     known = ours.merge(people[["user_id", "tag", "usable", "tag_conflict"]], on="user_id", how="left")
     keeps = known["carried"].eq(known["tag"]) & known["tag"].notna()
     unclear = known["usable"].eq(other=False) | known["tag_conflict"].eq(other=True)

@@ -82,6 +82,17 @@ def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime) -> RunFol
     return folder
 
 
+def begun(folder: str | None) -> RunFolder:
+    """The folder of a run that got as far as having one.
+
+    Raises:
+        RunError: when it did not.
+    """
+    if folder is None:
+        raise RunError("the run did not begin, and nothing was written; see the log of the task begin")
+    return RunFolder(folder)
+
+
 def as_of(folder: RunFolder) -> pd.Timestamp:
     run = folder.read_json("run") or {}
     return pd.Timestamp(run["as_of"])

@@ -449,14 +449,11 @@ def _no_seat() -> tuple[str, str]:
 
 
 def _stages(operations: list[Operation]) -> list[list[Operation]]:
-    """Within a phase: deletions of users after all other removals; tags and office mode after people are made."""
-    last = {"user_delete", "tag_on", "office_on"}
-    first = [operation for operation in operations if operation["kind"] not in last]
-    then = [operation for operation in operations if operation["kind"] in last]
-    if operations and operations[0]["phase"] == TAKE_AWAY:
-        first = [operation for operation in operations if operation["kind"] != "user_delete"]
-        then = [operation for operation in operations if operation["kind"] == "user_delete"]
-    return [stage for stage in (first, then) if stage]
+    """The operations of a phase by stage, in order."""
+    stages: dict[int, list[Operation]] = {}
+    for operation in operations:
+        stages.setdefault(KINDS[str(operation["kind"])].stage, []).append(operation)
+    return [stages[number] for number in sorted(stages)]
 
 
 def _chains(operations: list[Operation]) -> list[list[Operation]]:
