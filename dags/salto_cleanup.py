@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
 
 from include.integrations.integration import load_all
-from runs import steps
+from runs import applying, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from salto.operators import SaltoApplyOperator
@@ -46,19 +46,23 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         @task(retries=0)
         def begin() -> str:
             run = get_current_context()["dag_run"]
-            return str(steps.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
+            return str(opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
 
         @task
         def plan(folder: str) -> dict[str, int]:
             with told_to(RunFolder(folder), "plan"):
-                return steps.plan_cleanup(integration, RunFolder(folder))
+                return planning.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> None:
-            run_folder = steps.begun(folder)
-            again = (lambda: steps.still_outdated(integration, run_folder)) if steps.sent_anything(run_folder) else None
-            steps.report(run_folder, STEPS, again)
-            steps.remove_outdated_folders(name, run_folder)
+            run_folder = opening.begun(folder)
+            again = (
+                (lambda: planning.still_outdated(integration, run_folder))
+                if applying.sent_anything(run_folder)
+                else None
+            )
+            reporting.report(run_folder, STEPS, again)
+            opening.remove_outdated_folders(name, run_folder)
 
         folder = begin()
         apply = SaltoApplyOperator(task_id="apply", integration=integration, folder=folder, with_hector=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
 
 from include.integrations.integration import load_all
-from runs import steps
+from runs import applying, extraction, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from salto.operators import SaltoApplyOperator
@@ -81,42 +81,42 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         def begin() -> str:
             context = get_current_context()
             run = context["dag_run"]
-            return str(steps.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
+            return str(opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
 
         @task
         def extract_users(folder: str) -> None:
             with told_to(RunFolder(folder), "extract_users"):
-                steps.extract_people(integration, RunFolder(folder))
+                extraction.extract_people(integration, RunFolder(folder))
 
         @task
         def extract_places(folder: str) -> None:
             with told_to(RunFolder(folder), "extract_places"):
-                steps.extract_places(integration, RunFolder(folder))
+                extraction.extract_places(integration, RunFolder(folder))
 
         @task
         def extract_loaners(folder: str) -> None:
             with told_to(RunFolder(folder), "extract_loaners"):
-                steps.extract_loaners(integration, RunFolder(folder))
+                extraction.extract_loaners(integration, RunFolder(folder))
 
         @task
         def build_desired(folder: str) -> None:
             with told_to(RunFolder(folder), "build_desired"):
-                steps.build_desired(integration, RunFolder(folder))
+                extraction.build_desired(integration, RunFolder(folder))
 
         @task
         def plan(folder: str) -> dict[str, int]:
             with told_to(RunFolder(folder), "plan"):
-                return steps.plan(integration, RunFolder(folder), **_scope())
+                return planning.plan(integration, RunFolder(folder), **_scope())
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> None:
-            run_folder = steps.begun(folder)
+            run_folder = opening.begun(folder)
             again = (
-                (lambda: steps.still_missing(integration, run_folder, **_scope()))
-                if steps.sent_anything(run_folder)
+                (lambda: planning.still_missing(integration, run_folder, **_scope()))
+                if applying.sent_anything(run_folder)
                 else None
             )
-            steps.report(run_folder, STEPS, again)
+            reporting.report(run_folder, STEPS, again)
 
         folder = begin()
         extracts = [extract_users(folder), extract_places(folder), extract_loaners(folder)]

@@ -188,11 +188,11 @@ def integrations_folder() -> Path:
 
 
 def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, str]]:
-    """Sites that several integrations serve, each with the names of those (columns of the problem ``site_shared``)."""
-    names: dict[str, list[str]] = {}
+    """Sites that several integrations serve through one connection, each with the names of those (columns of the problem ``site_shared``)."""
+    names: dict[tuple[str, str], list[str]] = {}
     for name, integration in sorted(integrations.items()):
-        names.setdefault(integration.site_id.casefold(), []).append(name)
-    return [{"site_id": site, "names": ", ".join(found)} for site, found in names.items() if len(found) > 1]
+        names.setdefault((integration.salto_conn_id, integration.site_id.casefold()), []).append(name)
+    return [{"site_id": site, "names": ", ".join(found)} for (_, site), found in names.items() if len(found) > 1]
 
 
 def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import steps
+from runs import applying
 from runs.failures import told_to
 from runs.folder import RunFolder
 
@@ -55,4 +55,4 @@ class SaltoApplyOperator(BaseOperator):
             raise AirflowSkipException("plan_only: nothing is sent")
         folder = RunFolder(str(self.folder))
         with told_to(folder, self.task_id):
-            return steps.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)
+            return applying.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)

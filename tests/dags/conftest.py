@@ -101,10 +101,10 @@ def spoilt(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict
 def no_waiting(monkeypatch):
     """Requests are tried again, and Salto is read again, without pauses."""
     from rest.timing import REAL
-    from runs import steps
+    from runs import reporting
 
     pause = REAL.sleep
     object.__setattr__(REAL, "sleep", lambda seconds: pause(min(seconds, 0.01)))
-    monkeypatch.setattr(steps, "SETTLING", (0.0, 0.0))
+    monkeypatch.setattr(reporting, "SETTLING", (0.0, 0.0))
     yield
     object.__setattr__(REAL, "sleep", pause)

@@ -8,7 +8,7 @@ from include.access import schemas
 from include.access.operations import operations
 from include.integrations.integration import Integration
 from include.report.words import problem_lines
-from runs import steps
+from runs import applying, opening, reporting
 from runs.failures import RunError, StalePlanError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -18,7 +18,7 @@ INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    return steps.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
+    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
 
 
 def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> None:
@@ -41,13 +41,13 @@ def outcomes(folder, state: str, message: str = "") -> None:
 def test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused(folder):
     planned(folder, ())
 
-    assert steps.apply(INTEGRATION, folder, NOW + timedelta(minutes=15)) == {}
+    assert applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=15)) == {}
     with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
-        steps.apply(INTEGRATION, folder, NOW + timedelta(minutes=16))
+        applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=16))
 
 
 def test_as_of_is_the_moment_the_run_started_reading(folder):
-    assert steps.as_of(folder) == NOW
+    assert opening.as_of(folder) == NOW
 
 
 def test_the_folder_is_for_its_owner_only(folder, tmp_path):
@@ -58,11 +58,11 @@ def test_the_folder_is_for_its_owner_only(folder, tmp_path):
 
 
 def test_folders_past_retention_are_removed_and_no_others(folder, tmp_path):
-    steps.begin("campus", "old", {}, NOW - timedelta(days=31))
-    steps.begin("other", "old", {}, NOW - timedelta(days=31))
-    steps.begin("campus", "young", {}, NOW - timedelta(days=29))
+    opening.begin("campus", "old", {}, NOW - timedelta(days=31))
+    opening.begin("other", "old", {}, NOW - timedelta(days=31))
+    opening.begin("campus", "young", {}, NOW - timedelta(days=29))
 
-    assert steps.remove_outdated_folders("campus", folder) == 1
+    assert opening.remove_outdated_folders("campus", folder) == 1
     assert len(list((tmp_path / "campus").iterdir())) == 2
     assert len(list((tmp_path / "other").iterdir())) == 1
 
@@ -71,7 +71,7 @@ def test_a_run_that_did_everything_is_green(folder):
     planned(folder)
     outcomes(folder, "done")
 
-    steps.report(folder, ("plan", "apply"), lambda: schemas.frame(schemas.OPERATIONS, []))
+    reporting.report(folder, ("plan", "apply"), lambda: schemas.frame(schemas.OPERATIONS, []))
 
 
 def test_problems_alone_leave_the_run_green(folder, caplog):
@@ -87,7 +87,7 @@ def test_problems_alone_leave_the_run_green(folder, caplog):
     planned(folder, (), [problem])
     outcomes(folder, "done")
 
-    steps.report(folder, ("plan", "apply"), None)
+    reporting.report(folder, ("plan", "apply"), None)
 
     assert "the unique code of user u_1 is no tag of this site. Next step: create it" in caplog.text
     assert len(list(problem_lines(folder.read("problems")))) == 1
@@ -99,7 +99,7 @@ def test_an_operation_that_is_not_done_turns_the_run_red_and_is_named(folder, st
     outcomes(folder, state, "Salto said no")
 
     with pytest.raises(RunError, match=f"{state}: group_delete Hector_0: Salto said no"):
-        steps.report(folder, ("plan", "apply"), None)
+        reporting.report(folder, ("plan", "apply"), None)
 
 
 def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
@@ -109,25 +109,25 @@ def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
     folder.write_json("plan", {"holds": [{"why": "11 removals"}], "digest": "abc123", "seats_short": False})
 
     with pytest.raises(RunError, match=r"1 operations are held \(11 removals\).*approve: abc123"):
-        steps.report(folder, ("plan", "apply"), None)
+        reporting.report(folder, ("plan", "apply"), None)
 
 
 def test_what_does_not_read_back_turns_the_run_red(folder, monkeypatch):
-    monkeypatch.setattr(steps, "SETTLING", (0.0, 0.0))
+    monkeypatch.setattr(reporting, "SETTLING", (0.0, 0.0))
     planned(folder)
     outcomes(folder, "done")
 
     with pytest.raises(RunError, match="not in place after the run"):
-        steps.report(folder, ("plan", "apply"), lambda: folder.read("operations"))
+        reporting.report(folder, ("plan", "apply"), lambda: folder.read("operations"))
 
 
 def test_a_failed_step_is_repeated_in_one_sentence(folder):
     folder.write_json("failure_plan", {"step": "plan", "sentence": "the token is refused: put a valid one in"})
 
     with pytest.raises(RunError, match=r"^plan: the token is refused: put a valid one in$"):
-        steps.report(folder, ("plan", "apply"), None)
+        reporting.report(folder, ("plan", "apply"), None)
 
 
 def test_a_run_parameter_that_nothing_reads_is_refused():
     with pytest.raises(ValueError, match=r"unknown run parameter 'refs'; allowed are approve, plan_only, references"):
-        steps.begin("campus", "x", {"refs": []}, NOW)
+        opening.begin("campus", "x", {"refs": []}, NOW)

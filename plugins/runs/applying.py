@@ -1,0 +1,72 @@
+"""Sends a plan's operations; the outcome of each is kept, also when the run has to stop."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from hector.hook import HectorHook
+from include.access import schemas
+from include.access.outcomes import DONE
+from include.access.plan import members_by_group
+from include.report.words import outcome_counts
+from runs.failures import StalePlanError
+from runs.opening import as_of
+from salto.apply import Application, Site
+from salto.hook import SaltoHook
+
+if TYPE_CHECKING:
+    from include.integrations.integration import Integration
+    from runs.folder import RunFolder
+
+LOG = logging.getLogger(__name__)
+OLDEST_PLAN = timedelta(minutes=15)
+
+
+def apply(integration: Integration, folder: RunFolder, now: datetime, *, fingerprinted: bool = True) -> dict[str, int]:
+    """Send the plan's operations; one outcome each is kept even when the run has to stop.
+
+    Raises:
+        StalePlanError: when the run started reading more than 15 minutes ago.
+        StopError: when nothing can work any more.
+    """
+    age = now - as_of(folder)
+    if age > OLDEST_PLAN:
+        raise StalePlanError(
+            f"the plan is {int(age.total_seconds() // 60)} minutes old, the limit is 15; start a new run"
+        )
+    _activate(integration, folder)
+    operations = folder.read("operations", schemas.OPERATIONS)
+    if operations.empty:
+        folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
+        return {}
+    hook = SaltoHook(integration.salto_conn_id)
+    fingerprint = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
+    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id), fingerprint)
+    members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
+    short = bool((folder.read_json("plan") or {}).get("seats_short"))
+    application = Application(site, operations, members, seats_short=short)
+    try:
+        application.run()
+    finally:
+        folder.write("outcomes", application.outcomes)
+    LOG.info("applied: %s", outcome_counts(application.outcomes))
+    return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
+
+
+def _activate(integration: Integration, folder: RunFolder) -> None:
+    """Activating the integration makes the place attribute, once (guide, "Users & Locks"). All reads were complete."""
+    if (folder.read_json("activation") or {"attribute_exists": True})["attribute_exists"]:
+        return
+    HectorHook(integration.hector_conn_id).writer.create_lock_attribute()
+    LOG.info("made the place attribute Salto Lock Id in Hector: fill it with the names of the locks")
+
+
+def _no_fingerprint(number: str | None) -> str | None:  # noqa: ARG001 - the cleanup compares no tags
+    return None
+
+
+def sent_anything(folder: RunFolder) -> bool:
+    """Whether there is anything new to read back."""
+    return folder.has("outcomes") and bool(folder.read("outcomes", schemas.OUTCOMES)["state"].eq(DONE).any())

@@ -1,0 +1,100 @@
+"""Reads Hector into the run's folder, complete or an error, and builds the desired state from what it read."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hector.hook import HectorHook
+from include.access import schemas
+from include.access.bookings import HectorLoaners
+from include.access.desired import Desired, desired_state
+from include.access.people import HectorPeople
+from runs.opening import as_of
+
+if TYPE_CHECKING:
+    from include.integrations.integration import Integration
+    from runs.folder import RunFolder
+
+LOG = logging.getLogger(__name__)
+_HECTOR = {
+    "hector_users": schemas.HECTOR_USERS,
+    "hector_user_groups": schemas.HECTOR_USER_GROUPS,
+    "hector_groups": schemas.HECTOR_GROUPS,
+    "hector_departments": schemas.HECTOR_DEPARTMENTS,
+    "hector_places": schemas.HECTOR_PLACES,
+    "reservations": schemas.RESERVATIONS,
+    "reservation_people": schemas.RESERVATION_PEOPLE,
+    "reservation_places": schemas.RESERVATION_PLACES,
+}
+_DESIRED = {
+    "people": schemas.DESIRED_PEOPLE,
+    "bookings": schemas.DESIRED_BOOKINGS,
+    "members": schemas.DESIRED_MEMBERS,
+    "rooms": schemas.DESIRED_PLACES,
+    "places": schemas.HECTOR_PLACES,
+    "decisions": schemas.DECISIONS,
+    "problems": schemas.PROBLEMS,
+}
+
+
+def extract_people(integration: Integration, folder: RunFolder) -> None:
+    """All Hector users with groups and departments, complete or an error."""
+    hook = HectorHook(integration.hector_conn_id)
+    people = hook.reader.users(hook.fingerprint)
+    folder.write("hector_users", people.users)
+    folder.write("hector_user_groups", people.user_groups)
+    folder.write("hector_groups", people.groups)
+    folder.write("hector_departments", people.departments)
+    folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
+    LOG.info(
+        "Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments))
+    )
+
+
+def extract_places(integration: Integration, folder: RunFolder) -> None:
+    """All places with the attribute that names their lock."""
+    reader = HectorHook(integration.hector_conn_id).reader
+    active = reader.has_lock_attribute()
+    if not active:
+        LOG.warning("the place attribute Salto Lock Id does not exist in Hector yet; applying a plan makes it")
+    places = reader.places()
+    folder.write("hector_places", places)
+    folder.write_json("activation", {"attribute_exists": active})
+    LOG.info("Hector shows %d places, %d of them name a lock", len(places), places["lock_name"].notna().sum())
+
+
+def extract_loaners(integration: Integration, folder: RunFolder) -> None:
+    """Every reservation whose window can touch the horizon, any status."""
+    rules, now = integration.rules(), as_of(folder)
+    begin_, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
+    loaners = HectorHook(integration.hector_conn_id).reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
+    folder.write("reservations", loaners.reservations)
+    folder.write("reservation_people", loaners.people)
+    folder.write("reservation_places", loaners.places)
+    LOG.info("Hector shows %d reservations between %s and %s", len(loaners.reservations), begin_, end)
+
+
+def build_desired(integration: Integration, folder: RunFolder) -> None:
+    """What should exist, from what Hector showed."""
+    read = {name: folder.read(name, schema) for name, schema in _HECTOR.items()}
+    people = HectorPeople(
+        read["hector_users"], read["hector_user_groups"], read["hector_groups"], read["hector_departments"]
+    )
+    loaners = HectorLoaners(read["reservations"], read["reservation_people"], read["reservation_places"])
+    desired = desired_state(people, read["hector_places"], loaners, integration.rules(), as_of=as_of(folder))
+    for name, table in desired.tables().items():
+        folder.write(f"desired_{name}", table)
+    LOG.info(
+        "desired: %d people, %d access groups, %d memberships",
+        *map(len, (desired.people, desired.bookings, desired.members)),
+    )
+
+
+def desired_of(folder: RunFolder) -> Desired:
+    """The desired state that an earlier task built."""
+    names = [field.name for field in fields(Desired)]
+    return Desired(**{name: folder.read(f"desired_{name}", _DESIRED.get(name)) for name in names})

@@ -1,0 +1,56 @@
+"""How a run begins: its folder, its parameters, its clock; and how old folders end."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from runs.failures import RunError
+from runs.folder import RunFolder, outdated, remove
+
+LOG = logging.getLogger(__name__)
+RUN_OPTIONS = frozenset({"plan_only", "references", "approve"})
+
+
+def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime) -> RunFolder:
+    """Make the run's folder. ``as_of`` is the moment the run starts reading, never the logical date.
+
+    Raises:
+        ValueError: for a run parameter that nothing reads.
+    """
+    unknown = sorted(set(conf) - RUN_OPTIONS)
+    if unknown:
+        raise ValueError(f"unknown run parameter {unknown[0]!r}; allowed are {', '.join(sorted(RUN_OPTIONS))}")
+    folder = RunFolder.create(name, run_id, now)
+    folder.write_json(
+        "run", {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
+    )
+    LOG.info("run folder: %s", folder)
+    return folder
+
+
+def begun(folder: str | None) -> RunFolder:
+    """The folder of a run that got as far as having one.
+
+    Raises:
+        RunError: when it did not.
+    """
+    if folder is None:
+        raise RunError("the run did not begin, and nothing was written; see the log of the task begin")
+    return RunFolder(folder)
+
+
+def as_of(folder: RunFolder) -> pd.Timestamp:
+    run = folder.read_json("run") or {}
+    return pd.Timestamp(run["as_of"])
+
+
+def remove_outdated_folders(name: str, folder: RunFolder) -> int:
+    """Folders of runs past retention."""
+    paths = list(outdated(name, as_of=as_of(folder).to_pydatetime()))
+    for path in paths:
+        remove(path)
+    return len(paths)
