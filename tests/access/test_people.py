@@ -293,11 +293,21 @@ def test_somebody_registered_anew_takes_over_the_salto_user_of_their_former_self
     assert people.loc["u_9", ["site_user_id", "adopt"]].tolist() == ["s_1", True]
 
 
-def test_an_email_that_still_belongs_to_another_active_user_decides_nothing():
-    people, problems = match([user("u_1", "new@x.example"), user("u_9", "a@x.example")], [salto_user(1, "a@x.example")])
+def test_an_email_that_another_active_user_of_ours_keeps_decides_nothing():
+    salto = [salto_user(1, "a@x.example", has_profile=True)]
+    people, problems = match([user("u_1", "new@x.example"), user("u_9", "a@x.example")], salto)
 
     assert not people.loc["u_9", "usable"]
     assert problems == ["email_held"]
+
+
+def test_an_email_that_another_user_of_ours_gives_up_in_this_run_is_free():
+    people, problems = match([user("u_1", "new@x.example"), user("u_9", "a@x.example")], [salto_user(1, "a@x.example")])
+
+    assert people.loc["u_1", "site_user_id"] == "s_1"
+    assert pd.isna(people.loc["u_9", "site_user_id"])
+    assert people["usable"].all()
+    assert problems == []
 
 
 def test_a_protected_user_is_matched_but_neither_ours_nor_adopted():

@@ -127,7 +127,7 @@ def test_no_tag_number_stands_in_a_plan(plain):
 
 
 def test_the_timetable_lists_whom_each_window_lets_in_where(plain):
-    rows = plain.timetable[["reference", "user_id", "lock"]].values.tolist()
+    rows = plain.timetable[["reference", "user_id", "lock"]].to_numpy().tolist()
 
     assert rows == [
         ["1", "u_1", "Door 1"],

@@ -227,7 +227,7 @@ def test_when_seats_are_short_the_earliest_windows_come_first_and_the_others_are
     assert seated(found) == ["u_2", "u_3"]
     assert found.seats_short
     assert codes(found.problems).count("no_seat") == 1
-    assert found.problems.loc[found.problems["code"].eq("no_seat"), ["subject", "red"]].values.tolist() == [
+    assert found.problems.loc[found.problems["code"].eq("no_seat"), ["subject", "red"]].to_numpy().tolist() == [
         ["user u_1", True]
     ]
 

@@ -175,7 +175,11 @@ def should_open(hector, salto, now, grace=15, horizon=7):
     """(person id, lock id) -> spans, of the reservations that earn access, whoever can open anything at all."""
     users = [row for row in hector.users.values() if row["status"] == "active" and (row["email"] or "").strip()]
     emails = [row["email"].strip().casefold() for row in users]
-    usable = {row["id"]: row["email"].strip().casefold() for row in users if emails.count(row["email"].strip().casefold()) == 1}
+    usable = {
+        row["id"]: row["email"].strip().casefold()
+        for row in users
+        if emails.count(row["email"].strip().casefold()) == 1
+    }
     references = [row["reference"] for row in hector.loaners.values()]
     margin = dt.timedelta(minutes=grace)
     found: dict[tuple[str, str], list] = {}
