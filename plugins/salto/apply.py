@@ -208,11 +208,21 @@ class Application:
         send = getattr(self, f"_{first['kind']}")
         try:
             result = send(batch) if first["kind"] in BATCHED else send(first)
-        except UnknownOutcomeError:
-            if not self._happened(batch):
+        except UnknownOutcomeError as error:
+            if not self._is_in_place(batch, error):
                 raise
             result = None
         return result or (DONE, "")
+
+    def _is_in_place(self, batch: list[Operation], error: UnknownOutcomeError) -> bool:
+        """Whether a write whose reply was lost happened; when that cannot be read, its outcome stays unknown."""
+        try:
+            return self._happened(batch)
+        except StopError:
+            raise
+        except (RestError, schemas.SchemaError) as unread:
+            LOG.warning("%s: reading back what happened failed too: %s", told(batch[0]), unread)
+            raise error from unread
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
