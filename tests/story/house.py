@@ -232,10 +232,10 @@ def does_open(salto, begin, end, prefix="Hector_"):
 
 
 def foreign(salto, names=()):
-    """Everything in Salto that is nobody's business but its owners', as text: groups, people and tags of other hands."""
+    """Everything in Salto that is nobody's business but its owners', as text: groups, people and tags of other hands; ``names``: ids of members and persons who are Hector's."""
     rows = json.loads(salto.to_json())
     ours = {key for key, row in rows["members"].items() if (row["alias"] or "").startswith("hector:") or key in names}
-    people = {row["person_id"] for key, row in rows["members"].items() if key in ours}
+    people = {row["person_id"] for key, row in rows["members"].items() if key in ours} | set(names)
     groups = {
         key: row
         for key, row in rows["groups"].items()
