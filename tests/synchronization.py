@@ -17,11 +17,12 @@ from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
 from rest.timing import Timing
 from rest.transport import FixedToken, Service, Transport
-from salto.apply import Application, Site
+from salto.apply import Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
 from salto.reader import SaltoReader
 from salto.reading import current_groups, current_state
+from salto.sending import Site
 from salto.writer import CHANGES, SaltoWriter
 
 if TYPE_CHECKING:

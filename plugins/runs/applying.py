@@ -13,8 +13,9 @@ from include.access.plan import members_by_group
 from include.report.words import outcome_counts
 from runs.failures import StalePlanError
 from runs.opening import as_of
-from salto.apply import Application, Site
+from salto.apply import Application
 from salto.hook import SaltoHook
+from salto.sending import Site
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration

@@ -1,0 +1,97 @@
+"""Reads whether what was sent is in place, although its reply was lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from include.access.operations import GROUP, KINDS
+from include.access.windows import SCHEDULE_COLUMNS, same_schedule
+from salto.models import CreatedUser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.access.order import Operation
+    from salto.made import Made
+    from salto.reader import SaltoReader
+
+SUBSCRIBED = "subscribed"
+
+
+def after_of(operation: Operation) -> dict[str, Any]:
+    """What the operation brings about, as the plan wrote it."""
+    after = operation["after"]
+    return dict(json.loads(str(after))) if after is not None else {}
+
+
+class Confirmation:
+    """Compares Salto with what an operation meant.
+
+    :param reader: reads the site.
+    :param fingerprint: stands in for tag numbers.
+    :param made: what the run has made; a user found after a lost reply is added to it.
+    """
+
+    def __init__(self, reader: SaltoReader, fingerprint: Callable[[str | None], str | None], made: Made) -> None:
+        self._reader = reader
+        self._fingerprint = fingerprint
+        self._made = made
+
+    def happened(self, batch: list[Operation]) -> bool:
+        """Read whether what was sent is in place, although its reply was lost."""
+        first = batch[0]
+        kind = str(first["kind"])
+        if kind in {"member_add", "member_remove"}:
+            there = set(self._reader.group_users(self._made.group_id(first))["platform_user_id"])
+            meant = {self._made.platform_id(operation) for operation in batch}
+            return meant <= there if kind == "member_add" else not meant & there
+        if kind in {"lock_add", "lock_remove"}:
+            there = set(self._reader.group_locks(self._made.group_id(first))["lock_id"])
+            meant = {str(operation["lock_id"]) for operation in batch}
+            return meant <= there if kind == "lock_add" else not meant & there
+        if kind == "schedule_change":
+            return self.has_schedule(str(first["group_id"]), first)
+        if kind == "user_create":
+            return self._user_made_after_all(first)
+        if KINDS[kind].subject == GROUP:
+            return False
+        return self._user_is_as_meant(first)
+
+    def _user_made_after_all(self, operation: Operation) -> bool:
+        person = after_of(operation)
+        found = self._reader.users_with_email(person["email"], self._fingerprint)
+        found = found[found["alias"].eq(person["alias"])]
+        if len(found) != 1:
+            return False
+        row = found.iloc[0]
+        state = str(row["subscription_state"])
+        self._made.users[str(operation["user_id"])] = CreatedUser(row["site_user_id"], row["platform_user_id"], state)
+        return True
+
+    def _user_is_as_meant(self, operation: Operation) -> bool:
+        row = self._reader.user(self._made.site_user_id(operation), self._fingerprint).iloc[0]
+        kind, after = str(operation["kind"]), after_of(operation)
+        checks: dict[str, Callable[[], bool]] = {
+            "office_on": lambda: bool(row["office_mode"]),
+            "office_off": lambda: not row["office_mode"],
+            "user_subscribe": lambda: row["subscription_state"] == SUBSCRIBED,
+            "user_suspend": lambda: row["subscription_state"] != SUBSCRIBED,
+            "user_adopt": lambda: row["alias"] == after["alias"],
+            "user_email": lambda: str(row["email"]).casefold() == after["email"],
+            "tag_off": lambda: bool(pd.isna(row["tag"])),
+            "tag_on": lambda: self._holds_tag(operation),
+        }
+        return checks[kind]()
+
+    def _holds_tag(self, operation: Operation) -> bool:
+        tags = self._reader.tags(self._fingerprint)
+        held = tags[tags["tag_id"].eq(str(operation["tag_id"]))]
+        return bool(held["site_user_id"].eq(self._made.site_user_id(operation)).any())
+
+    def has_schedule(self, group_id: str, operation: Operation) -> bool:
+        found = self._reader.schedules(group_id)
+        meant = pd.DataFrame([json.loads(str(operation["after"]))])[list(SCHEDULE_COLUMNS)]
+        return len(found) == 1 and bool(same_schedule(meant, found[list(SCHEDULE_COLUMNS)]).all())

@@ -1,0 +1,223 @@
+"""Sends the operations of a plan, each kind in its own way; what could not be heard is read back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from include.access import schemas
+from include.access.outcomes import DONE, NO_SEAT
+from include.access.schemas import WEEKDAYS
+from include.report.words import told
+from rest.errors import RefusedError, RestError, StopError, UnknownOutcomeError
+from salto.confirming import SUBSCRIBED, Confirmation, after_of
+from salto.models import NewUser, Schedule, UserChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.access.order import Operation
+    from salto.made import Made
+    from salto.models import CreatedUser
+    from salto.reader import SaltoReader
+    from salto.writer import SaltoWriter
+
+LOG = logging.getLogger(__name__)
+NOT_PERMITTED = "2203"  # also "not permitted yet", of somebody made a moment ago
+SITE_USER_ROLE = "site_user"
+BATCHED = frozenset({"member_remove", "lock_remove", "lock_add", "member_add"})  # the contract has a bulk form
+
+
+class NotConfirmedError(Exception):
+    """What was written does not read back as it was meant."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The clients of one site. ``fingerprint`` is needed to read users back, never to write."""
+
+    reader: SaltoReader
+    writer: SaltoWriter
+    fingerprint: Callable[[str | None], str | None]
+
+
+class Sending:
+    """One request (or the few that belong together) for each operation.
+
+    :param site: the clients.
+    :param made: what the run has made so far.
+    """
+
+    def __init__(self, site: Site, made: Made) -> None:
+        self._site = site
+        self._made = made
+        self._confirmation = Confirmation(site.reader, site.fingerprint, made)
+        self._role_id: str | None = None
+
+    def carry_out(self, batch: list[Operation]) -> tuple[str, str]:
+        first = batch[0]
+        send = getattr(self, f"_{first['kind']}")
+        try:
+            result = send(batch) if first["kind"] in BATCHED else send(first)
+        except UnknownOutcomeError as error:
+            if not self._is_in_place(batch, error):
+                raise
+            result = None
+        return result or (DONE, "")
+
+    def _is_in_place(self, batch: list[Operation], error: UnknownOutcomeError) -> bool:
+        """Whether a write whose reply was lost happened; when that cannot be read, its outcome stays unknown."""
+        try:
+            return self._confirmation.happened(batch)
+        except StopError:
+            raise
+        except (RestError, schemas.SchemaError) as unread:
+            LOG.warning("%s: reading back what happened failed too: %s", told(batch[0]), unread)
+            raise error from unread
+
+    def _group_delete(self, operation: Operation) -> None:
+        self._site.writer.delete_group(str(operation["group_id"]))
+
+    def _schedule_delete(self, operation: Operation) -> None:
+        self._site.writer.delete_schedule(str(operation["group_id"]), str(operation["schedule_id"]))
+
+    def _schedule_change(self, operation: Operation) -> None:
+        group_id, schedule_id = str(operation["group_id"]), str(operation["schedule_id"])
+        self._site.writer.change_schedule(group_id, schedule_id, schedule_of(operation))
+
+    def _schedule_create(self, operation: Operation) -> None:
+        self._give_schedule(self._made.group_id(operation), operation)
+
+    def _group_create(self, operation: Operation) -> None:
+        name = str(operation["group_name"])
+        try:
+            group_id = self._site.writer.create_group(name)
+        except UnknownOutcomeError as error:
+            group_id = self._group_made_after_all(name, error)
+        self._made.groups[name] = group_id
+        self._give_schedule(group_id, operation)
+
+    def _group_made_after_all(self, name: str, error: UnknownOutcomeError) -> str:
+        """The group that a lost reply made: bare, of that name, and the only one. Else the outcome stays unknown."""
+        found = self._site.reader.groups_named(name)
+        bare = found[found["user_count"].eq(0) & found["lock_count"].eq(0)]
+        unscheduled = [group_id for group_id in bare["group_id"] if self._site.reader.schedules(group_id).empty]
+        if len(unscheduled) != 1:
+            raise error
+        return str(unscheduled[0])
+
+    def _give_schedule(self, group_id: str, operation: Operation) -> None:
+        """The group's one schedule, read back before anything is armed."""
+        try:
+            self._site.writer.create_schedule(group_id, schedule_of(operation))
+        except UnknownOutcomeError:
+            LOG.warning("%s: the reply to its schedule was lost; reading it back decides", told(operation))
+        if not self._confirmation.has_schedule(group_id, operation):
+            msg = f"the schedule of {operation['group_name']} does not read back as sent, so the group is not armed"
+            raise NotConfirmedError(msg)
+
+    def _member_remove(self, batch: list[Operation]) -> None:
+        people = [str(operation["platform_user_id"]) for operation in batch]
+        self._site.writer.change_group_users(str(batch[0]["group_id"]), remove=people)
+
+    def _member_add(self, batch: list[Operation]) -> None:
+        people = [self._made.platform_id(operation) for operation in batch]
+        self._site.writer.change_group_users(self._made.group_id(batch[0]), add=people)
+
+    def _lock_remove(self, batch: list[Operation]) -> None:
+        locks = [str(operation["lock_id"]) for operation in batch]
+        self._site.writer.change_group_locks(str(batch[0]["group_id"]), remove=locks)
+
+    def _lock_add(self, batch: list[Operation]) -> None:
+        locks = [str(operation["lock_id"]) for operation in batch]
+        self._site.writer.change_group_locks(self._made.group_id(batch[0]), add=locks)
+
+    def _tag_off(self, operation: Operation) -> None:
+        self._change(operation, UserChange(tag_id=None))
+
+    def _tag_on(self, operation: Operation) -> None:
+        self._change(operation, UserChange(tag_id=str(operation["tag_id"])))
+
+    def _office_off(self, operation: Operation) -> None:
+        self._change(operation, UserChange(office_mode=False))
+
+    def _office_on(self, operation: Operation) -> None:
+        self._change(operation, UserChange(office_mode=True))
+
+    def _user_adopt(self, operation: Operation) -> None:
+        self._change(operation, UserChange(alias=str(after_of(operation)["alias"])))
+
+    def _user_email(self, operation: Operation) -> None:
+        self._change(operation, UserChange(email=str(after_of(operation)["email"])))
+
+    def _change(self, operation: Operation, change: UserChange) -> None:
+        self._site.writer.change_user(self._made.site_user_id(operation), change)
+
+    def _user_suspend(self, operation: Operation) -> None:
+        self._site.writer.set_subscription(str(operation["site_user_id"]), "suspended")
+
+    def _user_subscribe(self, operation: Operation) -> tuple[str, str] | None:
+        try:
+            self._site.writer.set_subscription(str(operation["site_user_id"]), "subscribed")
+        except RefusedError as error:
+            if error.code != NOT_PERMITTED:
+                raise
+            return NO_SEAT, "Salto has no free seat for this user"
+        return None
+
+    def _user_delete(self, operation: Operation) -> None:
+        self._site.writer.delete_user(str(operation["site_user_id"]))
+
+    def _user_create(self, operation: Operation) -> tuple[str, str] | None:
+        """A person the platform knows already is put on the site; anybody else is made, and Salto invites them."""
+        person = after_of(operation)
+        try:
+            made = self._made_user(person)
+        except UnknownOutcomeError:
+            LOG.warning("%s: the reply was lost; looking whether the user is there", told(operation))
+            if not self._confirmation.happened([operation]):
+                raise
+            return None if self._made.users[str(operation["user_id"])].subscription_state == SUBSCRIBED else _no_seat()
+        self._made.users[str(operation["user_id"])] = made
+        return None if made.subscription_state == SUBSCRIBED else _no_seat()
+
+    def _made_user(self, person: dict[str, Any]) -> CreatedUser:
+        platform_id = self._site.reader.search_platform_user(person["email"])
+        if platform_id is not None:
+            return self._site.writer.link_existing_user(
+                platform_id, self._lowest_role(), person["alias"], office_mode=person["office_mode"]
+            )
+        return self._site.writer.create_user(
+            NewUser(
+                first_name=person["first_name"],
+                last_name=person["last_name"],
+                email=person["email"],
+                alias=person["alias"],
+                role_id=self._lowest_role(),
+                office_mode=person["office_mode"],
+            )
+        )
+
+    def _lowest_role(self) -> str:
+        if self._role_id is None:
+            found = self._site.reader.roles().get(SITE_USER_ROLE)
+            if found is None:
+                raise NotConfirmedError("the account may not give the role site_user: make it Site Admin in Salto")
+            self._role_id = found
+        return self._role_id
+
+
+def _no_seat() -> tuple[str, str]:
+    return NO_SEAT, "Salto made the user, but suspended: no seat was free"
+
+
+def schedule_of(operation: Operation) -> Schedule:
+    meant = after_of(operation)
+    return Schedule(
+        days=tuple(bool(meant[day]) for day in WEEKDAYS),
+        start_time=meant["start_time"],
+        end_time=meant["end_time"],
+        start_date=meant["start_date"],
+        end_date=meant["end_date"],
+    )
