@@ -49,7 +49,7 @@ pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs 
 
 .PHONY: test
 test: $(VENV)/.ready ## Run the whole test suite
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto
 
 .PHONY: lint
 lint: $(VENV)/.ready ## Lint, check the format, check types

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from include.access.rules import AccessRules
 from include.access.statuses import DEFAULT_ACCESS_STATUSES
-from include.sandbox import Sandbox, Scenario, empty, openings, outside
+from include.sandbox import HectorState, SaltoState, Sandbox, Scenario, empty, openings, outside
 from include.sandbox.doors import able, merged
 from tests.synchronization import Run, Synchronization
 
@@ -136,6 +137,24 @@ def house(scenario: Scenario | None = None, now: dt.datetime = NOW, **behaviour)
         if behaviour:
             sandbox.change(**behaviour)
         yield House(sandbox, clock, Synchronization(sandbox, sleep=clock.sleep))
+
+
+@contextlib.contextmanager
+def copied(build: Callable[[House], object]):
+    """A house as ``build`` leaves it; built once, copied for each test."""
+    if build not in _BUILT:
+        with house() as first:
+            build(first)
+            names = {name: dict(getattr(first, name)) for name in ("people", "rooms", "doors", "bookings")}
+            _BUILT[build] = (first.hector.to_json(), first.salto.to_json(), first.sandbox.credentials, names)
+    hector, salto, credentials, names = _BUILT[build]
+    with house(Scenario(HectorState.from_json(hector), SaltoState.from_json(salto), credentials)) as copy:
+        for name, ids in names.items():
+            getattr(copy, name).update(ids)
+        yield copy
+
+
+_BUILT: dict[Callable[[House], object], tuple] = {}
 
 
 @dataclass

@@ -142,8 +142,8 @@ class Campus(RuleBasedStateMachine):
 
 
 Campus.TestCase.settings = settings(
-    max_examples=5 * EFFORT,
-    stateful_step_count=14,
+    max_examples=4 * EFFORT,
+    stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

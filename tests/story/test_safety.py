@@ -6,7 +6,7 @@ import pytest
 
 from include.access.operations import ARM, PEOPLE, TAKE_AWAY, WINDOWS
 from include.access.rules import AccessRules, OfficeMode
-from tests.story.house import Watch, hour, house
+from tests.story.house import Watch, copied, hour
 
 RULES = AccessRules()
 
@@ -17,7 +17,6 @@ def school(h):
     h.book("1", "ana", "r1", 1, 2).book("2", "ben", "r2", 3, 4, others=["cleo"]).book("3", "cleo", ["r1", "r3"], 5, 6)
     h.book("4", "dan", "r2", 8, 20).book("5", "ana", "r3", 30, 33)
     h.run()
-    return h
 
 
 def moved_in_time_and_room(h):
@@ -106,8 +105,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_nobody_opens_in_between_what_is_of_neither_before_nor_after(change):
-    with house() as h:
-        school(h)
+    with copied(school) as h:
         change(h)
         with Watch(h) as watch:
             found = h.run()
@@ -120,8 +118,7 @@ def test_nobody_opens_in_between_what_is_of_neither_before_nor_after(change):
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_nobody_opens_in_between_when_the_settings_change(setting):
-    with house() as h:
-        school(h)
+    with copied(school) as h:
         h.hector.users[h.people["dan"]]["status"] = "disabled"
         h.move("1", who="ben")
         with Watch(h) as watch:
@@ -134,8 +131,7 @@ def test_nobody_opens_in_between_when_the_settings_change(setting):
 
 def test_office_mode_goes_off_before_anything_new_opens_and_on_before_it():
     """Manual office mode holds a door open for everybody: nobody may have it at a door that is not theirs."""
-    with house() as h:
-        school(h)
+    with copied(school) as h:
         group = h.hector.add_group("Teachers")
         h.hector.users[h.people["ana"]]["group_ids"] = [group]
         teachers = AccessRules(office_mode=OfficeMode(groups=("Teachers",)))
@@ -171,8 +167,7 @@ REFUTED_BY = {
 
 @pytest.mark.parametrize("order", NAIVE)
 def test_the_proof_bites_because_a_naive_order_is_refuted(order, monkeypatch):
-    with house() as h:
-        school(h)
+    with copied(school) as h:
         REFUTED_BY[order](h)
         monkeypatch.setattr("salto.apply.PHASES", NAIVE[order])
         with Watch(h) as watch:
@@ -187,8 +182,7 @@ def test_a_removal_that_fails_leaves_nothing_unsafe_behind_it(removal):
     from include.sandbox.faults import status
 
     method, path = removal.split(" ")
-    with house() as h:
-        school(h)
+    with copied(school) as h:
         moved_in_time_and_room(h)
         h.move("2", who="dan")
         h.hector.set_status(h.bookings["5"], "cancelled", at=hour(0))
