@@ -16,6 +16,7 @@ from include.access.operations import ARM, GROUP, HELD, KINDS, TAKE_AWAY, WINDOW
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+EVERYWHERE = frozenset({"user_subscribe", "tag_on", "office_on"})
 Operation = dict[str, object]  # one row of OPERATIONS; nulls as None
 
 
@@ -97,3 +98,19 @@ def with_dependents_held(operations: pd.DataFrame, members: Mapping[str, frozens
         state=operations["state"].mask(waiting, HELD),
         reason=operations["reason"].mask(waiting, "it builds on a removal that is held"),
     )
+
+
+def resting_on(operations: pd.DataFrame, left_out: pd.DataFrame, members: Mapping[str, frozenset[str]]) -> pd.Series:
+    """True for what would let a person open more by something that a run of some references leaves standing.
+
+    A tag, a seat or office mode works in every group at once: also in a membership or a window that should have gone.
+    A tag that takes another's place opens no more than that one did, and a group that is over opens nothing.
+    """
+    standing = Standing(members)
+    for operation in rows(left_out[left_out["cause"].ne("expired")]):
+        standing.note(operation)
+    replaced = operations.loc[operations["kind"].eq("tag_off"), "user_id"]
+    exchange = operations["kind"].eq("tag_on") & operations["user_id"].isin(replaced)
+    widening = operations["kind"].isin(EVERYWHERE) & ~exchange
+    blocked = [wide and standing.blocks(operation) for wide, operation in zip(widening, rows(operations), strict=True)]
+    return pd.Series(blocked, index=operations.index, dtype="bool")

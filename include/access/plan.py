@@ -18,7 +18,7 @@ from include.access.desired import left_groups
 from include.access.group_changes import WantedGroups, group_operations
 from include.access.guards import Hold, Live, Read, guarded
 from include.access.operations import HELD, in_order
-from include.access.order import with_dependents_held
+from include.access.order import resting_on, with_dependents_held
 from include.access.people import Untouchable, matched_people, salto_people
 from include.access.places import place_locks
 from include.access.problems import all_problems, problems
@@ -106,13 +106,13 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     )
     operations = in_order([*group_tables, *user_tables])
     scope_problems = schemas.frame(schemas.PROBLEMS, [])
+    members = _memberships(ours, current)
     if references is not None:
-        operations = _narrowed(operations, references, desired.members, moves)
-        scope_problems = _not_found(references, desired)
+        operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
+        scope_problems = pd.concat([_not_found(references, desired), waiting])
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
     operations, holds, digest = guarded(operations, live, read, rules.limits, approve=approve)
-    members = _memberships(ours, current)
     operations = with_dependents_held(operations, members_by_group(members))
     return Plan(
         operations=operations,
@@ -260,15 +260,26 @@ def _names(people: pd.DataFrame, salto: pd.DataFrame) -> dict[str, str]:
 
 
 def _narrowed(
-    operations: pd.DataFrame, references: Collection[str], members: pd.DataFrame, moves: TagMoves
-) -> pd.DataFrame:
-    """Only the operations of these reservations and their people, with the tags that must first come off others."""
+    operations: pd.DataFrame,
+    references: Collection[str],
+    members: pd.DataFrame,
+    moves: TagMoves,
+    inside: dict[str, frozenset[str]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Only the operations of these reservations and their people, with the tags that must first come off others.
+
+    Returns:
+        the operations, and a problem for each person who gets something only in a run of all reservations.
+    """
     users = set(members.loc[members["reference"].isin(list(references)), "user_id"])
     tags = set(moves.on.loc[moves.on["user_id"].isin(users), "tag_id"])
     group_ = operations["reference"].isin(list(references))
     person_ = operations["reference"].isna() & operations["user_id"].isin(users)
     freed = operations["kind"].eq("tag_off") & operations["tag_id"].isin(tags)
-    return operations[group_ | person_ | freed].reset_index(drop=True)
+    inscope = group_ | person_ | freed
+    kept = operations[inscope].reset_index(drop=True)
+    unsafe = resting_on(kept, operations[~inscope], inside)
+    return kept[~unsafe].reset_index(drop=True), problems("waits_for_all", kept[unsafe].drop(columns="reference"))
 
 
 def _not_found(references: Collection[str], desired: Desired) -> pd.DataFrame:

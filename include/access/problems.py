@@ -252,6 +252,14 @@ KINDS = {
             "reservation {reference} was asked for, but Hector shows no such reservation in this horizon",
             "check the reference; a reservation further ahead is made when it comes into the horizon",
         ),
+        Kind(
+            "waits_for_all",
+            OPERATOR,
+            "user {user_id}",
+            "user {user_id} still stands in groups or windows that should have gone and are not among the references "
+            "asked for, so a tag, seat or office mode that would also work there is not given yet",
+            "run the synchronization without references",
+        ),
     )
 }
 

@@ -186,6 +186,38 @@ def test_no_reference_named_is_nothing_done():
     assert kinds(busy(references=[])) == []
 
 
+def returning(**options):
+    """Somebody without a tag stands in the group of a cancelled booking and has booked anew."""
+    bookings = [booking("1", start=20, finish=21), booking("9", status="cancelled")]
+    have = current([salto_user(1)], [tag("7")], LOCKS, [ours("g9", "Hector_9", ["p1"], ["k1"])])
+    return plan(desired([user("u_1", tag="7")], PLACES, bookings), have, **options)
+
+
+def test_a_tag_that_would_also_open_what_is_left_standing_waits_for_a_run_of_all():
+    some = returning(references=["1"])
+
+    assert kinds(some) == ["group_create", "lock_add", "member_add"]
+    assert "waits_for_all" in codes(some.problems)
+    assert "tag_on" in kinds(returning())
+    assert "waits_for_all" not in codes(returning().problems)
+
+
+def test_a_tag_that_takes_anothers_place_waits_for_nothing():
+    have = current(
+        [salto_user(1, tag="8")], [tag("7"), tag("8", "s_1")], LOCKS, [ours("g9", "Hector_9", ["p1"], ["k1"])]
+    )
+    some = plan(desired([user("u_1", tag="7")], PLACES, [booking("1")]), have, references=["1"])
+
+    assert kinds(some) == ["tag_off", "group_create", "tag_on", "lock_add", "member_add"]
+
+
+def test_a_group_that_is_over_keeps_nobody_waiting():
+    have = current([salto_user(1)], [tag("7")], LOCKS, [ours("g9", "Hector_9", ["p1"], ["k1"], **PAST)])
+    some = plan(desired([user("u_1", tag="7")], PLACES, [booking("1")]), have, references=["1"])
+
+    assert "tag_on" in kinds(some)
+
+
 # --- held back --------------------------------------------------------------------------------------------------------
 
 
