@@ -54,4 +54,5 @@ def integrations(tmp_path, monkeypatch):
         path.write_text(text, encoding="utf-8")
         return path
 
+    write.folder = folder
     return write
