@@ -267,6 +267,8 @@ KINDS = {
 def problems(code: str, rows: pd.DataFrame) -> pd.DataFrame:
     """One problem a row. ``rows`` carries the columns that the kind's templates name."""
     kind = KINDS[code]
+    if rows.empty:
+        return schemas.frame(schemas.PROBLEMS, [])
     shown = [{name: _one_line(value) for name, value in row.items()} for row in rows.to_dict("records")]
     return schemas.frame(
         schemas.PROBLEMS,
