@@ -187,12 +187,10 @@ def test_another_folder_can_be_named_in_the_environment(written, tmp_path, monke
     assert list(load_all()[0]) == ["campus"]
 
 
-def test_the_files_that_come_with_the_product_are_right(monkeypatch):
-    monkeypatch.delenv(FOLDER_SETTING, raising=False)
-    found, errors = load_all(Path("include/integrations"))
+def test_the_file_that_comes_with_the_product_is_right():
+    found = load(Path(__file__).parents[2] / "include" / "integrations" / "sandbox.yaml")
 
-    assert found
-    assert errors == []
+    assert found.hector_conn_id == "hector_sandbox"
 
 
 def test_two_integrations_of_one_site_share_one_pool():
