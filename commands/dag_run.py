@@ -74,14 +74,17 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
 
 
 def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> str | None:
-    folder = None
+    folder, told = None, False
     for line in process.stdout or ():
         record = _record(line)
         event = str(record.get("event", line)).rstrip("\n")
         file.write(f"{record.get('timestamp', '')} {record.get('level', '')} {event}\n{_traceback(record)}")
         if event.startswith(FOLDER):
             folder = event.removeprefix(FOLDER)
-        _show(event, record, console)
+        # What we have said about a failure is not said again in Airflow's words.
+        told = (told or (_ours(record) and record.get("level") == "error")) and not event.startswith(STARTING)
+        if not (told and _detail(record) and not _ours(record)):
+            _show(event, record, console)
     return folder
 
 

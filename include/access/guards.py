@@ -70,7 +70,7 @@ def guarded(
         return operations, [], None
     why = pd.Series("", index=operations.index)
     for rows, hold in parts:
-        why = why.mask(rows & why.eq(""), f"held by the guard {hold.guard}: {hold.why}")
+        why = why.mask(rows & why.eq(""), f"held by the guard {hold.guard}")
     guarded_ = operations.assign(
         state=operations["state"].mask(held, HELD), reason=operations["reason"].mask(held, why)
     )

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.access.schemas import SchemaError
 from include.integrations.integration import IntegrationError
-from rest.errors import IncompleteReadError, MalformedAnswerError, RestError, UnavailableError
+from rest.errors import IncompleteReadError, MalformedAnswerError, RestError, StopError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,10 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
         yield
         folder.forget(f"failure_{step}")  # an earlier try of this task may have failed
     except WORTH_ANOTHER_TRY as error:
-        _keep(folder, step, str(error))
+        _keep(folder, step, str(error), error)
         raise
     except (RestError, SchemaError, IntegrationError, StalePlanError) as error:
-        _keep(folder, step, str(error))
+        _keep(folder, step, str(error), error)
         raise AirflowFailException(str(error)) from error
     except AirflowException:
         raise  # skipped, or failed on purpose with a sentence of its own
@@ -51,12 +51,14 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
         raise
 
 
-def _keep(folder: RunFolder, step: str, sentence: str) -> None:
+def _keep(folder: RunFolder, step: str, sentence: str, error: Exception | None = None) -> None:
     LOG.error("%s: %s", step, sentence)
-    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence})
+    remedy = f"{error.connection} {error.next_step}" if isinstance(error, StopError) else sentence
+    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy})
 
 
 def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
-    """What failed in this run, by step."""
-    found = [folder.read_json(f"failure_{step}") for step in steps]
-    return [f"{failure['step']}: {failure['sentence']}" for failure in found if failure]
+    """What failed in this run, by step; steps that one and the same remedy mends are told once."""
+    found = [failure for failure in (folder.read_json(f"failure_{step}") for step in steps) if failure]
+    first = {failure["remedy"]: failure for failure in reversed(found)}
+    return [f"{failure['step']}: {failure['sentence']}" for failure in found if first[failure["remedy"]] is failure]

@@ -122,7 +122,9 @@ def test_what_does_not_read_back_turns_the_run_red(folder, monkeypatch):
 
 
 def test_a_failed_step_is_repeated_in_one_sentence(folder):
-    folder.write_json("failure_plan", {"step": "plan", "sentence": "the token is refused: put a valid one in"})
+    folder.write_json(
+        "failure_plan", {"step": "plan", "sentence": "the token is refused: put a valid one in", "remedy": "x"}
+    )
 
     with pytest.raises(RunError, match=r"^plan: the token is refused: put a valid one in$"):
         reporting.report(folder, ("plan", "apply"), None)
@@ -131,3 +133,12 @@ def test_a_failed_step_is_repeated_in_one_sentence(folder):
 def test_a_run_parameter_that_nothing_reads_is_refused():
     with pytest.raises(ValueError, match=r"unknown run parameter 'refs'; allowed are approve, plan_only, references"):
         opening.begin("campus", "x", {"refs": []}, NOW)
+
+
+def test_one_remedy_is_told_once_however_many_steps_it_mends(folder):
+    for step in ("extract_users", "extract_places"):
+        failure = {"step": step, "sentence": f"{step} is refused: make a new token", "remedy": "make a new token"}
+        folder.write_json(f"failure_{step}", failure)
+
+    with pytest.raises(RunError, match=r"^extract_users: extract_users is refused: make a new token$"):
+        reporting.report(folder, ("extract_users", "extract_places"), None)
