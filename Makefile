@@ -67,4 +67,5 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 
 .PHONY: clean
 clean: ## Remove everything that these commands made
-	rm -rf $(VENV) .airflow .sandbox *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .airflow .sandbox plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -15,13 +15,13 @@ from rich.console import Console
 
 from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
-from commands.settings import airflow, environment, prepare
+from commands.settings import airflow, environment, home, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
 from include.access import schemas
 from include.access.order import rows
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 
-GREEN, RED, WRONG = 0, 1, 2
+GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
 PAGE = 180
 
@@ -37,6 +37,9 @@ def main() -> int:
         if arguments.command == "pools":
             return _pools(console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
+    except KeyboardInterrupt:
+        console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
+        return INTERRUPTED
     except (IntegrationError, UsageError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return WRONG
@@ -92,6 +95,7 @@ def _integration(name: str) -> Integration:
 
 
 def _show(run: DagRun, console: Console) -> None:
+    os.environ["AIRFLOW_HOME"] = str(home())  # Airflow makes its home as it is imported
     from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
 
     folder = RunFolder(run.folder) if run.folder else None
@@ -108,6 +112,8 @@ def _end(run: DagRun, console: Console) -> int:
     console.print(
         f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}", highlight=False
     )
+    for cause in run.causes if run.status else ():
+        console.print(f"  {cause}", style="red", markup=False, highlight=False)
     if run.folder:
         console.print(f"Tables of the run: {run.folder}", highlight=False)
     return GREEN if run.status == 0 else RED

@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 OURS = ("runs", "salto", "hector", "rest", "include")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
+REPORT = "runs.reporting"
 QUIET = ("plan ", "reservation ", "problem ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
 
 
 @dataclass(frozen=True)
 class DagRun:
-    """How a run ended: exit status of Airflow, its folder (null when it never came so far), its log."""
+    """How a run ended: exit status of Airflow, its folder (null when it never came so far), its log, causes."""
 
     status: int
     folder: str | None
     log: Path
     seconds: float
+    causes: tuple[str, ...]
 
 
 @contextmanager
@@ -69,12 +71,12 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
             errors="replace",
         ) as process,
     ):
-        folder = _follow(process, file, console)
-    return DagRun(process.returncode, folder, log, time.monotonic() - began)
+        folder, causes = _follow(process, file, console)
+    return DagRun(process.returncode, folder, log, time.monotonic() - began, causes)
 
 
-def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> str | None:
-    folder, told = None, False
+def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> tuple[str | None, tuple[str, ...]]:
+    folder, told, causes = None, False, []
     for line in process.stdout or ():
         record = _record(line)
         event = str(record.get("event", line)).rstrip("\n")
@@ -85,7 +87,9 @@ def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) 
         told = (told or (_ours(record) and record.get("level") == "error")) and not event.startswith(STARTING)
         if not (told and _detail(record) and not _ours(record)):
             _show(event, record, console)
-    return folder
+        if str(record.get("logger")) == REPORT and record.get("level") == "error":
+            causes.append(event)
+    return folder, tuple(causes)
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
                 if applying.sent_anything(run_folder)
                 else None
             )
-            reporting.report(run_folder, STEPS, again)
+            reporting.report(run_folder, STEPS, again, promise="no outdated access group is left")
             opening.remove_outdated_folders(name, run_folder)
 
         folder = begin()

@@ -116,7 +116,9 @@ def sync_dag(name: str, integration: Integration) -> DAG:
                 if applying.sent_anything(run_folder)
                 else None
             )
-            reporting.report(run_folder, STEPS, again)
+            only = ", ".join(_scope()["references"] or ())
+            told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
+            reporting.report(run_folder, STEPS, again, promise=told)
 
         folder = begin()
         extracts = [extract_users(folder), extract_places(folder), extract_loaners(folder)]

@@ -32,8 +32,19 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
     missing = missing.assign(nearest=[_nearest(name, known) for name in missing["wanted"]])
     return (
         found[["place_id", "lock_id", "lock", "zone"]],
-        pd.concat([problems("lock_unknown", missing), problems("lock_ambiguous", named[named["count"].gt(1)])]),
+        pd.concat(
+            [
+                problems("lock_unknown", missing),
+                problems("lock_ambiguous", named[named["count"].gt(1)]),
+                problems("no_lock_names", _nameless(places, named)),
+            ]
+        ),
     )
+
+
+def _nameless(places: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
+    """One row when there are places and none names a lock: a first run, or somebody removed the attribute."""
+    return pd.DataFrame({"count": [len(places)] if len(places) and named.empty else []})
 
 
 def _nearest(wanted: str, locks: pd.DataFrame) -> str:

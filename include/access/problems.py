@@ -155,6 +155,13 @@ KINDS = {
             red=True,
         ),
         Kind(
+            "no_lock_names",
+            HECTOR_ADMIN,
+            "places",
+            "none of Hector's {count} places names a lock, so no reservation opens a door",
+            "fill the place attribute Salto Lock Id with the names of the locks as the Salto dashboard shows them",
+        ),
+        Kind(
             "lock_unknown",
             HECTOR_ADMIN,
             "place {place_id}",

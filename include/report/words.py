@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from include.access.operations import PHASES
 from include.access.outcomes import DONE
+from include.access.windows import LAST_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +42,9 @@ def window(operation: Mapping[Any, Any]) -> str:
     if operation["after"] is None or "start_date" not in str(operation["after"]):
         return ""
     meant = json.loads(str(operation["after"]))
-    return f"{meant['start_date'][:16].replace('T', ' ')} to {meant['end_date'][:16].replace('T', ' ')}"
+    begin, end = (datetime.fromisoformat(meant[name]) for name in ("start_date", "end_date"))
+    end += timedelta(seconds=end.second == LAST_SECOND)  # a frame includes its last second; people read its end
+    return f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
 
 
 def plan_lines(operations: list[Operation]) -> Iterator[str]:

@@ -44,7 +44,8 @@ class HectorHook(BaseHook):
         try:
             return self.get_connection(self.hector_conn_id)
         except AirflowNotFoundException:
-            raise ConfigurationError(self._exchange, "does not exist in Airflow", "make the connection") from None
+            step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.hector_conn_id.upper()} to valid JSON"
+            raise ConfigurationError(self._exchange, "cannot be found or read in Airflow", step) from None
 
     @cached_property
     def reader(self) -> HectorReader:

@@ -23,13 +23,20 @@ LOG = logging.getLogger(__name__)
 SETTLING = (0.0, 3.0, 10.0)  # seconds: Salto shows what was written "within a few seconds" (contract, 5.3)
 
 
-def report(folder: RunFolder, steps: tuple[str, ...], remaining: Callable[[], pd.DataFrame] | None) -> None:
+def report(
+    folder: RunFolder,
+    steps: tuple[str, ...],
+    remaining: Callable[[], pd.DataFrame] | None,
+    *,
+    promise: str = "Salto holds what Hector says",
+) -> None:
     """End the run: green when all of the plan holds in Salto, problems or not; red otherwise, naming each cause.
 
     Args:
         folder: the run's.
         steps: the steps whose failure ends the run red.
         remaining: reads Salto again and gives the operations that are still missing; None: nothing was sent.
+        promise: what a green run has brought about.
 
     Raises:
         RunError: with every cause, when the run is red.
@@ -46,9 +53,7 @@ def report(folder: RunFolder, steps: tuple[str, ...], remaining: Callable[[], pd
             LOG.error(cause)
         raise RunError("; ".join(causes[:10]) + (f"; and {len(causes) - 10} more" if len(causes) > 10 else ""))  # noqa: PLR2004 - a sentence, not a list
     waiting = 0 if folder.has("outcomes") else len(folder.read("operations", schemas.OPERATIONS))
-    LOG.info(
-        "green: %s", f"plan only, {waiting} operations were not sent" if waiting else "Salto holds what Hector says"
-    )
+    LOG.info("green: %s", f"plan only, {waiting} operations were not sent" if waiting else promise)
 
 
 def _unfinished(folder: RunFolder) -> list[str]:

@@ -58,7 +58,8 @@ class SaltoHook(BaseHook):
         try:
             return self.get_connection(self.salto_conn_id)
         except AirflowNotFoundException:
-            raise ConfigurationError(self._exchange, "does not exist in Airflow", "make the connection") from None
+            step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.salto_conn_id.upper()} to valid JSON"
+            raise ConfigurationError(self._exchange, "cannot be found or read in Airflow", step) from None
 
     def reader(self, site: str) -> SaltoReader:
         """The reading client of a site, given by UUID, site UID or name."""

@@ -46,15 +46,26 @@ def test_two_locks_of_one_name_are_ambiguous_whatever_their_case():
     assert "2 locks" in problems["message"].iloc[0]
 
 
-def test_places_without_a_name_of_a_lock_are_none_of_our_business():
+def test_a_place_without_a_name_of_a_lock_is_none_of_our_business():
+    places = [place("p_1", None), place("p_2", "  "), place("p_3", "Door")]
+    found, problems = doors(places, [lock("k1", "Door")])
+
+    assert found == {"p_3": "k1"}
+    assert problems.empty
+
+
+def test_when_no_place_at_all_names_a_lock_that_is_said_once():
+    """A first run, or somebody removed the attribute: no door would open, and nobody would know why."""
     found, problems = doors([place("p_1", None), place("p_2", "  ")], [lock("k1", "Door")])
 
     assert found == {}
-    assert problems.empty
+    assert codes(problems) == ["no_lock_names"]
+    assert "none of Hector's 2 places names a lock" in problems["message"].iloc[0]
+    assert doors([], [lock("k1", "Door")])[1].empty
 
 
 def test_locks_without_a_name_are_nobodys_door():
     found, problems = doors([place("p_1", "  ")], [lock("k1", " "), lock("k2", "  ")])
 
     assert found == {}
-    assert problems.empty
+    assert codes(problems) == ["no_lock_names"]

@@ -160,7 +160,7 @@ def test_a_missing_connection_is_named(campus, run_dag):
     ended = run_dag("sync", "nowhere")
 
     assert ended.state == "failed"
-    assert "Hector (connection hector_nowhere) does not exist in Airflow: make the connection" in ended.log
+    assert "Hector (connection hector_nowhere) cannot be found or read in Airflow: make it under Admin" in ended.log
 
 
 def test_an_unknown_site_ends_red_and_names_the_sites_that_are_visible(campus, run_dag):
