@@ -17,8 +17,6 @@ from include.access.statuses import STATUSES, canonical_status
 from include.access.windows import LONGEST, windows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from include.access.people import HectorPeople
     from include.access.rules import AccessRules
 
@@ -87,20 +85,6 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
         decisions=_decisions(judged),
         left=frozenset(judged.loc[judged["left"], "group_name"]),
         problems=pd.concat([_problems(judged), member_problems, room_problems]),
-    )
-
-
-def narrowed(bookings: Bookings, references: Collection[str]) -> Bookings:
-    """Only the named reservations (run parameter ``references``); the decisions of all stay readable."""
-    keep = bookings.bookings["reference"].isin(list(references))
-    wanted = bookings.bookings[keep]
-    return Bookings(
-        bookings=wanted.reset_index(drop=True),
-        members=bookings.members[bookings.members["reference"].isin(wanted["reference"])].reset_index(drop=True),
-        places=bookings.places[bookings.places["reference"].isin(wanted["reference"])].reset_index(drop=True),
-        decisions=bookings.decisions,
-        left=bookings.left,
-        problems=bookings.problems,
     )
 
 

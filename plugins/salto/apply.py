@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from salto.sending import Site
+
 LOG = logging.getLogger(__name__)
 WRITERS = 8  # threads; the site's budget of requests is the real limit
 # Salto may not know a new user everywhere for up to a minute (salto_connect_api.md, 3.3).

@@ -26,9 +26,8 @@ def current_state(reader: SaltoReader, fingerprint: Fingerprinting) -> Current:
     Raises:
         RestError: when any of the reads is not complete; nothing may be decided then.
     """
-    me = (
-        reader.require_site_admin()
-    )  # before anything long is read, and so that one thread looks the site up, not eight
+    # Before anything long is read, and so that one thread looks the site up, not eight.
+    me = reader.require_site_admin()
     with ThreadPoolExecutor(READERS) as pool:
         users, tags = pool.submit(reader.users, fingerprint), pool.submit(reader.tags, fingerprint)
         return _current(reader, me, pool, users, tags)
