@@ -51,6 +51,12 @@ pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs 
 test: $(VENV)/.ready ## Run the whole test suite
 	@$(PY) -m pytest -n auto
 
+EFFORT ?= 20
+
+.PHONY: prove
+prove: $(VENV)/.ready ## Run the safety tests as long sweeps (EFFORT=20: about an hour on two cores)
+	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove
+
 .PHONY: lint
 lint: $(VENV)/.ready ## Lint, check the format, check types
 	@$(VENV)/bin/ruff check .

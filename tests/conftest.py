@@ -34,6 +34,14 @@ def pytest_configure() -> None:
     socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from tests.effort import EFFORT
+
+    for item in items if EFFORT == 1 else ():
+        if item.get_closest_marker("prove"):
+            item.add_marker(pytest.mark.skip(reason="a long sweep: make prove"))
+
+
 @pytest.fixture(scope="session")
 def airflow_db():
     """Airflow's own database, made once."""
