@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OURS = ("runs", "salto", "hector", "rest", "include")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
 REPORT = "runs.reporting"
+ASKING = "^(look_for_held|ask_for_approval)$"
 QUIET = ("plan ", "reservation ", "problem ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
 
@@ -57,7 +58,8 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
     log = home() / "logs" / "commands" / f"{dag_id}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    command = airflow("dags", "test", dag_id, "--conf", json.dumps(dict(conf)))
+    # Nobody is asked in a page that does not run: the terminal prints what approves a held set.
+    command = airflow("dags", "test", dag_id, "--conf", json.dumps(dict(conf)), "--mark-success-pattern", ASKING)
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(

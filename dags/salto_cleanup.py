@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
 
 from include.integrations.integration import load_all
-from runs import applying, opening, planning, reporting
+from runs import applying, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from salto.operators import SaltoApplyOperator
@@ -46,7 +46,9 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         @task(retries=0)
         def begin() -> str:
             run = get_current_context()["dag_run"]
-            return str(opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
+            return str(
+                opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC), by=run.triggering_user_name)
+            )
 
         @task
         def plan(folder: str) -> dict[str, int]:
@@ -63,6 +65,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             )
             reporting.report(run_folder, STEPS, again, promise="no outdated access group is left")
             opening.remove_outdated_folders(name, run_folder)
+            history.remove_outdated(name, datetime.now(UTC))
 
         folder = begin()
         apply = SaltoApplyOperator(task_id="apply", integration=integration, folder=folder, with_hector=False)

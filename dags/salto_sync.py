@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.integrations.integration import load_all
-from runs import applying, extraction, opening, planning, reporting
+from runs import applying, approving, extraction, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from salto.operators import SaltoApplyOperator
@@ -26,7 +28,8 @@ door when, compares that with Salto KS (connection `{salto}`), and applies the d
 A manual run is Hector's *reload*. Running it twice changes nothing the second time.
 
 **Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step;
-`approve` with the digest of a held plan, to let exactly that set of removals through.
+`approve` with the digest of a held plan, to let exactly that set of removals through (the DAG `salto_approval__{name}`
+asks somebody for that by itself).
 
 **When a door stayed shut**, search the log of the task `plan` for the reservation's reference: it says what was decided
 and why. The task `report` lists every problem with its next step, and why a run is red.
@@ -81,7 +84,9 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         def begin() -> str:
             context = get_current_context()
             run = context["dag_run"]
-            return str(opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC)))
+            return str(
+                opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC), by=run.triggering_user_name)
+            )
 
         @task
         def extract_users(folder: str) -> None:
@@ -119,13 +124,30 @@ def sync_dag(name: str, integration: Integration) -> DAG:
             only = ", ".join(_scope()["references"] or ())
             told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
             reporting.report(run_folder, STEPS, again, promise=told)
+            history.remember_good(run_folder)
+
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+        def look_for_held(folder: str | None) -> dict[str, Any]:
+            question = approving.question(RunFolder(folder), datetime.now(UTC)) if folder else None
+            if question is None:
+                raise AirflowSkipException("there is nothing to ask about")
+            return question
 
         folder = begin()
         extracts = [extract_users(folder), extract_places(folder), extract_loaners(folder)]
         apply = SaltoApplyOperator(
             task_id="apply", integration=integration, folder=folder, plan_only="{{ params.plan_only }}"
         )
-        extracts >> build_desired(folder) >> plan(folder) >> apply >> report(folder)
+        ask_for_approval = TriggerDagRunOperator(
+            task_id="ask_for_approval",
+            trigger_dag_id=f"salto_approval__{name}",
+            trigger_run_id="held__{{ run_id }}",
+            conf="{{ ti.xcom_pull(task_ids='look_for_held') }}",
+            logical_date=None,
+            openlineage_inject_parent_info=False,
+        )
+        extracts >> build_desired(folder) >> plan(folder) >> apply >> [report(folder), held := look_for_held(folder)]
+        held >> ask_for_approval
     return dag
 
 

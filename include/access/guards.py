@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.access.operations import GROUP, HELD, KINDS
+from include.access.operations import GROUP, HELD, KINDS, PERSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from include.access.history import History, Read
     from include.access.rules import Limits
+
+SHRUNK_BY_AT_LEAST = 20
+LARGE_GROUP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,80 +32,156 @@ class Live:
     users: int
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """How much Hector showed: all its users, and the reservations of the horizon."""
+@dataclass(frozen=True)
+class Situation:
+    """What removals are measured against.
 
-    users: int
-    reservations: int
+    live: before the run; read: what Hector shows now; history: what earlier runs saw and did;
+    members: group_id, platform_user_id of our groups before the run.
+    """
+
+    live: Live
+    read: Read
+    history: History
+    members: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why removals are held: the guard, in words with limit, count and base."""
+    """Why removals are held: the guard; how many it counted, of how many; and all of it, with the limit, in words."""
 
     guard: str
     why: str
     count: int
+    base: int
 
 
-def guarded(
-    operations: pd.DataFrame, live: Live, read: Read, limits: Limits, *, approve: str | None
-) -> tuple[pd.DataFrame, list[Hold], str | None]:
-    """The operations with dangerous removals held.
+@dataclass(frozen=True)
+class Guarded:
+    """What the guards made of a plan.
 
-    Returns:
-        the operations, the holds in force, and the digest that approves them (null when nothing is held).
+    operations: with the dangerous removals held; holds: in force; digest: what approves them (null: nothing is held);
+    approved: keys that an approval lets through in this plan, and ``approved_set`` the name of their set.
     """
-    counted = operations["removal"] & operations["cause"].ne("expired")
-    of_group = operations["kind"].map(lambda kind: KINDS[kind].subject == GROUP).astype("bool")
+
+    operations: pd.DataFrame
+    holds: tuple[Hold, ...] = ()
+    digest: str | None = None
+    approved: frozenset[str] = frozenset()
+    approved_set: str | None = None
+
+
+def guarded(operations: pd.DataFrame, situation: Situation, limits: Limits, *, approve: str | None) -> Guarded:
+    """Hold what looks dangerous, or let it through when ``approve`` is the digest of just that."""
+    removals = operations[operations["removal"] & operations["cause"].ne("expired")]
     parts = [
-        *_empty(counted, live, read),
-        *_many(counted & of_group, live.groups, "groups", limits),
-        *_many(counted & ~of_group, live.users, "users", limits),
+        *_empty(removals, situation),
+        *_shrink(removals, situation),
+        *_withdrawals(removals, situation, limits),
+        *_group(removals, situation),
     ]
-    held = pd.Series(data=False, index=operations.index)
-    for rows, _ in parts:
-        held |= rows
+    held = operations["key"].isin([key for keys, _ in parts for key in keys])
     if not held.any():
-        return operations, [], None
-    digest = digest_of(operations[held])
+        return Guarded(operations)
+    name = name_of(operations[held])
+    digest = _digest(name, situation.history.approvals.get(name, 0))
     if approve is not None and approve.strip() == digest:
-        return operations, [], None
+        return Guarded(operations, approved=frozenset(operations.loc[held, "key"]), approved_set=name)
     why = pd.Series("", index=operations.index)
-    for rows, hold in parts:
-        why = why.mask(rows & why.eq(""), f"held by the guard {hold.guard}")
+    for keys, hold in parts:
+        why = why.mask(operations["key"].isin(keys) & why.eq(""), f"held by the guard {hold.guard}: {hold.why}")
     guarded_ = operations.assign(
         state=operations["state"].mask(held, HELD), reason=operations["reason"].mask(held, why)
     )
-    return guarded_, [hold for _, hold in parts], digest
+    return Guarded(guarded_, tuple(hold for _, hold in parts), digest)
 
 
-def digest_of(operations: pd.DataFrame) -> str:
-    """Names a set of operations: what they do to whom, in any order."""
+def name_of(operations: pd.DataFrame) -> str:
+    """Names a set of operations: what they do to whom, in any order and any wording."""
     columns = operations[["key", "before", "after"]].fillna("").sort_values("key")
     lines: Iterable[str] = columns.agg("\n".join, axis=1) if len(columns) else []
     return hashlib.sha256("\n\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _empty(counted: pd.Series, live: Live, read: Read) -> list[tuple[pd.Series, Hold]]:
+def _digest(name: str, uses: int) -> str:
+    """What approves a set now. An approval is good once: the same set, held again later, has another digest."""
+    return name if not uses else hashlib.sha256(f"{name} again {uses}".encode()).hexdigest()[:16]
+
+
+Part = tuple["pd.Series[str]", Hold]  # the keys that are held, and why
+
+
+def _empty(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
     """Zero users or zero reservations although ours are live: an upstream fault looks like an empty house."""
-    gone = [
-        f"Hector shows no {what}, but {there} of ours are live"
-        for what, shown, there in (("users", read.users, live.users), ("reservations", read.reservations, live.groups))
-        if shown == 0 and there > 0
-    ]
-    if not gone or not counted.any():
-        return []
-    return [(counted, Hold("empty", "; ".join(gone), int(counted.sum())))]
+    live, read = situation.live, situation.read
+    for what, shown, there in (("users", read.users, live.users), ("reservations", read.reservations, live.groups)):
+        if shown == 0 and there > 0 and len(removals):
+            why = f"Hector shows no {what}, but {there} of ours are live"
+            yield removals["key"], Hold("empty", why, len(removals), there)
 
 
-def _many(counted: pd.Series, base: int, what: str, limits: Limits) -> list[tuple[pd.Series, Hold]]:
-    count = int(counted.sum())
-    if count <= limits.hold_above or count * 100 <= limits.hold_above_percent * base:
-        return []
-    why = (
-        f"{count} removals from {base} live {what}; limits: hold_above {limits.hold_above}, "
-        f"hold_above_percent {limits.hold_above_percent}"
-    )
-    return [(counted, Hold("withdrawals", why, count))]
+def _shrink(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
+    """More than half of the users or reservations are gone since the last good run, and at least twenty."""
+    last, now = situation.history.read, situation.read
+    if last is None or removals.empty:
+        return
+    pairs = (("users", last.users, now.users), ("reservations", last.reservations, now.reservations))
+    for what, before, after in pairs:
+        fell = before - after
+        if fell * 2 > before and fell >= SHRUNK_BY_AT_LEAST:
+            why = (
+                f"Hector shows {after} {what}, {before} in the last good run; "
+                f"limit: more than half gone, and {SHRUNK_BY_AT_LEAST} or more"
+            )
+            yield removals["key"], Hold("shrink", why, fell, before)
+
+
+def _withdrawals(removals: pd.DataFrame, situation: Situation, limits: Limits) -> Iterator[Part]:
+    """Removals of groups against live groups, those of people against our users; what went in 24 hours counts too.
+
+    The base is what was live when those 24 hours began, so that a set in slices meets the limit where the whole would.
+    """
+    live = ((GROUP, "groups", situation.live.groups), (PERSON, "users", situation.live.users))
+    for subject, what, live_now in live:
+        keys = removals.loc[_about(removals["kind"], subject), "key"]
+        before = _earlier(keys, situation.history, {kind.name for kind in KINDS.values() if kind.subject == subject})
+        base = live_now + sum(key.startswith(("group_delete:", "user_delete:")) for key in before)
+        count = len(keys) + len(before)
+        if keys.empty or count <= limits.hold_above or count * 100 <= limits.hold_above_percent * base:
+            continue
+        spread = f" ({len(before)} of them in the last 24 hours)" if before else ""
+        why = (
+            f"{count} removals{spread} from {base} live {what}; limits: hold_above {limits.hold_above}, "
+            f"hold_above_percent {limits.hold_above_percent}"
+        )
+        yield keys, Hold("withdrawals", why, count, base)
+
+
+def _group(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
+    """More than half of the people of a large group lose its doors, all when the whole group is withdrawn."""
+    leaving = removals[removals["kind"].eq("member_remove")]
+    whole = removals.loc[removals["kind"].eq("group_delete") & removals["cause"].eq("withdrawn"), "group_id"]
+    earlier = _earlier(leaving["key"], situation.history, {"member_remove"})
+    left = pd.Series([key.split(":")[1] for key in earlier], dtype="str").value_counts()
+    size = situation.members["group_id"].value_counts().add(left, fill_value=0).astype("int64")
+    lost = leaving["group_id"].value_counts().add(left, fill_value=0).reindex(size.index).fillna(0).astype("int64")
+    lost = lost.mask(size.index.isin(whole), size)
+    over = size.index[(size >= LARGE_GROUP) & (lost * 2 > size)]
+    for group_id in sorted(over):
+        rows = removals[removals["group_id"].eq(group_id)]
+        if len(rows):
+            why = (
+                f"{lost[group_id]} of {size[group_id]} people of {rows['group_name'].iloc[0]} lose access; "
+                f"limit: half of a group of {LARGE_GROUP} or more"
+            )
+            yield rows["key"], Hold("group", why, int(lost[group_id]), int(size[group_id]))
+
+
+def _about(kinds: pd.Series, subject: str) -> pd.Series:
+    return kinds.map({name: kind.subject == subject for name, kind in KINDS.items()}).astype("bool")
+
+
+def _earlier(now: pd.Series, history: History, kinds: set[str]) -> list[str]:
+    """Removals of these kinds that earlier runs sent, and that are not planned again now."""
+    again = set(now)
+    return sorted(key for key in history.removed if key not in again and key.partition(":")[0] in kinds)

@@ -16,7 +16,8 @@ from include.access.bookings import ACCESS, NO_ACCESS
 from include.access.current import our_groups
 from include.access.desired import left_groups
 from include.access.group_changes import WantedGroups, group_operations
-from include.access.guards import Hold, Live, Read, guarded
+from include.access.guards import Hold, Live, Situation, guarded
+from include.access.history import NOTHING_YET, History, Read
 from include.access.operations import HELD, in_order
 from include.access.order import resting_on, with_dependents_held
 from include.access.people import Untouchable, matched_people, salto_people
@@ -42,7 +43,7 @@ class Plan:
     members: group_id, platform_user_id of our groups before the run (what depends on what, see ``order``);
     timetable: group_name, user_id, lock, window_start, window_end of everything that should be open;
     seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
-    approves it.
+    approves it; approved: keys that an approval lets through, and ``approved_set`` the name of their set.
     """
 
     operations: pd.DataFrame
@@ -51,8 +52,10 @@ class Plan:
     members: pd.DataFrame
     timetable: pd.DataFrame
     seats_short: bool
-    holds: tuple[Hold, ...]
-    digest: str | None
+    holds: tuple[Hold, ...] = ()
+    digest: str | None = None
+    approved: frozenset[str] = frozenset()
+    approved_set: str | None = None
 
     @property
     def held(self) -> pd.DataFrame:
@@ -72,6 +75,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     as_of: pd.Timestamp,
     references: Collection[str] | None = None,
     approve: str | None = None,
+    history: History = NOTHING_YET,
 ) -> Plan:
     """Compare the desired with the current state.
 
@@ -79,6 +83,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         as_of: aware; windows over at it are expired.
         references: only these reservations and their people; None: all.
         approve: digest of a held set that may go through.
+        history: what earlier runs saw and did.
     """
     salto = salto_people(
         current.users,
@@ -112,10 +117,9 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         scope_problems = pd.concat([_not_found(references, desired), waiting])
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
-    operations, holds, digest = guarded(operations, live, read, rules.limits, approve=approve)
-    operations = with_dependents_held(operations, members_by_group(members))
+    found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
     return Plan(
-        operations=operations,
+        operations=with_dependents_held(found.operations, members_by_group(members)),
         problems=all_problems(
             [
                 desired.problems,
@@ -125,6 +129,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 user_problems,
                 moves.problems,
                 scope_problems,
+                _unmatched(approve if found.approved_set is None else None),
                 *_closed_people(people, wanted.members),
             ]
         ),
@@ -132,8 +137,10 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         members=members,
         timetable=_timetable(wanted, chosen),
         seats_short=seats_short,
-        holds=tuple(holds),
-        digest=digest,
+        holds=found.holds,
+        digest=found.digest,
+        approved=found.approved,
+        approved_set=found.approved_set,
     )
 
 
@@ -154,8 +161,6 @@ def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
         members=_memberships(over, current),
         timetable=_timetable(nothing, schemas.frame(schemas.DESIRED_BOOKINGS, [])),
         seats_short=False,
-        holds=(),
-        digest=None,
     )
 
 
@@ -285,6 +290,12 @@ def _narrowed(
 def _not_found(references: Collection[str], desired: Desired) -> pd.DataFrame:
     missing = sorted(set(references) - set(desired.decisions["reference"]))
     return problems("reference_not_found", pd.DataFrame({"reference": missing}, dtype="str"))
+
+
+def _unmatched(approve: str | None) -> pd.DataFrame:
+    """An approval that let nothing through: of a set that has changed or gone since, or mistyped."""
+    given = [approve.strip()] if approve and approve.strip() else []
+    return problems("approval_unmatched", pd.DataFrame({"approve": given}, dtype="str"))
 
 
 def _memberships(ours: pd.DataFrame, current: Current) -> pd.DataFrame:

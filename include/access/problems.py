@@ -253,6 +253,13 @@ KINDS = {
             "keep one integration a site: remove the other file",
         ),
         Kind(
+            "approval_unmatched",
+            OPERATOR,
+            "approve {approve}",
+            "approve {approve} is not the digest of what would be held now, so it let nothing through",
+            "read what this run holds, if anything; if that is meant, pass the digest it prints",
+        ),
+        Kind(
             "reference_not_found",
             OPERATOR,
             "reservation {reference}",

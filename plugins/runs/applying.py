@@ -11,6 +11,7 @@ from include.access import schemas
 from include.access.outcomes import DONE
 from include.access.plan import members_by_group
 from include.report.words import outcome_counts
+from runs import history
 from runs.failures import StalePlanError
 from runs.opening import as_of
 from salto.apply import Application
@@ -48,10 +49,12 @@ def apply(integration: Integration, folder: RunFolder, now: datetime, *, fingerp
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
     application = Application(site, operations, members, seats_short=short)
+    history.note_removals(folder, operations)
     try:
         application.run()
     finally:
         folder.write("outcomes", application.outcomes)
+        history.settle_removals(folder, operations, application.outcomes)
     LOG.info("applied: %s", outcome_counts(application.outcomes))
     return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
 

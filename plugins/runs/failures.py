@@ -28,6 +28,10 @@ class StalePlanError(Exception):
     """The plan is too old to be applied: start a new run."""
 
 
+class HistoryError(Exception):
+    """What earlier runs left to be remembered cannot be read."""
+
+
 class RunError(Exception):
     """A run that did not end well; the message names each cause."""
 
@@ -41,7 +45,7 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
     except WORTH_ANOTHER_TRY as error:
         _keep(folder, step, str(error), error)
         raise
-    except (RestError, SchemaError, IntegrationError, StalePlanError) as error:
+    except (RestError, SchemaError, IntegrationError, StalePlanError, HistoryError) as error:
         _keep(folder, step, str(error), error)
         raise AirflowFailException(str(error)) from error
     except AirflowException:

@@ -43,11 +43,7 @@ class RunFolder:
     @classmethod
     def create(cls, integration: str, run_id: str, as_of: datetime) -> RunFolder:
         name = f"{as_of.astimezone(UTC).strftime(STAMP)}_{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}"
-        path = base() / integration / name
-        path.mkdir(parents=True, exist_ok=True)
-        if path.protocol in {"file", ""}:  # personal data: for the owner only
-            Path(path.path).chmod(stat.S_IRWXU)
-        return cls(str(path))
+        return cls(str(made(base() / integration / name)))
 
     def write(self, name: str, table: pd.DataFrame) -> None:
         with (self.path / f"{name}.parquet").open("wb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
@@ -77,6 +73,14 @@ class RunFolder:
         return (self.path / f"{name}.parquet").exists()
 
 
+def made(path: ObjectStoragePath) -> ObjectStoragePath:
+    """A folder that exists; personal data: for its owner only."""
+    path.mkdir(parents=True, exist_ok=True)
+    if path.protocol in {"file", ""}:
+        Path(path.path).chmod(stat.S_IRWXU)
+    return path
+
+
 def base() -> ObjectStoragePath:
     home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
     return ObjectStoragePath(os.environ.get(FOLDER_SETTING) or (home / "runs").absolute().as_uri())
@@ -85,14 +89,18 @@ def base() -> ObjectStoragePath:
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:
     """Folders of an integration's runs that are past retention."""
     folder = base() / integration
-    days = int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS)
-    oldest = (as_of.astimezone(UTC) - timedelta(days=days)).strftime(STAMP)
+    oldest = kept_since(as_of).strftime(STAMP)
     if not folder.exists():
         return
     for path in folder.iterdir():
         stamp = path.name.partition("_")[0]
         if re.fullmatch(r"\d{8}T\d{6}Z", stamp) and stamp < oldest:
             yield path
+
+
+def kept_since(as_of: datetime) -> datetime:
+    """Older runs are past retention."""
+    return as_of.astimezone(UTC) - timedelta(days=int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS))
 
 
 def remove(path: ObjectStoragePath) -> None:

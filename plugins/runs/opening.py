@@ -15,8 +15,11 @@ LOG = logging.getLogger(__name__)
 RUN_OPTIONS = frozenset({"plan_only", "references", "approve"})
 
 
-def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime) -> RunFolder:
+def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime, *, by: str | None = None) -> RunFolder:
     """Make the run's folder. ``as_of`` is the moment the run starts reading, never the logical date.
+
+    Args:
+        by: who triggered it, as Airflow knows them; null: its schedule, or another DAG.
 
     Raises:
         ValueError: for a run parameter that nothing reads.
@@ -25,9 +28,8 @@ def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime) -> RunFol
     if unknown:
         raise ValueError(f"unknown run parameter {unknown[0]!r}; allowed are {', '.join(sorted(RUN_OPTIONS))}")
     folder = RunFolder.create(name, run_id, now)
-    folder.write_json(
-        "run", {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
-    )
+    started = {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
+    folder.write_json("run", started | {"triggered_by": by})
     LOG.info("run folder: %s", folder)
     return folder
 

@@ -14,6 +14,7 @@ from include.access.plan import Plan, expired_plan, make_plan
 from include.access.problems import all_problems, problems
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
+from runs import history
 from runs.extraction import desired_of
 from runs.failures import StalePlanError
 from runs.opening import as_of
@@ -49,6 +50,8 @@ def plan(
         LOG.info("Salto will send up to %d invitations: it invites every email it is given", invited)
     for hold in made.holds:
         LOG.warning("held by the guard %s: %s; approve with %s", hold.guard, hold.why, made.digest)
+    if made.approved:
+        LOG.info("let through by approval: %d removals%s", len(made.approved), _approver(folder, approve))
     for line in problem_lines(made.problems):
         LOG.warning(line)
     return _counts(made)
@@ -70,7 +73,13 @@ def _compare(
         as_of=as_of(folder),
         references=references,
         approve=approve,
+        history=history.recalled(history.name_of(folder), as_of(folder).to_pydatetime()),
     )
+
+
+def _approver(folder: RunFolder, approve: str | None) -> str:
+    given = history.approved_by(history.name_of(folder), approve)
+    return f", given by {given['by']} at {given['at']}" if given else ", given as a run parameter"
 
 
 def _shared(integration: Integration) -> pd.DataFrame:
@@ -102,6 +111,8 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
             "digest": made.digest,
             "holds": [asdict(hold) for hold in made.holds],
             "seats_short": made.seats_short,
+            "approved": sorted(made.approved),
+            "approved_set": made.approved_set,
         },
     )
 

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from include.access import schemas
-from include.access.guards import Live, Read, digest_of, guarded
+from include.access.guards import Live, Situation, guarded, name_of
+from include.access.history import NOTHING_YET, History, Read
 from include.access.operations import HELD, KINDS, READY, in_order, operations
 from include.access.order import Standing, rows, with_dependents_held
 from include.access.rules import Limits
@@ -31,9 +32,17 @@ def ops(kind, count, *, first=0, cause="withdrawn", removal=None, **columns):
     return operations(kind, table, cause=cause, reason="because", **extra)
 
 
-def held(*tables, live=Live(100, 100), read=READ, limits=LIMITS, approve=None):  # noqa: B008 - frozen
-    table, holds, digest = guarded(in_order(list(tables)), live, read, limits, approve=approve)
-    return int(table["state"].eq(HELD).sum()), [hold.guard for hold in holds], digest
+def guard(*tables, live=Live(100, 100), read=READ, limits=LIMITS, approve=None, history=NOTHING_YET, members=()):  # noqa: B008 - frozen
+    inside = schemas.frame(
+        schemas.SALTO_GROUP_USERS, [{"group_id": group, "platform_user_id": person} for group, person in members]
+    )
+    return guarded(in_order(list(tables)), Situation(live, read, history, inside), limits, approve=approve)
+
+
+def held(*tables, **situation):
+    """How many operations are held, by which guards, and what approves them."""
+    found = guard(*tables, **situation)
+    return int(found.operations["state"].eq(HELD).sum()), [hold.guard for hold in found.holds], found.digest
 
 
 @pytest.mark.parametrize(
@@ -83,14 +92,14 @@ def test_removals_of_different_kinds_count_together():
 
 
 def test_the_hold_names_count_base_and_limits():
-    _, holds, _ = guarded(ops("group_delete", 11), Live(20, 20), READ, LIMITS, approve=None)
+    holds = guard(ops("group_delete", 11), live=Live(20, 20)).holds
 
-    assert holds[0].count == 11
+    assert (holds[0].count, holds[0].base) == (11, 20)
     assert all(part in holds[0].why for part in ("11 removals", "20 live", "hold_above 10", "hold_above_percent 10"))
 
 
 def test_a_held_operation_says_which_guard_holds_it():
-    table, _, _ = guarded(ops("group_delete", 11), Live(20, 20), READ, LIMITS, approve=None)
+    table = guard(ops("group_delete", 11), live=Live(20, 20)).operations
 
     assert table["reason"].str.startswith("held by the guard withdrawals").all()
 
@@ -103,7 +112,8 @@ def test_limits_of_zero_hold_every_removal():
 def test_when_hector_shows_nothing_although_ours_are_live_every_removal_is_held(users, reservations):
     found = held(ops("group_delete", 1), ops("tag_off", 1), live=Live(1, 1), read=Read(users, reservations))
 
-    assert found[:2] == (2, ["empty"])
+    assert found[0] == 2
+    assert set(found[1]) == {"empty"}
 
 
 def test_when_hector_shows_nothing_expired_groups_still_go():
@@ -117,7 +127,7 @@ def test_an_empty_hector_of_a_site_without_anything_of_ours_holds_nothing():
 # --- approval ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_digest_of_a_held_set_lets_exactly_that_set_through():
+def test_the_name_of_a_held_set_lets_exactly_that_set_through():
     table = ops("group_delete", 11)
     _, _, digest = held(table, live=Live(11, 1))
 
@@ -125,7 +135,7 @@ def test_the_digest_of_a_held_set_lets_exactly_that_set_through():
     assert held(table, live=Live(11, 1), approve=f" {digest}\n") == (0, [], None)
 
 
-def test_the_digest_of_another_set_lets_nothing_through_and_there_is_a_new_one():
+def test_the_name_of_another_set_lets_nothing_through_and_there_is_a_new_one():
     _, _, digest = held(ops("group_delete", 11), live=Live(11, 1))
     count, _, other = held(ops("group_delete", 12), live=Live(12, 1), approve=digest)
 
@@ -136,19 +146,184 @@ def test_the_digest_of_another_set_lets_nothing_through_and_there_is_a_new_one()
 def test_the_digest_changes_with_what_is_done_to_whom():
     table = ops("schedule_change", 11, removal=True, after="{}")
 
-    assert digest_of(table) != digest_of(table.assign(after='{"end_time": "12:00"}'))
-    assert digest_of(table) != digest_of(table.assign(key=table["key"] + "x"))
+    assert name_of(table) != name_of(table.assign(after='{"end_time": "12:00"}'))
+    assert name_of(table) != name_of(table.assign(key=table["key"] + "x"))
 
 
 def test_the_digest_minds_no_order_and_no_wording():
     table = ops("group_delete", 11)
 
-    assert digest_of(table) == digest_of(table.sample(frac=1, random_state=1).assign(reason="other words"))
+    assert name_of(table) == name_of(table.sample(frac=1, random_state=1).assign(reason="other words"))
 
 
 @pytest.mark.parametrize("approve", ["", "0" * 16, "yes", None])
 def test_no_other_word_approves(approve):
     assert held(ops("group_delete", 11), live=Live(11, 1), approve=approve)[0] == 11
+
+
+def test_an_approval_is_good_once():
+    """The same set, held again after it was let through, asks for another approval."""
+    table, live = ops("office_off", 11), Live(1, 11)
+    first = held(table, live=live)[2]
+    let_through = guard(table, live=live, approve=first)
+    used = History(approvals={let_through.approved_set: 1})
+
+    assert let_through.approved == set(table["key"])
+    count, _, second = held(table, live=live, approve=first, history=used)
+    assert count == 11
+    assert second != first
+    assert held(table, live=live, approve=second, history=used)[0] == 0
+
+
+# --- slices -----------------------------------------------------------------------------------------------------------
+
+
+def removed(*tables):
+    return History(removed=frozenset(key for table in tables for key in table["key"]))
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.removal])
+@pytest.mark.parametrize(
+    ("earlier", "now", "stopped"), [(9, 1, 0), (10, 0, 0), (10, 1, 1), (11, 1, 1), (1, 10, 10), (0, 10, 0)]
+)
+def test_removals_of_the_last_24_hours_count_and_only_what_is_planned_now_is_held(kind, earlier, now, stopped):
+    table = ops(kind, now) if now else schemas.frame(schemas.OPERATIONS, [])
+    history = removed(ops(kind, earlier, first=1000)) if earlier else NOTHING_YET
+
+    assert held(table, live=Live(20, 20), history=history)[0] == stopped
+
+
+def test_a_removal_that_is_planned_again_counts_once():
+    """A run died after it had written down what it would send."""
+    table = ops("group_delete", 10)
+
+    assert held(table, live=Live(10, 10), history=removed(table))[0] == 0
+
+
+def test_removals_of_people_and_of_groups_are_remembered_apart():
+    assert held(ops("group_delete", 10), live=Live(10, 10), history=removed(ops("tag_off", 10, first=50)))[0] == 0
+
+
+@pytest.mark.parametrize("slices", [(11,), (10, 1), (1,) * 11, (4, 4, 3), (5, 6)])
+@pytest.mark.parametrize(("live", "all_go"), [(109, False), (110, True)])
+@pytest.mark.parametrize("kind", ["group_delete", "user_delete"])
+def test_a_set_in_slices_meets_the_limit_where_the_whole_would(slices, live, all_go, kind):
+    gone, sent = schemas.frame(schemas.OPERATIONS, []), 0
+    for number in slices:
+        table = ops(kind, number, first=sent)
+        count, _, _ = held(table, live=Live(live - sent, live - sent), history=removed(gone))
+        if count:
+            break
+        sent += number
+        gone = pd.concat([gone, table])
+
+    assert (sent == 11) is all_go
+
+
+def test_the_hold_tells_what_went_before():
+    history = removed(ops("group_delete", 7, first=50))
+    holds = guard(ops("group_delete", 4), live=Live(13, 20), history=history).holds
+
+    assert holds[0].why.startswith(
+        "11 removals (7 of them in the last 24 hours) from 20 live groups; limits: hold_above 10"
+    )
+
+
+# --- Hector shows much less than before -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["users", "reservations"])
+@pytest.mark.parametrize(
+    ("before", "after", "stopped"),
+    [
+        (40, 20, False), (41, 20, True),  # half is not more than half
+        (39, 20, False), (39, 19, True), (38, 19, False), (30, 11, False), (30, 10, True),  # 19 is not 20
+        (19, 1, False), (21, 1, True), (100, 50, False), (100, 49, True), (100, 101, False),
+    ],
+)  # fmt: skip
+def test_when_hector_shows_less_than_half_every_removal_is_held_exactly(what, before, after, stopped):
+    numbers = {"users": 500, "reservations": 500}
+    history = History(read=Read(**(numbers | {what: before})))
+    table = [ops("group_delete", 1), ops("tag_off", 1), ops("group_delete", 1, first=9, cause="expired")]
+    found = held(*table, read=Read(**(numbers | {what: after})), history=history)
+
+    assert found[:2] == ((2, ["shrink"]) if stopped else (0, []))
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.removal])
+def test_shrinking_holds_every_kind_of_removal(kind):
+    found = held(ops(kind, 1), read=Read(10, 100), history=History(read=Read(100, 100)))
+
+    assert found[:2] == (1, ["shrink"])
+
+
+def test_shrinking_is_told_with_both_numbers_and_limits():
+    found = guard(ops("tag_off", 1), read=Read(40, 100), history=History(read=Read(100, 100)))
+
+    assert (
+        found.holds[0].why
+        == "Hector shows 40 users, 100 in the last good run; limit: more than half gone, and 20 or more"
+    )
+    assert (found.holds[0].count, found.holds[0].base) == (60, 100)
+
+
+def test_without_a_good_run_before_nothing_has_shrunk():
+    assert held(ops("tag_off", 1), read=Read(1, 1))[0] == 0
+
+
+# --- most of a large group --------------------------------------------------------------------------------------------
+
+
+def leaving(group, numbers):
+    people = [f"p{number}" for number in numbers]
+    table = pd.DataFrame(
+        {"reference": "1", "group_id": group, "group_name": f"Hector_{group}", "platform_user_id": people}
+    )
+    return operations("member_remove", table, cause="moved", reason="because", unit="reservation 1")
+
+
+def inside(group, count):
+    return [(group, f"p{number}") for number in range(count)]
+
+
+GENEROUS = Limits(hold_above=1000, hold_above_percent=100)
+
+
+@pytest.mark.parametrize(
+    ("size", "gone", "stopped"),
+    [(9, 9, False), (10, 5, False), (10, 6, True), (10, 10, True), (11, 5, False), (11, 6, True), (11, 0, False), (12, 6, False), (12, 7, True), (1, 1, False)],
+)  # fmt: skip
+def test_a_group_of_ten_that_loses_more_than_half_its_people_is_held_exactly(size, gone, stopped):
+    table = leaving("g1", range(gone)) if gone else schemas.frame(schemas.OPERATIONS, [])
+    found = held(table, members=inside("g1", size), limits=GENEROUS)
+
+    assert found[:2] == ((gone, ["group"]) if stopped else (0, []))
+
+
+@pytest.mark.parametrize(("size", "stopped"), [(9, False), (10, True), (11, True)])
+@pytest.mark.parametrize("cause", ["withdrawn", "expired"])
+def test_a_large_group_that_goes_as_a_whole_is_held_unless_its_window_is_over(size, stopped, cause):
+    found = held(ops("group_delete", 1, cause=cause), members=inside("g0", size), limits=GENEROUS)
+
+    assert found[0] == int(stopped and cause == "withdrawn")
+
+
+def test_of_a_held_group_every_removal_is_held_and_other_groups_go_on():
+    window = ops("schedule_change", 1, removal=True, cause="moved").assign(group_id="g1")
+    other = leaving("g2", [50])
+    found = guard(leaving("g1", range(6)), window, other, members=[*inside("g1", 10), ("g2", "p50")], limits=GENEROUS)
+
+    assert set(found.operations.loc[found.operations["state"].eq(HELD), "group_id"]) == {"g1"}
+    assert int(found.operations["state"].eq(HELD).sum()) == 7
+    assert found.holds[0].why == "6 of 10 people of Hector_g1 lose access; limit: half of a group of 10 or more"
+
+
+def test_people_of_a_large_group_who_left_in_the_last_24_hours_count():
+    earlier = removed(leaving("g1", range(5)))
+    rest = [("g1", f"p{number}") for number in range(5, 10)]
+
+    assert held(leaving("g1", [5]), members=rest, history=earlier, limits=GENEROUS)[:2] == (1, ["group"])
+    assert held(leaving("g1", [5]), members=rest, limits=GENEROUS)[0] == 0
 
 
 # --- what builds on it ------------------------------------------------------------------------------------------------

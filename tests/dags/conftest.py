@@ -53,7 +53,9 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
     """Run a DAG of one integration to its end, in this process, as `airflow dags test` does."""
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "runs").as_uri())
 
-    def run(kind: str, name: str, *, sandbox: Sandbox | None = None, conf=None, lines="", site="DE4520000000") -> Ended:
+    def run(
+        kind: str, name: str, *, sandbox: Sandbox | None = None, conf=None, lines="", site="DE4520000000", done="^$"
+    ) -> Ended:
         integrations(name, LINES.format(name=name, site=site) + lines)
         for variable, value in (sandbox.connections(name) if sandbox else {}).items():
             monkeypatch.setenv(variable, value)
@@ -62,10 +64,10 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         dag = bag().dags[f"salto_{kind}__{name}"]
         for task in dag.tasks:
             task.retries = 0  # a second try of a task would only repeat the first, ten seconds later
-        ended = dag.test(run_conf=conf or {})
+        ended = dag.test(run_conf=conf or {}, mark_success_pattern=done)
         with caplog.at_level(logging.INFO):
             captured = capfd.readouterr()
-        folders = sorted((tmp_path / "runs" / name).glob("*"), key=os.path.getmtime)
+        folders = sorted((tmp_path / "runs" / name).glob("2*"), key=os.path.getmtime)
         return Ended(
             state=str(ended.state),
             folder=folders[-1] if folders else tmp_path,

@@ -1,0 +1,91 @@
+"""The DAG salto_approval__<name> of each integration file: asks a person about removals that a sync holds back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Param, get_current_context, task
+
+from include.integrations.integration import load_all
+from runs import approving
+from runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from include.integrations.integration import Integration
+
+DOC = """
+### Removals at {site} that somebody must look at
+
+**What it does.** A sync that holds removals back starts this DAG. It waits under *Required actions* for somebody to approve
+or reject exactly that set. *Approve* starts `salto_sync__{name}` with the set's digest, which lets it through once;
+who approved is kept. *Reject*, or no answer within {hours} hours, leaves everything as it is; a later sync that still holds
+the set asks again.
+
+Do not trigger it by hand: it asks about a held run, and only that run can say about what.
+"""
+
+PARAMS = {
+    "folder": Param("", type="string", title="Folder of the run that holds removals back"),
+    "digest": Param("", type="string", title="Digest of the held set"),
+    "references": Param([], type="array", items={"type": "string"}, title="References the run was limited to"),
+    "held_by": Param(None, type=["null", "string"], title="The run that holds them"),
+}
+
+
+def approval_dag(name: str, integration: Integration) -> DAG:
+    """One integration's DAG: describe, approve, keep, start_sync."""
+    with DAG(
+        dag_id=f"salto_approval__{name}",
+        description=f"Asks about removals that a sync of {integration.site_id} holds back",
+        doc_md=DOC.format(site=integration.site_id, name=name, hours=int(approving.ANSWER_WITHIN / timedelta(hours=1))),
+        schedule=None,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        is_paused_upon_creation=False,  # it runs only when a sync asks; paused, the question would never be seen
+        params=PARAMS,
+        tags=["salto", "approval"],
+        render_template_as_native_obj=True,
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    ) as dag:
+
+        @task
+        def describe() -> dict[str, str]:
+            params = get_current_context()["params"]
+            if not params["folder"]:
+                raise ValueError("nothing is asked about: a sync that holds removals back starts this DAG by itself")
+            return approving.text(integration, RunFolder(params["folder"]), params["digest"])
+
+        @task
+        def keep(answer: dict[str, Any] | None) -> dict[str, Any]:
+            params = get_current_context()["params"]
+            approving.keep(name, params["digest"], answer, datetime.now(UTC))
+            return {"approve": params["digest"], "references": params["references"]}
+
+        asked = describe()
+        approve = ApprovalOperator(
+            task_id="approve",
+            subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",
+            body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
+            response_timeout=approving.ANSWER_WITHIN,
+            defaults=ApprovalOperator.REJECT,
+            retries=0,
+        )
+        start_sync = TriggerDagRunOperator(
+            task_id="start_sync",
+            trigger_dag_id=f"salto_sync__{name}",
+            trigger_run_id="approved__{{ run_id }}",
+            # One object, not a text with a digest in it: Airflow would read 12e4567 as a number.
+            conf="{{ ti.xcom_pull(task_ids='keep') }}",
+            logical_date=None,
+            openlineage_inject_parent_info=False,
+        )
+        asked >> approve
+        keep(approve.output) >> start_sync
+    return dag
+
+
+for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+    globals()[f"salto_approval__{_name}"] = approval_dag(_name, _integration)

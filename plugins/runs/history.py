@@ -1,0 +1,171 @@
+"""What the runs of an integration remember of each other, as small files beside their folders.
+
+``history/<run>.removals.json``: keys of the removals a run set out to send, written before the first of them, so that
+they count also when the process dies; ``history/good.json``: what the last good run had read;
+``history/<digest>.asked.json`` and ``.approved.json``: when somebody was asked about a held set, and who approved it.
+Ids only: no name, no email but the approver's own, as Airflow shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.access.history import REMEMBERED, History, Read
+from include.access.operations import READY
+from include.access.outcomes import DONE, UNKNOWN
+from runs.failures import HistoryError
+from runs.folder import base, kept_since, made
+from runs.opening import as_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from airflow.sdk import ObjectStoragePath
+
+    from runs.folder import RunFolder
+
+REMOVALS, ASKED, APPROVED, GOOD = ".removals.json", ".asked.json", ".approved.json", "good.json"
+NAME_CHARACTERS = frozenset("0123456789abcdef")
+
+
+def name_of(folder: RunFolder) -> str:
+    """The integration of a run."""
+    return str((folder.read_json("run") or {})["integration"])
+
+
+def recalled(name: str, now: datetime) -> History:
+    """What the guards measure against.
+
+    Raises:
+        HistoryError: for a file that cannot be read; nothing is written then.
+    """
+    removed: set[str] = set()
+    approvals: dict[str, int] = {}
+    for path in _files(name, REMOVALS):
+        kept = _read(path)
+        if now - datetime.fromisoformat(kept["as_of"]) <= REMEMBERED:
+            removed.update(kept["keys"])
+        if kept["approved_set"] is not None:
+            approvals[kept["approved_set"]] = approvals.get(kept["approved_set"], 0) + 1
+    good = _folder(name) / GOOD
+    read = _read(good) if good.exists() else None
+    return History(Read(read["users"], read["reservations"]) if read else None, frozenset(removed), approvals)
+
+
+def note_removals(folder: RunFolder, operations: pd.DataFrame) -> None:
+    """Before anything is sent: every removal this run may send, those left out that somebody approved."""
+    _keep_removals(folder, operations, used=False)
+
+
+def settle_removals(folder: RunFolder, operations: pd.DataFrame, outcomes: pd.DataFrame) -> None:
+    """After all was sent: what went, or may have gone; and whether an approval was used up."""
+    states = outcomes.set_index("key")["state"]
+    gone = operations[operations["key"].map(states).isin([DONE, UNKNOWN])]
+    used = bool(_approved(folder)) and _approved(folder) <= set(states.index[states.eq(DONE)])
+    _keep_removals(folder, gone, used=used)
+
+
+def remember_good(folder: RunFolder) -> None:
+    """What a run that ended green had read: later runs are compared with it. A run that sent nothing leaves no mark."""
+    if not folder.has("outcomes"):
+        return
+    row = folder.read("desired_read").iloc[0]
+    read = Read(users=int(row["users"]), reservations=int(row["reservations"]))
+    _write(_folder(name_of(folder)) / GOOD, asdict(read) | {"as_of": as_of(folder).isoformat()})
+
+
+def note_asked(name: str, digest: str, now: datetime) -> None:
+    _write(_folder(name) / f"{_checked(digest)}{ASKED}", {"at": now.isoformat()})
+
+
+def asked_at(name: str, digest: str) -> datetime | None:
+    path = _folder(name) / f"{_checked(digest)}{ASKED}"
+    return datetime.fromisoformat(_read(path)["at"]) if path.exists() else None
+
+
+def note_approved(name: str, digest: str, by: str, at: str) -> None:
+    """Who approved a held set, and when."""
+    _write(_folder(name) / f"{_checked(digest)}{APPROVED}", {"by": by, "at": at})
+
+
+def approved_by(name: str, digest: str | None) -> dict[str, Any] | None:
+    """``by`` and ``at`` of an approval given in Airflow's page; None: given by hand, or never."""
+    if digest is None or not set(digest) <= NAME_CHARACTERS:
+        return None
+    path = _folder(name) / f"{digest}{APPROVED}"
+    return _read(path) if path.exists() else None
+
+
+def remove_outdated(name: str, now: datetime) -> None:
+    """Removals and questions past retention. Approvals and what they used up stay: they say who let what through."""
+    oldest = kept_since(now)
+    for path in [*_files(name, REMOVALS), *_files(name, ASKED)]:
+        kept = _read(path)
+        moment = datetime.fromisoformat(kept.get("as_of") or kept["at"])
+        if moment < oldest and kept.get("approved_set") is None:
+            path.unlink()
+
+
+def _keep_removals(folder: RunFolder, operations: pd.DataFrame, *, used: bool) -> None:
+    counted = operations["removal"] & operations["cause"].ne("expired") & operations["state"].eq(READY)
+    approved = _approved(folder)
+    keys = sorted(set(operations.loc[counted, "key"]) - approved)
+    path = _removals_path(folder)
+    if not keys and not used and not path.exists():
+        return
+    approved_set = (folder.read_json("plan") or {}).get("approved_set") if used else None
+    _write(path, {"as_of": as_of(folder).isoformat(), "keys": keys, "approved_set": approved_set})
+
+
+def _approved(folder: RunFolder) -> frozenset[str]:
+    return frozenset((folder.read_json("plan") or {}).get("approved", ()))
+
+
+def _removals_path(folder: RunFolder) -> ObjectStoragePath:
+    return _folder(name_of(folder)) / f"{folder.path.name}{REMOVALS}"
+
+
+def _folder(name: str) -> ObjectStoragePath:
+    return made(base() / name / "history")
+
+
+def _files(name: str, suffix: str) -> Iterator[ObjectStoragePath]:
+    yield from sorted(
+        (path for path in _folder(name).iterdir() if path.name.endswith(suffix)), key=lambda path: path.name
+    )
+
+
+def _checked(digest: str) -> str:
+    """A digest becomes part of a file's name."""
+    if not digest or not set(digest) <= NAME_CHARACTERS:
+        raise ValueError(f"{digest!r} is no digest of a held set")
+    return digest
+
+
+def _read(path: ObjectStoragePath) -> dict[str, Any]:
+    try:
+        with path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+            kept = json.load(file)
+    except ValueError as error:
+        raise HistoryError(f"{path} cannot be read ({error}); remove the file, then start a new run") from error
+    if not isinstance(kept, dict):
+        raise HistoryError(f"{path} cannot be read (not an object); remove the file, then start a new run")
+    return kept
+
+
+def _write(path: ObjectStoragePath, value: dict[str, Any]) -> None:
+    """Whole or not at all, also when the process dies: object stores do that by themselves."""
+    text = json.dumps(value, indent=1, sort_keys=True)
+    if path.protocol not in {"file", ""}:
+        with path.open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+            file.write(text)
+        return
+    unfinished = Path(f"{path.path}.{os.getpid()}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path.path)
