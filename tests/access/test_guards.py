@@ -127,7 +127,7 @@ def test_an_empty_hector_of_a_site_without_anything_of_ours_holds_nothing():
 # --- approval ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_name_of_a_held_set_lets_exactly_that_set_through():
+def test_the_digest_of_a_held_set_lets_exactly_that_set_through():
     table = ops("group_delete", 11)
     _, _, digest = held(table, live=Live(11, 1))
 
@@ -135,7 +135,7 @@ def test_the_name_of_a_held_set_lets_exactly_that_set_through():
     assert held(table, live=Live(11, 1), approve=f" {digest}\n") == (0, [], None)
 
 
-def test_the_name_of_another_set_lets_nothing_through_and_there_is_a_new_one():
+def test_the_digest_of_another_set_lets_nothing_through_and_there_is_a_new_one():
     _, _, digest = held(ops("group_delete", 11), live=Live(11, 1))
     count, _, other = held(ops("group_delete", 12), live=Live(12, 1), approve=digest)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
@@ -8,7 +9,7 @@ from include.access import schemas
 from include.access.operations import operations
 from include.integrations.integration import Integration
 from include.report.words import problem_lines
-from runs import applying, opening, reporting
+from runs import applying, history, opening, reporting
 from runs.failures import RunError, StalePlanError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -44,6 +45,27 @@ def test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused(folder):
     assert applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=15)) == {}
     with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
         applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=16))
+
+
+def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, monkeypatch):
+    """A process that is killed writes nothing down afterwards."""
+    planned(folder, ("group_delete",))
+    folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
+    for name in ("SaltoHook", "Site"):
+        monkeypatch.setattr(applying, name, Mock())
+    monkeypatch.setattr(applying, "HectorHook", Mock())
+    known = []
+
+    def run():
+        known.extend(history.recalled("campus", NOW).removed)
+
+    monkeypatch.setattr(
+        applying, "Application", Mock(return_value=Mock(run=run, outcomes=schemas.frame(schemas.OUTCOMES, [])))
+    )
+    applying.apply(INTEGRATION, folder, NOW)
+
+    assert known == ["group_delete:0:::::"]
+    assert history.recalled("campus", NOW).removed == frozenset()  # nothing went
 
 
 def test_as_of_is_the_moment_the_run_started_reading(folder):
