@@ -370,6 +370,21 @@ def test_strangers_do_not_wait_for_each_other():
     assert not blocked_by(ops("tag_off", 1, first=8, tag_id="t_1"), ops("tag_on", 1, first=5, tag_id="t_2"))
 
 
+def test_somebody_new_in_a_group_waits_for_nobody_inside_it():
+    assert not blocked_by(ops("tag_off", 1, first=1), ops("member_add", 1, first=5, group_id="g0"))
+
+
+@pytest.mark.parametrize("waiting", ["lock_add", "member_add"])
+def test_a_group_that_could_not_be_made_is_known_by_its_name(waiting):
+    assert blocked_by(ops("group_create", 1, group_id=None), ops(waiting, 1, group_id=None))
+    assert not blocked_by(ops("group_create", 1, group_id=None), ops(waiting, 1, first=4, group_id=None))
+
+
+@pytest.mark.parametrize("waiting", ["tag_on", "office_on"])
+def test_somebody_is_known_by_their_site_user_too(waiting):
+    assert blocked_by(ops("office_off", 1, platform_user_id=None), ops(waiting, 1, platform_user_id=None))
+
+
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.phase == 1])
 def test_taking_away_never_waits(kind):
     assert not blocked_by(ops("group_delete", 1), ops(kind, 1))

@@ -20,6 +20,7 @@ def tripped(outcomes):
         ("xxxx", False),
         ("xxxxx", True),
         ("xxxx.x", False),
+        ("xxxx.xxxx", False),
         ("xxxx.xxxxx", True),
         ("." * 50 + "xxxxx", True),
     ],

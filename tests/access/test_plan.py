@@ -202,6 +202,24 @@ def test_a_tag_that_would_also_open_what_is_left_standing_waits_for_a_run_of_all
     assert "waits_for_all" not in codes(returning().problems)
 
 
+def test_the_tag_of_a_named_reservations_person_first_comes_off_whoever_of_ours_has_it():
+    users = [user("u_1", tag="7"), user("u_2", tag="8"), user("u_3")]
+    have = current(
+        [salto_user(1), salto_user(2, tag="7"), salto_user(3, tag="9")],
+        [tag("7", "s_2"), tag("8"), tag("9", "s_3")],
+        LOCKS,
+    )
+    some = plan(desired(users, PLACES, [booking("1")]), have, references=["1"])
+
+    assert moves(some, "user_id", "tag_id")[:2] == [("tag_off", "u_2", "t_7"), ("group_create", None, None)]
+    assert ("tag_on", "u_1", "t_7") in moves(some, "user_id", "tag_id")
+    assert not {"t_8", "t_9"} & set(some.operations["tag_id"])
+
+
+def test_the_plan_of_some_references_is_numbered_as_any_other_plan():
+    assert busy(references=["2"]).operations.index.tolist() == list(range(len(busy(references=["2"]).operations)))
+
+
 def test_a_tag_that_takes_anothers_place_waits_for_nothing():
     have = current(
         [salto_user(1, tag="8")], [tag("7"), tag("8", "s_1")], LOCKS, [ours("g9", "Hector_9", ["p1"], ["k1"])]

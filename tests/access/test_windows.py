@@ -179,6 +179,21 @@ def test_bookings_of_several_zones_keep_their_order_and_their_own_wall_clock():
     assert rows["zone"].tolist() == zones
 
 
+@pytest.mark.parametrize("change", ["2026-11-01T05:00Z", "2026-03-08T07:00Z"])
+def test_bookings_around_a_clock_change_do_not_disturb_each_other(change):
+    """Computed together each window is what it is alone: before, over and after the hour that exists twice."""
+    starts = [pd.Timestamp(change) + pd.Timedelta(minutes=30 * number) for number in range(-60, 61, 3)]
+    spans = [(begin, begin + pd.Timedelta(hours=hours)) for begin in starts for hours in (1, 5, 30)]
+    table = pd.DataFrame(spans, columns=["window_start", "window_end"]).assign(zone=TORONTO)
+    for column in ("window_start", "window_end"):
+        table[column] = pd.to_datetime(table[column], utc=True).astype("datetime64[us, UTC]")
+    together = schedules(table)
+
+    for row, span in zip(together.to_dict("records"), spans, strict=True):
+        alone = schedule_of(*span, TORONTO)
+        assert {name: row[name] for name in alone.index} == alone.to_dict()
+
+
 def test_no_booking_is_no_schedule_with_all_columns():
     nothing = pd.DataFrame({"window_start": [], "window_end": [], "zone": []})
 
