@@ -23,8 +23,6 @@ from runs.folder import base, kept_since, made
 from runs.opening import as_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
     from airflow.sdk import ObjectStoragePath
 
@@ -132,13 +130,13 @@ def _removals_path(folder: RunFolder) -> ObjectStoragePath:
 
 
 def _folder(name: str) -> ObjectStoragePath:
-    return made(base() / name / "history")
+    return base() / name / "history"
 
 
-def _files(name: str, suffix: str) -> Iterator[ObjectStoragePath]:
-    yield from sorted(
-        (path for path in _folder(name).iterdir() if path.name.endswith(suffix)), key=lambda path: path.name
-    )
+def _files(name: str, suffix: str) -> list[ObjectStoragePath]:
+    folder = _folder(name)
+    found = folder.iterdir() if folder.exists() else ()
+    return sorted((path for path in found if path.name.endswith(suffix)), key=lambda path: path.name)
 
 
 def _checked(digest: str) -> str:
@@ -161,6 +159,7 @@ def _read(path: ObjectStoragePath) -> dict[str, Any]:
 
 def _write(path: ObjectStoragePath, value: dict[str, Any]) -> None:
     """Whole or not at all, also when the process dies: object stores do that by themselves."""
+    made(path.parent)
     text = json.dumps(value, indent=1, sort_keys=True)
     if path.protocol not in {"file", ""}:
         with path.open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types

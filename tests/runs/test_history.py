@@ -5,8 +5,10 @@ from __future__ import annotations
 import stat
 from datetime import UTC, datetime, timedelta
 
+import fsspec
 import pandas as pd
 import pytest
+from airflow.sdk.io import attach
 
 from include.access import schemas
 from include.access.history import NOTHING_YET, Read
@@ -160,6 +162,22 @@ def test_half_a_file_is_never_left_and_others_cannot_look(begin, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         history.note_removals(begin(), removals("g2"))
     assert removed() == {"g1"}
+
+
+def test_an_object_store_remembers_as_well(monkeypatch):
+    memory = fsspec.filesystem("memory")
+    attach("memory", fs=memory)
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", "memory://runs")
+    assert history.recalled("campus", NOW) == NOTHING_YET
+    folder = opening.begin("campus", "run", {}, NOW)
+    folder.write_json("plan", {"approved": [], "approved_set": None})
+    history.note_removals(folder, removals("g1"))
+    history.note_asked("campus", "a0", NOW)
+
+    assert removed() == {"g1"}
+    assert history.asked_at("campus", "a0") == NOW
+    history.remove_outdated("campus", NOW + timedelta(days=31))
+    assert history.recalled("campus", NOW) == NOTHING_YET
 
 
 @pytest.mark.parametrize("digest", ["", "../x", "zz", "a/b"])
