@@ -73,10 +73,11 @@ class Synchronization:
         version: str = "v1.1",
         site: str = "DE4520000000",
         sleep: Callable[[float], None] = lambda seconds: None,
+        timing: Timing | None = None,
     ) -> None:
         known = sandbox.credentials
         hurry = _Hurry()
-        timing = Timing(hurry.sleep, hurry.monotonic)
+        timing = timing or Timing(hurry.sleep, hurry.monotonic)
         service = Service("Salto KS", "salto_test", sandbox.salto_url, refusal, UNAUTHORISED)
         account = Account(known.client_id, known.client_secret, known.username, known.user_password)
         grant = PasswordGrant(sandbox.identity_url, account, "salto_test", timing=timing)

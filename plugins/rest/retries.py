@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from rest.timing import Timing
 
+TOO_MANY = 429
 TRIES = 5
 LONGEST_WAIT = 120.0  # asked to wait longer, we give up rather than ask before we may
 BUDGET = 150.0  # seconds for one request with all its tries
+# Asked for fewer requests (429), a request only waits its turn: of a few a minute, others may be served before it.
+THROTTLED_TRIES = 12
+THROTTLED_BUDGET = 600.0
 _jitter = tenacity.wait_exponential_jitter(initial=1, max=30)
 
 
@@ -28,7 +32,7 @@ def retrying(timing: Timing) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=_wait,
-        stop=tenacity.stop_after_attempt(TRIES) | _TooLong(),
+        stop=_Enough(),
         sleep=timing.sleep,
         reraise=True,
     )
@@ -59,9 +63,13 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return _jitter(state) if asked is None else asked
 
 
-class _TooLong(stop_base):
-    """The next wait is longer than a run should wait, alone or with what was spent before it."""
+class _Enough(stop_base):
+    """All tries are spent, or the next wait is longer than a run should wait, alone or with what was spent before it."""
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        throttled = isinstance(error, UnavailableError) and error.exchange.status == TOO_MANY
+        tries, budget = (THROTTLED_TRIES, THROTTLED_BUDGET) if throttled else (TRIES, BUDGET)
         spent = max(retry_state.seconds_since_start or 0.0, retry_state.idle_for)
-        return retry_state.upcoming_sleep > LONGEST_WAIT or spent + retry_state.upcoming_sleep > BUDGET
+        wait = retry_state.upcoming_sleep
+        return retry_state.attempt_number >= tries or wait > LONGEST_WAIT or spent + wait > budget

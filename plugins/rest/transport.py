@@ -203,7 +203,7 @@ class Transport:
             return answer
         error = refused(self.service, request.exchange, answer)
         if isinstance(error, UnavailableError) and answer.status == requests.codes.too_many_requests:
-            self._pacing.hold(error.retry_after or 0.0)
+            self._pacing.hold(error.retry_after or 0.0, told=answer.retry_after is not None)
         raise error
 
     @property

@@ -38,7 +38,7 @@ def send(transport, verb):
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
-@pytest.mark.parametrize("cause", [429, 500, 502, 503, 504, 408, requests.ConnectionError(), requests.ReadTimeout()])
+@pytest.mark.parametrize("cause", [500, 502, 503, 504, 408, requests.ConnectionError(), requests.ReadTimeout()])
 @responses.activate
 def test_what_can_be_repeated_is_tried_five_times(open_transport, verb, cause):
     answer = {"body": cause} if isinstance(cause, Exception) else {"status": cause, "headers": {"Retry-After": "1"}}
@@ -129,11 +129,23 @@ def test_asked_to_wait_too_long_it_gives_up_rather_than_ask_before_it_may(open_t
 
 @responses.activate
 def test_all_tries_together_stay_within_the_budget(open_transport, fake_time):
-    responses.get(URL, status=429)
+    responses.get(URL, status=503, headers={"Retry-After": "60"})
 
     with pytest.raises(UnavailableError):
         open_transport().get(URL)
     assert sum(fake_time.sleeps) == 120
+
+
+@pytest.mark.parametrize(("headers", "tries", "waited"), [({"Retry-After": "1"}, 12, 11), ({}, 11, 600)])
+@responses.activate
+def test_a_throttled_request_waits_its_turn_with_more_patience(open_transport, fake_time, headers, tries, waited):
+    """Of three requests a minute, others may be served first."""
+    responses.get(URL, status=429, headers=headers)
+
+    with pytest.raises(UnavailableError):
+        open_transport().get(URL)
+    assert len(responses.calls) == tries
+    assert sum(fake_time.sleeps) == waited
 
 
 @responses.activate
