@@ -63,6 +63,11 @@ lint: $(VENV)/.ready ## Lint, check the format, check types
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy include plugins commands
 
+.PHONY: audit
+audit: ## Look the pinned packages up among known vulnerabilities (needs internet to pypi.org)
+	@test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	@.audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
+
 .PHONY: check
 check: lint test ## Everything CI runs but the demo
 
@@ -73,5 +78,5 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 
 .PHONY: clean
 clean: ## Remove everything that these commands made
-	rm -rf $(VENV) .airflow .sandbox plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .audit .airflow .sandbox mutants plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
