@@ -51,7 +51,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             )
 
         @task
-        def plan(folder: str) -> dict[str, int]:
+        def plan(folder: str) -> dict[str, int | str]:
             with told_to(RunFolder(folder), "plan"):
                 return planning.plan_cleanup(integration, RunFolder(folder))
 
@@ -68,7 +68,13 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             history.remove_outdated(name, datetime.now(UTC))
 
         folder = begin()
-        apply = SaltoApplyOperator(task_id="apply", integration=integration, folder=folder, with_hector=False)
+        apply = SaltoApplyOperator(
+            task_id="apply",
+            integration=integration,
+            folder=folder,
+            fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
+            with_hector=False,
+        )
         plan(folder) >> apply >> report(folder)
     return dag
 

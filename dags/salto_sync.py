@@ -109,7 +109,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
                 extraction.build_desired(integration, RunFolder(folder))
 
         @task
-        def plan(folder: str) -> dict[str, int]:
+        def plan(folder: str) -> dict[str, int | str]:
             with told_to(RunFolder(folder), "plan"):
                 return planning.plan(integration, RunFolder(folder), **_scope())
 
@@ -135,8 +135,13 @@ def sync_dag(name: str, integration: Integration) -> DAG:
 
         folder = begin()
         extracts = [extract_users(folder), extract_places(folder), extract_loaners(folder)]
+        planned = plan(folder)
         apply = SaltoApplyOperator(
-            task_id="apply", integration=integration, folder=folder, plan_only="{{ params.plan_only }}"
+            task_id="apply",
+            integration=integration,
+            folder=folder,
+            fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
+            plan_only="{{ params.plan_only }}",
         )
         ask_for_approval = TriggerDagRunOperator(
             task_id="ask_for_approval",
@@ -146,7 +151,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
             logical_date=None,
             openlineage_inject_parent_info=False,
         )
-        extracts >> build_desired(folder) >> plan(folder) >> apply >> [report(folder), held := look_for_held(folder)]
+        extracts >> build_desired(folder) >> planned >> apply >> [report(folder), held := look_for_held(folder)]
         held >> ask_for_approval
     return dag
 

@@ -64,7 +64,11 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Equal for equal plans, whatever made them."""
-        return hashlib.sha256(self.operations.to_json(orient="records").encode()).hexdigest()
+        return fingerprint_of(self.operations)
+
+
+def fingerprint_of(operations: pd.DataFrame) -> str:
+    return "sha256:" + hashlib.sha256(operations.to_json(orient="records").encode()).hexdigest()
 
 
 def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named

@@ -79,7 +79,7 @@ class HectorReader:
 
     def places(self) -> pd.DataFrame:
         places = read_all(self._transport, "/places", payloads.Place)
-        return schemas.frame(schemas.HECTOR_PLACES, map(mapping.place_row, places))
+        return schemas.frame(schemas.HECTOR_PLACES, map(self._place_row, places))
 
     def loaners(self, begin: datetime, end: datetime) -> HectorLoaners:
         """Every loaner, of any status, that overlaps [begin, end)."""
@@ -96,6 +96,17 @@ class HectorReader:
     def has_lock_attribute(self) -> bool:
         attributes = read_all(self._transport, "/attributes", payloads.Attribute, {"entity": "place"})
         return any(map(mapping.is_lock_attribute, attributes))
+
+    def _place_row(self, place: payloads.Place) -> mapping.Row:
+        try:
+            return mapping.place_row(place)
+        except mapping.NoTextError:
+            exchange = self._transport.service.exchange("GET", "/places")
+        raise MalformedAnswerError(
+            exchange,
+            f"gives place {place.id!r} a {mapping.LOCK_NAME} that is no text",
+            f"make the attribute {mapping.LOCK_NAME} a text in Hector, and correct that place",
+        )
 
     def _reservation_row(self, loaner: payloads.Loaner) -> mapping.Row:
         try:

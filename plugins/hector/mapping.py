@@ -22,6 +22,10 @@ class NoInstantError(ValueError):
     """A time without an offset, or no time at all."""
 
 
+class NoTextError(ValueError):
+    """A lock's name that is neither text nor a whole number."""
+
+
 def instant(text: str) -> datetime:
     """A time of Hector as an instant.
 
@@ -72,12 +76,22 @@ def place_row(place: Place) -> Row:
 
 
 def lock_name(values: Iterable[AttributeValue]) -> str | None:
-    """The value by the attribute's key, else by its display name; blank counts as none."""
+    """The value by the attribute's key, else by its display name; blank counts as none.
+
+    Raises:
+        NoTextError: read as a name, it would fit no lock, and whoever has booked would lose their access.
+    """
     values = list(values)
     keyed = [value for value in values if value.key == LOCK_KEY]
     found = keyed or [value for value in values if _is_lock_name(value.name)]
-    texts = [str(value.value) for value in found if value.value is not None]
+    texts = [_text(value.value) for value in found if value.value is not None]
     return next((text for text in texts if text.strip()), None)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise NoTextError("not a name")
+    return str(value)
 
 
 def is_lock_attribute(attribute: Attribute) -> bool:

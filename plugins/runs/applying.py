@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from hector.hook import HectorHook
 from include.access import schemas
 from include.access.outcomes import DONE
-from include.access.plan import members_by_group
+from include.access.plan import fingerprint_of, members_by_group
 from include.report.words import outcome_counts
 from runs import history
-from runs.failures import StalePlanError
+from runs.failures import ChangedPlanError, StalePlanError
 from runs.opening import as_of
 from salto.apply import Application
 from salto.hook import SaltoHook
@@ -26,10 +26,17 @@ LOG = logging.getLogger(__name__)
 OLDEST_PLAN = timedelta(minutes=15)
 
 
-def apply(integration: Integration, folder: RunFolder, now: datetime, *, fingerprinted: bool = True) -> dict[str, int]:
+def apply(
+    integration: Integration, folder: RunFolder, now: datetime, fingerprint: str, *, fingerprinted: bool = True
+) -> dict[str, int]:
     """Send the plan's operations; one outcome each is kept even when the run has to stop.
 
+    Args:
+        fingerprint: of the plan as the task that made it told Airflow; the folder may be within others' reach.
+        fingerprinted: false for the cleanup, which compares no tags.
+
     Raises:
+        ChangedPlanError: when the plan in the folder is not the one that was made.
         StalePlanError: when the run started reading more than 15 minutes ago.
         StopError: when nothing can work any more.
     """
@@ -38,14 +45,19 @@ def apply(integration: Integration, folder: RunFolder, now: datetime, *, fingerp
         raise StalePlanError(
             f"the plan is {int(age.total_seconds() // 60)} minutes old, the limit is 15; start a new run"
         )
-    _activate(integration, folder)
     operations = folder.read("operations", schemas.OPERATIONS)
+    if fingerprint_of(operations) != fingerprint:
+        raise ChangedPlanError(
+            "the plan in the run's folder is not the one that was made, so nothing is sent; find out who can write to "
+            f"{folder}, then start a new run"
+        )
+    _activate(integration, folder)
     if operations.empty:
         folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
         return {}
     hook = SaltoHook(integration.salto_conn_id)
-    fingerprint = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
-    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id), fingerprint)
+    tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
+    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id), tags)
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
     application = Application(site, operations, members, seats_short=short)

@@ -28,6 +28,10 @@ class StalePlanError(Exception):
     """The plan is too old to be applied: start a new run."""
 
 
+class ChangedPlanError(Exception):
+    """The plan was changed between the task that made it and the one that applies it."""
+
+
 class HistoryError(Exception):
     """What earlier runs left to be remembered cannot be read."""
 
@@ -45,7 +49,7 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
     except WORTH_ANOTHER_TRY as error:
         _keep(folder, step, str(error), error)
         raise
-    except (RestError, SchemaError, IntegrationError, StalePlanError, HistoryError) as error:
+    except (RestError, SchemaError, IntegrationError, StalePlanError, ChangedPlanError, HistoryError) as error:
         _keep(folder, step, str(error), error)
         raise AirflowFailException(str(error)) from error
     except AirflowException:

@@ -32,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 def plan(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
-) -> dict[str, int]:
+) -> dict[str, int | str]:
     """Compare with Salto's current state, through a client that cannot write.
 
     Raises:
@@ -88,7 +88,7 @@ def _shared(integration: Integration) -> pd.DataFrame:
     return problems("site_shared", pd.DataFrame(shared))
 
 
-def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int]:
+def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int | str]:
     """Outdated groups of ours; Hector is not asked."""
     hook = SaltoHook(integration.salto_conn_id)
     made = expired_plan(current_groups(hook.reader(integration.site_id)), as_of=as_of(folder))
@@ -117,8 +117,10 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
     )
 
 
-def _counts(made: Plan) -> dict[str, int]:
+def _counts(made: Plan) -> dict[str, int | str]:
+    """What goes through Airflow's own store: counts, and what ``apply`` checks the folder's plan against."""
     return {
+        "fingerprint": made.fingerprint,
         "operations": len(made.operations),
         "held": len(made.held),
         "problems": len(made.problems),

@@ -29,17 +29,19 @@ class SaltoApplyOperator(BaseOperator):
 
     :param integration: the integration whose site is changed.
     :param folder: path of the run's folder (templated).
+    :param fingerprint: of the plan, from the task that made it (templated).
     :param plan_only: end after the plan, send nothing (templated; run parameter of the same name).
     :param with_hector: false for the cleanup, which works without Hector.
     """
 
-    template_fields: Sequence[str] = ("folder", "plan_only")
+    template_fields: Sequence[str] = ("folder", "fingerprint", "plan_only")
 
     def __init__(
         self,
         *,
         integration: Integration,
         folder: str,
+        fingerprint: str,
         plan_only: bool | str = False,
         with_hector: bool = True,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments,
@@ -47,6 +49,7 @@ class SaltoApplyOperator(BaseOperator):
         super().__init__(**{"retries": 0, "pool": integration.pool, **kwargs})
         self.integration = integration
         self.folder = folder
+        self.fingerprint = fingerprint
         self.plan_only = plan_only
         self.with_hector = with_hector
 
@@ -55,4 +58,6 @@ class SaltoApplyOperator(BaseOperator):
             raise AirflowSkipException("plan_only: nothing is sent")
         folder = RunFolder(str(self.folder))
         with told_to(folder, self.task_id):
-            return applying.apply(self.integration, folder, datetime.now(UTC), fingerprinted=self.with_hector)
+            return applying.apply(
+                self.integration, folder, datetime.now(UTC), str(self.fingerprint), fingerprinted=self.with_hector
+            )

@@ -45,7 +45,8 @@ def _read_once(transport: Transport, path: str, entry: type[E], where: str | Non
     for page in _pages(transport, path, entry, where):
         read += len(page.items)
         counts.update(() if page.count is None else (page.count,))
-        entries.update((one.id, one) for one in page.items)
+        if any(entries.setdefault(one.id, one) != one for one in page.items):
+            raise IncompleteReadError(exchange, "gave one entry twice, with different values")
     if len(counts) > 1:
         raise IncompleteReadError(exchange, "changed its count between two pages")
     if (counts or {read}) != {len(entries)}:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 T = TypeVar("T")
 Id = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
+ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9])?$")]
 
 
 class Payload(BaseModel):
@@ -91,7 +92,7 @@ class Lock(Entry):
 
 
 class Iq(Entry):
-    time_zone: str | None
+    time_zone: str  # never null: windows of its locks could not be told, and their groups would go
 
 
 class NamedGroup(Entry):
@@ -111,10 +112,10 @@ class TimeSchedule(Entry):
     friday: bool
     saturday: bool
     sunday: bool
-    start_time: str
-    end_time: str
-    start_date: str | None = None
-    end_date: str | None = None
+    start_time: ClockTime
+    end_time: ClockTime
+    start_date: str | None
+    end_date: str | None
 
 
 class SearchedUser(Entry):

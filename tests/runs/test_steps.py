@@ -7,10 +7,11 @@ import pytest
 
 from include.access import schemas
 from include.access.operations import operations
+from include.access.plan import fingerprint_of
 from include.integrations.integration import Integration
 from include.report.words import problem_lines
 from runs import applying, history, opening, reporting
-from runs.failures import RunError, StalePlanError
+from runs.failures import ChangedPlanError, RunError, StalePlanError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -33,6 +34,11 @@ def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> 
     folder.write_json("plan", {"holds": [], "digest": None, "seats_short": False})
 
 
+def made(folder):
+    """What the task that made the plan told Airflow."""
+    return fingerprint_of(folder.read("operations"))
+
+
 def outcomes(folder, state: str, message: str = "") -> None:
     keys = folder.read("operations")["key"]
     rows = [{"key": key, "state": state, "message": message} for key in keys]
@@ -42,9 +48,19 @@ def outcomes(folder, state: str, message: str = "") -> None:
 def test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused(folder):
     planned(folder, ())
 
-    assert applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=15)) == {}
+    assert applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=15), made(folder)) == {}
     with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
-        applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=16))
+        applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=16), made(folder))
+
+
+def test_a_plan_that_somebody_changed_on_its_way_is_not_applied(folder):
+    """Whoever can write to the folder of runs must not open a door by it."""
+    planned(folder, ("member_remove",))
+    known = made(folder)
+    folder.write("operations", folder.read("operations").assign(platform_user_id="somebody else"))
+
+    with pytest.raises(ChangedPlanError, match=r"is not the one that was made.*find out who can write to"):
+        applying.apply(INTEGRATION, folder, NOW, known)
 
 
 def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, monkeypatch):
@@ -62,7 +78,7 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
     monkeypatch.setattr(
         applying, "Application", Mock(return_value=Mock(run=run, outcomes=schemas.frame(schemas.OUTCOMES, [])))
     )
-    applying.apply(INTEGRATION, folder, NOW)
+    applying.apply(INTEGRATION, folder, NOW, made(folder))
 
     assert known == ["group_delete:0:::::"]
     assert history.recalled("campus", NOW).removed == frozenset()  # nothing went
