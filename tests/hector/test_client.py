@@ -230,6 +230,15 @@ def test_an_empty_hector_gives_empty_tables(reader, answer):
     assert reader.loaners(BEGIN, END).people.empty
 
 
+@pytest.mark.parametrize("value", [True, False, 204.0, ["Studio 204"], {"name": "Studio 204"}])
+def test_a_lock_name_that_is_no_text_is_malformed_because_read_as_text_it_would_fit_no_lock(reader, answer, value):
+    named = {"key": "salto_lock_id", "name": "Salto Lock Id", "value": value}
+    answer("/places", page(STUDIO | {"attributes": [named]}))
+
+    with pytest.raises(MalformedAnswerError, match="'p_204' a Salto Lock Id that is no text: make the attribute"):
+        reader.places()
+
+
 def test_the_environment_tells_when_the_token_ends(reader, answer):
     found = {"instance_id": "acme", "name": "Acme", "time_zone": "America/Toronto", "language": "en"}
     answer("/environment", found | {"api_token_expires_at": "2026-03-01T00:00:00-05:00"})

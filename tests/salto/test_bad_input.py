@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -9,8 +10,8 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.access.schemas import SchemaError
-from rest.errors import MalformedAnswerError, RestError
+from include.access.schemas import WEEKDAYS, SchemaError
+from rest.errors import IncompleteReadError, MalformedAnswerError, RestError
 from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
 from rest.timing import Timing
@@ -47,15 +48,35 @@ VALUES = st.recursive(
 BYTES = st.binary(max_size=80) | VALUES.map(lambda value: json.dumps(value).encode())
 
 
+HECTOR_1 = {"id": "g1", "customer_reference": "Hector_1", "user_count": 1, "lock_count": 1}
+EVENING = {
+    "id": "t1",
+    **dict.fromkeys(WEEKDAYS, False),
+    "friday": True,
+    "start_time": "18:00:00",
+    "end_time": "21:30:59",
+    "start_date": "2026-09-01T00:00:00",
+    "end_date": None,
+}
+IQ = {"id": "iq1", "customer_reference": "IQ attic", "time_zone": "Asia/Kolkata", "is_online": True}
+
+
 def read_users(status, body):
+    with answering("users", body, status) as reader:
+        return reader.users(Fingerprint(b"key"))
+
+
+@contextlib.contextmanager
+def answering(path, body, status=200, *, besides=()):
     timing = Timing(lambda _seconds: None)
     service = Service("Salto KS", "salto_campus", "https://connect.example", refusal, "fix it")
     transport = Transport(service, FixedToken("jwt4711"), verbs=READS, pacing=Pacing(rate=1000), timing=timing)
     reader = SaltoReader(transport, "v1.1", "s")
     reader.__dict__["site"] = type("Found", (), {"site_id": "s"})
     with responses.RequestsMock() as web:
-        web.get(f"{BELOW}/users", body=body, status=status)
-        return reader.users(Fingerprint(b"key"))
+        for where, what in ((path, body), *besides):
+            web.get(f"{BELOW}/{where}", body=what, status=status)
+        yield reader
 
 
 def outcome(status, body):
@@ -94,3 +115,48 @@ def test_half_a_character_is_malformed(text):
 @pytest.mark.parametrize("text", ["=1+1", "a'b", "\U0001f511", "../x", "\x00", "\u202e"])
 def test_odd_text_is_only_text(text):
     assert read_users(200, json.dumps([MIRA | {"alias": text}]).encode())["alias"].tolist() == [text]
+
+
+def test_an_entry_that_is_given_twice_in_two_versions_is_no_complete_read():
+    twice = {"items": [HECTOR_1, HECTOR_1 | {"customer_reference": "Hector_2"}], "next_page_link": None, "count": 1}
+
+    with (
+        answering("access_groups", json.dumps(twice)) as reader,
+        pytest.raises(IncompleteReadError, match="twice, with different values"),
+    ):
+        reader.groups()
+
+
+def lacking(row, field):
+    return {key: value for key, value in row.items() if key != field}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(lacking(EVENING, field) for field in EVENING),
+        *(EVENING | {"end_time": text} for text in ("", "x", "21", "21:60", "25:00", "9:00", "21:30:59Z", "٢١:٣٠")),
+        *(EVENING | {"start_time": value} for value in (None, 18, "18:00 pm")),
+    ],
+)
+def test_a_schedule_that_is_not_whole_is_malformed_because_it_would_change_what_its_group_seems_to_open(row):
+    with (
+        answering("access_groups/g1/time_schedules", json.dumps([row])) as reader,
+        pytest.raises(MalformedAnswerError),
+    ):
+        reader.schedules("g1")
+
+
+@pytest.mark.parametrize("text", ["21:30", "21:30:59", "00:00", "24:00"])
+def test_a_time_of_day_with_or_without_seconds_is_one(text):
+    with answering("access_groups/g1/time_schedules", json.dumps([EVENING | {"end_time": text}])) as reader:
+        assert reader.schedules("g1")["end_time"].tolist() == [text]
+
+
+def test_an_iq_without_a_zone_is_malformed_because_its_doors_groups_would_go():
+    iqs = json.dumps([IQ | {"time_zone": None}])
+    with (
+        answering("locks", "[]", besides=[("iqs", iqs)]) as reader,
+        pytest.raises(MalformedAnswerError, match="time_zone"),
+    ):
+        reader.locks("UTC")
