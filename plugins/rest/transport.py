@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes
+# Seconds without a request after which a kept connection is not used again: the server may be closing it at this very
+# moment (usual limits are 5, 60 and 75 s), and of a write sent into that nobody knows whether it was carried out.
+IDLE = 4.0
 WITHOUT_RETRY_AFTER = 60.0  # seconds after a 429 that names no time
 FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError)
 READS = frozenset({"GET"})
@@ -196,7 +199,9 @@ class Transport:
             stream=True,
         )
         with response:
-            return answer_of(response, self._timing)
+            answer = answer_of(response, self._timing)
+        self._threads.used = self._timing.monotonic()
+        return answer
 
     def _sorted(self, request: _Request, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's own classes
@@ -211,6 +216,9 @@ class Transport:
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
             session = self._threads.session = new_session(self.service.base_url)
+            self._threads.used = self._timing.monotonic()
+        elif self._timing.monotonic() - self._threads.used > IDLE:
+            session.close()  # its connections; it makes new ones
         return session
 
 

@@ -132,6 +132,23 @@ def test_a_connection_is_kept_for_the_next_request(open_transport):
         assert len(lines) == 1
 
 
+@pytest.mark.parametrize(("pause", "connections"), [(3.9, 1), (4.1, 2)])
+def test_a_connection_that_was_idle_is_not_used_again(open_transport, fake_time, pause, connections):
+    """The server may be closing it just now; a write sent into that may or may not be carried out."""
+
+    def answer_while_asked(connection):
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
+        if connection.recv(65536):
+            connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
+
+    with server(answer_while_asked) as (address, lines):
+        kept = open_transport(address)
+        kept.get(f"{address}/things")
+        fake_time.now += pause
+        kept.get(f"{address}/things")
+        assert len(lines) == connections
+
+
 @pytest.fixture
 def stranger(tmp_path):
     """A TLS context whose certificate nobody has vouched for."""
