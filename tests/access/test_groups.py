@@ -1,18 +1,23 @@
 """Which groups are ours, and what must change in them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from include.access.current import our_groups
 from tests.access.tables import (
     FITTING,
     LATER,
+    NOW,
     PAST,
+    ZONE,
     booking,
     codes,
     current,
     desired,
     group,
+    groups,
     kinds,
     lock,
     moves,
@@ -88,6 +93,16 @@ def test_a_bare_group_with_somebody_or_a_door_is_a_look_alike_unless_its_reserva
 
     finished = group_moves(group("g1", "Hector_1", users, locks), bookings=[booking("1")])
     assert ("schedule_create", "drift", "g1") in finished
+
+
+@pytest.mark.parametrize(("counted", "listed"), [(0, 1), (1, 0)])
+def test_a_bare_group_is_empty_only_when_both_its_counts_and_its_lists_say_so(counted, listed):
+    found = groups([group("g1", "Hector_1", ["p1"] * listed)])
+    found = replace(found, groups=found.groups.assign(user_count=counted))
+    ours_, problems_ = our_groups(found, current(locks=LOCKS).locks, ZONE, wanted=(), as_of=NOW)
+
+    assert ours_.empty
+    assert codes(problems_) == ["look_alike"]
 
 
 def test_a_look_alike_with_the_name_of_a_reservation_is_left_and_the_reservation_gets_its_own_group():
