@@ -149,43 +149,73 @@ def test_a_connection_that_was_idle_is_not_used_again(open_transport, fake_time,
         assert len(lines) == connections
 
 
-@pytest.fixture
-def stranger(tmp_path):
-    """A TLS context whose certificate nobody has vouched for."""
+def certified(tmp_path, name):
+    """A server's TLS context, and the file of its certificate, for a host of this name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    names = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(names, names, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = tmp_path / "stranger.pem"
+    pem = tmp_path / f"{name}.pem"
     unencrypted = serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted)
     pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    return context
+    return context, str(pem)
 
 
-def test_a_certificate_nobody_vouches_for_stops_before_the_token_is_sent(open_transport, stranger):
+@contextmanager
+def secured(context):
+    """A TLS server; yields its port and what it heard."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def shake_hands():
             connection, _ = listening.accept()
             try:
-                with stranger.wrap_socket(connection, server_side=True) as secure:
+                with context.wrap_socket(connection, server_side=True) as secure:
                     heard.append(secure.recv(65536))
+                    secure.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
             except OSError:
                 connection.close()
 
         thread = threading.Thread(target=shake_hands, daemon=True)
         thread.start()
-        address = f"https://127.0.0.1:{listening.getsockname()[1]}"
-        with pytest.raises(ConfigurationError, match="certificate"):
-            open_transport(address).write("POST", "/things", {})
+        yield listening.getsockname()[1], heard
         thread.join(5)
+
+
+def test_a_certificate_nobody_vouches_for_stops_before_the_token_is_sent(open_transport, tmp_path):
+    context, _ = certified(tmp_path, "localhost")
+    with secured(context) as (port, heard), pytest.raises(ConfigurationError, match="certificate"):
+        open_transport(f"https://localhost:{port}").write("POST", "/things", {})
     assert not any(heard)
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("localhost", True), ("somebody-else.example", False)])
+def test_a_certificate_counts_for_its_own_host_only(open_transport, tmp_path, monkeypatch, name, trusted):
+    """Whoever signed it is trusted here; the token is sent only when it is also the host that was asked for."""
+    context, pem = certified(tmp_path, name)
+    make = transport.new_session
+
+    def trusting(base_url):
+        session = make(base_url)
+        session.verify = pem
+        return session
+
+    monkeypatch.setattr(transport, "new_session", trusting)
+    with secured(context) as (port, heard):
+        opened = open_transport(f"https://localhost:{port}")
+        if trusted:
+            opened.get(f"https://localhost:{port}/things")
+        else:
+            with pytest.raises(ConfigurationError, match="certificate"):
+                opened.write("POST", "/things", {})
+    assert any(heard) is trusted
