@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 T = TypeVar("T")
-Id = Annotated[str, Field(min_length=1)]
+# Spaces around an id are no part of it: they would not survive inside the alias of a Salto user.
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+IdOrNot = Annotated[str, StringConstraints(strip_whitespace=True)] | None
 
 
 class Payload(BaseModel):
@@ -41,14 +43,14 @@ class User(Entry):
     last_name: str | None = Field(repr=False)
     unique_code: str | None = Field(repr=False)
     status: str
-    department_id: str | None
+    department_id: IdOrNot
     group_ids: list[Id]
 
 
 class Group(Entry):
     name: str
     official: bool
-    alias_of: str | None
+    alias_of: IdOrNot
 
 
 class Department(Entry):

@@ -12,7 +12,7 @@ from rest.errors import IncompleteReadError, MalformedAnswerError
 from salto.payloads import Entry, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rest.transport import Transport
 
@@ -51,7 +51,18 @@ def _read_once(transport: Transport, path: str, entry: type[E], where: str | Non
         raise IncompleteReadError(exchange, "changed its count between two pages")
     if (counts or {read}) != {len(entries)}:
         raise IncompleteReadError(exchange, f"gave {len(entries)} different entries of {max(counts or {read})}")
+    if entries and not counts and _goes_on(transport, path, entry, where, entries):
+        raise IncompleteReadError(exchange, "neither counts its entries nor links to its next page, and goes on")
     return list(entries.values())
+
+
+def _goes_on(transport: Transport, path: str, entry: type[E], where: str | None, known: Mapping[str, E]) -> bool:
+    """Whether a list without a count, a bare array say, holds more than it has shown: asked for, as nothing else tells."""
+    beyond = {"$skip": str(len(known))} | ({} if where is None else {"$filter": where})
+    exchange, value = transport.get(transport.url(path, query(beyond)))
+    adapter: TypeAdapter[Page[E]] = TypeAdapter(Page[entry])  # type: ignore[valid-type]  # known at run time only
+    page = validated(exchange, adapter, {"items": value} if isinstance(value, list) else value)
+    return any(one.id not in known for one in page.items)
 
 
 def _pages(transport: Transport, path: str, entry: type[E], where: str | None) -> Iterator[Page[E]]:

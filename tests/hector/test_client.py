@@ -239,6 +239,17 @@ def test_a_lock_name_that_is_no_text_is_malformed_because_read_as_text_it_would_
         reader.places()
 
 
+def test_spaces_around_an_id_are_no_part_of_it_wherever_it_stands(reader, answer):
+    """In the alias of a Salto user they would be lost, and the user would be somebody else's in the next run."""
+    for path in ("/groups", "/departments"):
+        answer(path, page())
+    answer("/users", page(ANA | {"id": " u_17 "}))
+    answer("/loaners", page(LOANER | {"borrower": {"type": "user", "id": "u_17\t"}}))
+
+    assert reader.users(FINGERPRINT).users["user_id"].tolist() == ["u_17"]
+    assert reader.loaners(BEGIN, END).people["person_id"].tolist()[:1] == ["u_17"]
+
+
 def test_the_environment_tells_when_the_token_ends(reader, answer):
     found = {"instance_id": "acme", "name": "Acme", "time_zone": "America/Toronto", "language": "en"}
     answer("/environment", found | {"api_token_expires_at": "2026-03-01T00:00:00-05:00"})

@@ -160,3 +160,21 @@ def test_an_iq_without_a_zone_is_malformed_because_its_doors_groups_would_go():
         pytest.raises(MalformedAnswerError, match="time_zone"),
     ):
         reader.locks("UTC")
+
+
+@pytest.mark.parametrize("shape", [list, lambda items: {"items": list(items)}], ids=["bare array", "no count"])
+def test_a_list_that_does_not_count_itself_is_asked_whether_it_goes_on(shape):
+    """Else the first page of a longer list would pass for all of it."""
+    first, second = json.dumps(shape([HECTOR_1])), json.dumps(shape([HECTOR_1 | {"id": "g2"}]))
+    besides = [("access_groups", answer) for answer in (second, first, second)]  # it is read twice before it is refused
+    with (
+        answering("access_groups", first, besides=besides) as reader,
+        pytest.raises(IncompleteReadError, match="goes on"),
+    ):
+        reader.groups()
+
+
+@pytest.mark.parametrize("beyond", ["[]", json.dumps([HECTOR_1])], ids=["nothing", "the same again"])
+def test_a_list_that_does_not_count_itself_and_shows_nothing_new_beyond_its_end_is_whole(beyond):
+    with answering("access_groups", json.dumps([HECTOR_1]), besides=[("access_groups", beyond)]) as reader:
+        assert reader.groups()["group_id"].tolist() == ["g1"]

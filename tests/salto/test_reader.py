@@ -244,7 +244,7 @@ def test_one_user_is_a_table_of_one_row(reader, answer, calls):
 
 def test_users_with_an_email_are_asked_for_with_doubled_quotes_and_looked_at_again(reader, answer, calls):
     near = MIRA | {"id": "near", "user": MIRA["user"] | {"id": "near-p", "email": "xmira.o'hara@example.org"}}
-    answer("users", page(MIRA, near))
+    answer("users", page(MIRA, near, count=2))
 
     found = reader.users_with_email(" mira.o'hara@EXAMPLE.org ", FINGERPRINT)
     assert found["site_user_id"].tolist() == ["mira-s"]
@@ -254,7 +254,7 @@ def test_users_with_an_email_are_asked_for_with_doubled_quotes_and_looked_at_aga
 
 def test_groups_of_a_name_are_those_of_exactly_that_name(reader, answer, calls):
     name = "Hector_1'%&#"
-    answer("access_groups", page(GROUP | {"customer_reference": name}, GROUP | {"id": "g2"}))
+    answer("access_groups", page(GROUP | {"customer_reference": name}, GROUP | {"id": "g2"}, count=2))
 
     assert reader.groups_named(name)["group_id"].tolist() == ["g1"]
     query = "$inlinecount=allpages&$filter=customer_reference%20eq%20'Hector_1''%25%26%23'"
