@@ -6,14 +6,14 @@ import datetime as dt
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from include.access.rules import AccessRules, Limits
 from include.sandbox import Sandbox, campus
 from include.sandbox.behaviour import Throttle
-from include.sandbox.gate import Window
+from rest.pacing import Pacing, Quota
 from rest.timing import REAL
 from tests.synchronization import Synchronization
 
@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 NOW = dt.datetime(2026, 1, 14, 15, 0, tzinfo=dt.UTC)
 TOO_MANY = 429
 THREADS = 8
-UNDER_WAY = 0.1  # seconds; a request that was sent before the refusal was heard
+ROUNDING = 0.05  # seconds between what the client did and when this test wrote it down
 RULES = AccessRules(limits=Limits(hold_above=1000))
 
 
@@ -35,23 +35,37 @@ class Measured:
     loss: float
 
 
+@dataclass
+class Turns:
+    """When the client let a request pass, and what pauses it had been told of by then."""
+
+    passed: list[float] = field(default_factory=list)
+    pauses: list[tuple[float, float]] = field(default_factory=list)
+
+    def early(self):
+        """Requests let through while a pause was on; a pause counts from when the client has heard of it."""
+        return [at for heard, seconds in self.pauses for at in self.passed if heard < at < heard + seconds - ROUNDING]
+
+
 @pytest.fixture
-def refusals(monkeypatch):
-    """When each request was refused, and until when nobody may ask."""
-    found: list[tuple[dt.datetime, float]] = []
-    refuse = Window.refusal
+def turns(monkeypatch):
+    found = Turns()
+    sent, hold = Quota.sent, Pacing.hold
 
-    def noted(window, throttle, call):
-        reply = refuse(window, throttle, call)
-        if reply is not None:
-            found.append((call.at, float(reply.headers.get("Retry-After", throttle.window_seconds))))
-        return reply
+    def noted(quota):
+        found.passed.append(time.monotonic())
+        sent(quota)
 
-    monkeypatch.setattr(Window, "refusal", noted)
+    def held(pacing, seconds, *, told=True):
+        hold(pacing, seconds, told=told)
+        found.pauses.append((time.monotonic(), seconds))
+
+    monkeypatch.setattr(Quota, "sent", noted)
+    monkeypatch.setattr(Pacing, "hold", held)
     return found
 
 
-def run(refusals, throttle, *, server="salto"):
+def run(turns, throttle, *, server="salto"):
     """A run in real time; where no time is told, the contract's minute is as long as the window."""
     with pytest.MonkeyPatch.context() as patch, Sandbox(campus(NOW), clock=_clock()) as sandbox:
         for name in ("rest.pacing.WINDOW", "rest.pacing.RECOVERY", "rest.transport.WITHOUT_RETRY_AFTER"):
@@ -60,14 +74,8 @@ def run(refusals, throttle, *, server="salto"):
         done = Synchronization(sandbox, timing=REAL).run(RULES, NOW)
         assert done.all_done, done.outcomes[done.outcomes["state"].ne("done")].to_dict("records")
         rows = [row for row in sandbox.log.rows() if row.server == server and not row.path.startswith("/connect")]
-    early = [
-        (row.at - at).total_seconds()
-        for at, wait in refusals
-        for row in rows
-        if UNDER_WAY < (row.at - at).total_seconds() < min(wait, throttle.window_seconds) - 0.01
-    ]
     served = sorted(row.at for row in rows if row.status != TOO_MANY)
-    return Measured(len(served), len(refusals), early, loss(served, throttle))
+    return Measured(len(served), len(rows) - len(served), turns.early(), loss(served, throttle))
 
 
 def loss(served, throttle):
@@ -85,23 +93,23 @@ def _clock():
 
 
 @pytest.mark.parametrize("throttle", [Throttle(100, 2.0, retry_after=False), Throttle(150, 2.0, retry_after=True)])
-def test_a_whole_run_succeeds_and_never_asks_before_it_may(refusals, throttle):
+def test_a_whole_run_succeeds_and_never_asks_before_it_may(turns, throttle):
     """How little it loses is shown with a clock of its own in tests/rest/test_pacing.py, and in real minutes below."""
-    found = run(refusals, throttle)
+    found = run(turns, throttle)
 
     assert found.refused
     assert found.early == []
 
 
-def test_a_quota_that_is_learnt_is_refused_no_more(refusals):
-    found = run(refusals, Throttle(30, 0.4, retry_after=False))
+def test_a_quota_that_is_learnt_is_refused_no_more(turns):
+    found = run(turns, Throttle(30, 0.4, retry_after=False))
 
     assert found.early == []
     assert found.refused <= 3 * THREADS  # thirteen windows, of which the first ones teach
 
 
-def test_a_throttled_hector_is_read_whole(refusals):
-    found = run(refusals, Throttle(2, 0.5, retry_after=False), server="hector")
+def test_a_throttled_hector_is_read_whole(turns):
+    found = run(turns, Throttle(2, 0.5, retry_after=False), server="hector")
 
     assert found.refused
     assert found.early == []
@@ -111,8 +119,8 @@ def test_a_throttled_hector_is_read_whole(refusals):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("allowed", [60, 100, 200])
-def test_in_real_minutes_less_than_a_tenth_is_lost(refusals, allowed, tells):
-    found = run(refusals, Throttle(allowed, 60.0, retry_after=tells))
+def test_in_real_minutes_less_than_a_tenth_is_lost(turns, allowed, tells):
+    found = run(turns, Throttle(allowed, 60.0, retry_after=tells))
     LOG.warning("%d a minute, Retry-After %s: %s", allowed, tells, found)
 
     assert found.early == []
