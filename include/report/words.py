@@ -93,4 +93,6 @@ def failure_lines(operations: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[
 
 
 def utc(instant: pd.Timestamp) -> str:
-    return instant.strftime("%Y-%m-%d %H:%M UTC")
+    """Written by hand: a loan until the end of time is a booking like any other, and pandas formats no year after 9999."""
+    date = f"{instant.year:04}-{instant.month:02}-{instant.day:02}"
+    return f"{date} {instant.hour:02}:{instant.minute:02} UTC"

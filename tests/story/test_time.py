@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from include.access.rules import AccessRules
+from include.report.words import decision_lines
 from include.sandbox import empty, openings
 from tests.story.house import NOW, hour, house
 
@@ -119,6 +120,27 @@ def test_a_door_whose_clock_stands_elsewhere_opens_at_the_same_moment():
 
         assert opened(h) == expected
         assert len({h.group(reference).schedules[0].start_time for reference in "123"}) == 3
+        h.settled()
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        {"finish": "9999-12-31T23:50:00Z"},
+        {"start": "0001-01-01T00:05:00Z"},
+        {"start": "0001-01-01T00:00:00Z", "finish": "9999-12-31T23:59:59Z"},
+    ],
+)
+def test_a_booking_from_or_to_the_end_of_time_is_a_problem_and_stops_nobody_else(edges):
+    with house() as h:
+        expected = booked(h, [(hour(1), hour(2))])
+        h.book("endless", "ana", "r1", 1, 5)
+        h.hector.loaners[h.bookings["endless"]] |= edges
+        found = h.run()
+
+        assert opened(h) == expected
+        assert found.problem_codes() == {"window_too_long"}
+        assert [line for line in decision_lines(found.plan.decisions) if "endless: no_access" in line]
         h.settled()
 
 
