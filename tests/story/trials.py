@@ -16,9 +16,11 @@ import pytest
 
 from hector.client import HectorReader
 from include.access.desired import desired_state
+from include.access.order import rows
 from include.access.outcomes import DONE
 from include.access.plan import make_plan
 from include.access.schemas import SchemaError
+from include.report.words import decision_lines, plan_lines, problem_lines
 from include.sandbox.doors import merged
 from include.sandbox.faults import drop, run_after
 from include.sandbox.hector_state import HectorState
@@ -107,6 +109,8 @@ class Truth:
         read, now = self.read | read, pd.Timestamp(hour(0))
         desired = desired_state(read["people"], read["places"], read["loaners"], RULES, as_of=now)
         made = make_plan(desired, read["current"], RULES, as_of=now)
+        told = [*decision_lines(made.decisions), *plan_lines(rows(made.operations)), *problem_lines(made.problems)]
+        assert len(told) > len(made.decisions) + len(made.problems)  # what a log says of it can be said
         return as_text(replace(made, members=made.members.sort_values(list(made.members.columns), ignore_index=True)))
 
     def is_what(self, read):
@@ -245,12 +249,12 @@ def check_that_it_is_clear(error):
 def as_told(h, spoiling):
     """Hector as the spoilt answer shows it; of Salto's answers Hector knows nothing."""
     state = HectorState.from_json(h.hector.to_json())
-    rows = getattr(state, spoiling.kind.removeprefix("Hector: "), None)
-    if rows is not None:
+    known = getattr(state, spoiling.kind.removeprefix("Hector: "), None)
+    if known is not None:
         for row in json.loads(spoiling.said.body)["items"]:
-            del rows[row["id"]]
+            del known[row["id"]]
         items = json.loads(spoiling.told.body.decode("utf-8-sig"))["items"]
-        rows.update((row["id"], keyed(row)) for row in items)
+        known.update((row["id"], keyed(row)) for row in items)
     return state
 
 
@@ -422,11 +426,11 @@ def odd_town(h, dice):
         salto.add_schedule(group, "06:00", "08:00")
 
 
-def renamed(rows, key, dice):
+def renamed(table, key, dice):
     """The row under an odd id, which is opaque text to everybody."""
-    row = rows.pop(key)
+    row = table.pop(key)
     row["id"] = f"{dice.choice(ODD)}{key}{dice.choice(['', ' ', '/', '?', '#', ''])}"
-    rows[row["id"]] = row
+    table[row["id"]] = row
     return row["id"]
 
 
