@@ -1,12 +1,14 @@
 """Random small campuses and random changes: safe after every write, in step after every run, foreign things untouched."""
 
 import datetime as dt
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from include.access.rules import AccessRules, Limits
+from include.access.rules import AccessRules, Limits, OfficeMode
+from include.access.statuses import DEFAULT_ACCESS_STATUSES
 from include.sandbox import empty
 from tests.effort import EFFORT
 from tests.story.house import House, Watch, does_open, foreign, hour, house, should_open
@@ -18,6 +20,23 @@ LENGTHS = st.sampled_from([0.5, 1.0, 3.0, 14.0, 30.0])
 PEOPLE = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)
 PLACES = st.lists(st.sampled_from(ROOMS), min_size=1, max_size=2, unique=True)
 UNLIMITED = Limits(hold_above=1000)
+SETTINGS = st.sampled_from(
+    [
+        {"delete_users": True},
+        {"delete_users": False},
+        {"provision_users": "with_reservations"},
+        {"provision_users": "all"},
+        {"office_mode": OfficeMode(groups=("Teachers",))},
+        {"office_mode": OfficeMode()},
+        {"access_statuses": frozenset({"out"})},
+        {"access_statuses": DEFAULT_ACCESS_STATUSES},
+        {"horizon": dt.timedelta(days=1)},
+        {"horizon": dt.timedelta(days=7)},
+        {"protected_emails": frozenset({"ana@school.example"})},
+        {"protected_emails": frozenset()},
+    ]
+)
+DECIDING = ("grace_before", "grace_after", "horizon", "access_statuses")  # what should_open takes for granted
 
 
 class Campus(RuleBasedStateMachine):
@@ -30,6 +49,9 @@ class Campus(RuleBasedStateMachine):
         self._manager = house(empty(zone=zone))
         self.house = self._manager.__enter__()
         self.house.room(*ROOMS).person(*NAMES)
+        teachers = self.house.hector.add_group("Teachers")
+        for name in NAMES[:2]:
+            self.house.hector.users[self.house.people[name]]["group_ids"] = [teachers]
         self.rules = AccessRules(limits=UNLIMITED)
         self.dirty = True
         self._foreign_things()
@@ -101,12 +123,12 @@ class Campus(RuleBasedStateMachine):
     def grace_changed(self, before, after):
         self.dirty = True
         grace = {"grace_before": dt.timedelta(minutes=before), "grace_after": dt.timedelta(minutes=after)}
-        self.rules = AccessRules(**grace, delete_users=self.rules.delete_users, limits=UNLIMITED)
+        self.rules = replace(self.rules, **grace)
 
-    @rule(delete=st.booleans())
-    def deletion_switched(self, delete):
+    @rule(setting=SETTINGS)
+    def setting_changed(self, setting):
         self.dirty = True
-        self.rules = AccessRules(self.rules.grace_before, self.rules.grace_after, delete_users=delete, limits=UNLIMITED)
+        self.rules = replace(self.rules, **setting)
 
     @precondition(lambda self: any(g.name.startswith("Hector_1") for g in self.house.salto.groups.values()))
     @rule(data=st.data(), name=st.sampled_from(NAMES), door=st.sampled_from(ROOMS))
@@ -122,6 +144,27 @@ class Campus(RuleBasedStateMachine):
 
     @precondition(lambda self: self.dirty)
     @rule()
+    def held_then_approved(self):
+        """No removal without approval; what builds on one waits; then exactly that set goes."""
+        strict = replace(self.rules, limits=Limits(hold_above=0, hold_above_percent=0))
+        with Watch(self.house) as watch:
+            first = self.house.run(strict)
+        assert watch.unsafe() == []
+        with Watch(self.house) as watch:
+            approved = self.house.run(strict, approve=first.plan.digest)
+        assert watch.unsafe() == []
+        assert approved.plan.held.empty
+        assert approved.plan.approved == set(first.plan.held.loc[first.plan.held["removal"], "key"])
+
+    @precondition(lambda self: self.dirty and self.house.bookings)
+    @rule(data=st.data())
+    def only_one_brought_in_step(self, data):
+        with Watch(self.house) as watch:
+            self.house.run(self.rules, references=[self._reference(data)])
+        assert watch.unsafe() == []
+
+    @precondition(lambda self: self.dirty)
+    @rule()
     def synchronized(self):
         h = self.house
         before = foreign(h.salto, self._known())
@@ -131,7 +174,7 @@ class Campus(RuleBasedStateMachine):
         assert found.all_done, found.outcomes
         assert watch.unsafe() == []
         assert foreign(h.salto, self._known()) == before
-        if self.rules.grace_before == self.rules.grace_after == dt.timedelta(minutes=15):
+        if all(getattr(self.rules, name) == getattr(AccessRules(), name) for name in DECIDING):
             opened = does_open(h.salto, hour(-48), hour(24 * 12))
             assert opened == should_open(h.hector, h.salto, h.clock.now)
         h.settled(self.rules)
