@@ -7,9 +7,9 @@ What the contract shows as null may be null. A key that decides about access mus
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 T = TypeVar("T")
 Id = Annotated[str, Field(min_length=1)]
@@ -114,8 +114,15 @@ class TimeSchedule(Entry):
     sunday: bool
     start_time: ClockTime
     end_time: ClockTime
-    start_date: str | None
-    end_date: str | None
+    start_date: str | None = None
+    end_date: str | None = None
+
+    @model_validator(mode="after")
+    def both_dates_or_none(self) -> Self:
+        """A service may leave out what is null, and an open-ended schedule then has neither; one alone is half an answer."""
+        if len({"start_date", "end_date"} & self.model_fields_set) == 1:
+            raise ValueError("one of start_date and end_date is missing")
+        return self
 
 
 class SearchedUser(Entry):

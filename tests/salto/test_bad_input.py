@@ -147,6 +147,12 @@ def test_a_schedule_that_is_not_whole_is_malformed_because_it_would_change_what_
         reader.schedules("g1")
 
 
+def test_an_open_ended_schedule_may_leave_both_dates_out():
+    bare = lacking(lacking(EVENING, "start_date"), "end_date")
+    with answering("access_groups/g1/time_schedules", json.dumps([bare])) as reader:
+        assert reader.schedules("g1")[["start_date", "end_date"]].isna().all(axis=None)
+
+
 @pytest.mark.parametrize("text", ["21:30", "21:30:59", "00:00", "24:00"])
 def test_a_time_of_day_with_or_without_seconds_is_one(text):
     with answering("access_groups/g1/time_schedules", json.dumps([EVENING | {"end_time": text}])) as reader:
