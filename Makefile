@@ -54,8 +54,8 @@ test: $(VENV)/.ready ## Run the whole test suite
 EFFORT ?= 20
 
 .PHONY: prove
-prove: $(VENV)/.ready ## Run the safety tests as long sweeps (EFFORT=20: about an hour on two cores)
-	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove
+prove: $(VENV)/.ready ## Run the safety tests as long sweeps (EFFORT=20: about two hours on two cores)
+	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove tests/dags/test_killed.py
 
 .PHONY: lint
 lint: $(VENV)/.ready ## Lint, check the format, check types

@@ -19,7 +19,7 @@ ROLES = st.sampled_from([
     ["site_user"], ["site_user", "site_mobile_user"], ["site_user", "site_remote_office_mode_user"],
     *([code] for code in ABOVE), *([code] for code in APART), ["site_user", "site_admin"],
 ])  # fmt: skip
-EMAILS = st.sampled_from([None, "stranger", "stranger", *HECTOR_PEOPLE])
+EMAILS = st.sampled_from([*HECTOR_PEOPLE, *HECTOR_PEOPLE, None, "stranger"])
 ALIASES = st.sampled_from(
     [None, "", "cleaning", "Hector: of Troy", "member-1042", "hector", "=1+1", "'; --", "héctor:u_1"]
 )
@@ -36,7 +36,8 @@ MEMBERS = st.lists(
             "subscription_state": st.sampled_from(["subscribed", "suspended"]),
         }
     ),
-    max_size=6,
+    min_size=4,
+    max_size=8,
 )
 OPEN, ENDS = (None, None), ("2026-01-01T00:00:00", "2027-01-31T23:59:59")
 DATES = st.sampled_from([OPEN, ("2026-01-01", None), ("2026-01-01T00:00:00Z", None), (None, "2026-06-30"), ENDS])
@@ -54,7 +55,7 @@ NAMES = st.sampled_from(
         "Hector_77",
     ]
 )
-GROUPS = st.lists(st.tuples(NAMES, st.lists(DATES, max_size=3), st.booleans()), max_size=5)
+GROUPS = st.lists(st.tuples(NAMES, st.lists(DATES, max_size=3), st.booleans()), min_size=4, max_size=8)
 RULES = st.builds(
     AccessRules,
     delete_users=st.booleans(),
@@ -63,7 +64,8 @@ RULES = st.builds(
     protected_emails=st.sampled_from([frozenset(), frozenset({"Ana@School.example "})]),
     limits=st.just(Limits(hold_above=1000)),
 )
-RUNS = st.lists(st.tuples(st.sampled_from(["sync", "plan", "cleanup", "references"]), RULES), min_size=1, max_size=4)
+MORE_RUNS = st.lists(st.tuples(st.sampled_from(["sync", "plan", "cleanup", "references"]), RULES), max_size=3)
+RUNS = st.tuples(RULES, MORE_RUNS).map(lambda drawn: [("sync", drawn[0]), *drawn[1]])
 CHANGES = st.lists(st.sampled_from(["cancel", "move", "leave", "code", "nothing"]), min_size=4, max_size=4)
 
 
