@@ -153,8 +153,14 @@ def test_the_decision_of_a_reservation_that_opens_its_door_stays_what_it_was(pla
 def test_somebody_whose_code_is_no_tag_yet_is_told_so_and_nothing_else():
     have = current([salto_user(1)], locks=LOCKS)
 
-    assert codes(plan(desired([user("u_1", tag="7")], PLACES, [booking("1")]), have).problems) == ["lock_unknown", "tag_unknown"]
-    assert codes(plan(desired([user("u_1")], PLACES, [booking("1")]), have).problems) == ["code_missing", "lock_unknown"]
+    assert codes(plan(desired([user("u_1", tag="7")], PLACES, [booking("1")]), have).problems) == [
+        "lock_unknown",
+        "tag_unknown",
+    ]
+    assert codes(plan(desired([user("u_1")], PLACES, [booking("1")]), have).problems) == [
+        "code_missing",
+        "lock_unknown",
+    ]
 
 
 def test_nothing_wanted_and_nothing_there_is_an_empty_plan():
