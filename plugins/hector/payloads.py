@@ -97,6 +97,8 @@ class Line(Payload):
     def _names_its_place(self) -> Self:
         if self.type == "place" and self.place_id is None:
             raise ValueError("a line of type place names no place_id")
+        if self.type not in {"place", "asset"} and self.place_id is not None:  # passed over, it would take access away
+            raise ValueError("a line names a place_id and is of a type nobody knows")
         return self
 
 

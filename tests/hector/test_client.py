@@ -239,6 +239,23 @@ def test_a_lock_name_that_is_no_text_is_malformed_because_read_as_text_it_would_
         reader.places()
 
 
+@pytest.mark.parametrize("kind", ["", "Place", "room", '"place"'])
+def test_a_line_that_names_a_place_and_is_of_an_unknown_type_is_malformed_because_its_door_would_be_lost(
+    reader, answer, kind
+):
+    answer("/loaners", page(LOANER | {"lines": [{"id": "ln_1", "type": kind, "place_id": "p_204"}]}))
+
+    with pytest.raises(MalformedAnswerError, match="lines"):
+        reader.loaners(BEGIN, END)
+
+
+@pytest.mark.parametrize("line", [{"type": "asset", "asset_id": "as_1", "place_id": "p_1"}, {"type": "service"}])
+def test_a_line_of_anything_but_a_place_gives_no_door(reader, answer, line):
+    answer("/loaners", page(LOANER | {"lines": [{"id": "ln_1", **line}]}))
+
+    assert reader.loaners(BEGIN, END).places.empty
+
+
 def test_spaces_around_an_id_are_no_part_of_it_wherever_it_stands(reader, answer):
     """In the alias of a Salto user they would be lost, and the user would be somebody else's in the next run."""
     for path in ("/groups", "/departments"):

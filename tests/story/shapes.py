@@ -28,8 +28,11 @@ MAYBE = (str, None)
 
 
 def line(value):
-    """Of a place, it names the place."""
-    return fits(value, {"type": TEXT}) and (value["type"] != "place" or fits(value, {"place_id": name}))
+    """Of a place, it names the place; what else names one is an asset."""
+    if not fits(value, {"type": TEXT}) or not fits(value.get("place_id"), (name, None)):
+        return False
+    place = value.get("place_id") is not None
+    return place if value["type"] == "place" else not place or value["type"] == "asset"
 
 
 def attribute(value):
