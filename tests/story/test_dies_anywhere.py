@@ -22,6 +22,7 @@ from rest.errors import RestError
 from tests.effort import EFFORT
 from tests.story.house import Watch, copied, foreign
 from tests.story.test_apply import TEACHERS, everything
+from tests.synchronization import Synchronization
 
 LOG = logging.getLogger(__name__)
 NUMBER = "X-Number"  # of the request, so that a fault hits exactly that one, however many are under way
@@ -148,6 +149,7 @@ def broken_then_clean(kind, number):
             time.sleep(TOO_LONG if kind in LATE else 0)  # what still hangs is carried out, or dropped, by then
             h.sandbox.hector_faults.clear()
             h.sandbox.salto_faults.clear()
+            h.sync = Synchronization(h.sandbox, sleep=h.clock.sleep)  # another process, which remembers nothing
             last = h.run(TEACHERS)
 
         assert last.all_done, last.outcomes
