@@ -115,7 +115,7 @@ class PasswordGrant:
             failure: RestError = ConfigurationError(self._exchange, "cannot be sent this client id and secret", CLIENT)
         except FAILURES as error:
             failure = failed(replace(self._exchange, method="GET"), error)  # asking twice doubles nothing
-        except (OAuthError, ValueError, TypeError, AttributeError):
+        except (OAuthError, ValueError, TypeError, AttributeError, OverflowError):  # 1e999 seconds are infinite
             failure = MalformedAnswerError(self._exchange, "answered with something that is not a token")
         else:
             return validated(replace(self._exchange, method="GET"), _TOKEN, found)

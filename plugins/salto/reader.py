@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from include.access import schemas
 from rest.addresses import query, segment
 from rest.answers import validated
-from rest.errors import NotActiveError, NotFoundError
+from rest.errors import MalformedAnswerError, NotActiveError, NotFoundError
 from salto import payloads, rows, sites
 from salto.errors import ACTIVATE
 from salto.models import Me, Site
@@ -125,8 +125,10 @@ class SaltoReader:
     def _path(self, *segments: str) -> str:
         return "/".join([f"/{self._version}/sites", *map(segment, (self.site.site_id, *segments))])
 
-    @staticmethod
-    def _user_frame(users: list[payloads.SiteUser], fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+    def _user_frame(self, users: list[payloads.SiteUser], fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        if len({user.user.id for user in users}) < len(users):
+            exchange = self._transport.service.exchange("GET", self._path("users"))
+            raise MalformedAnswerError(exchange, "gives one person twice, as two users of the site")
         return schemas.frame(schemas.SALTO_USERS, (rows.user_row(user, fingerprint) for user in users))
 
     @staticmethod

@@ -184,3 +184,18 @@ def test_a_list_that_does_not_count_itself_is_asked_whether_it_goes_on(shape):
 def test_a_list_that_does_not_count_itself_and_shows_nothing_new_beyond_its_end_is_whole(beyond):
     with answering("access_groups", json.dumps([HECTOR_1]), besides=[("access_groups", beyond)]) as reader:
         assert reader.groups()["group_id"].tolist() == ["g1"]
+
+
+@pytest.mark.parametrize("count", [-1, 2**63, 10**30, 1.0, True, "1", None])
+def test_a_number_of_people_that_no_group_has_is_malformed_and_the_service_is_named(count):
+    with (
+        answering("access_groups", json.dumps([HECTOR_1 | {"user_count": count}])) as reader,
+        pytest.raises(MalformedAnswerError, match=r"connection salto_campus.*user_count"),
+    ):
+        reader.groups()
+
+
+def test_one_person_as_two_users_of_a_site_is_malformed_and_the_service_is_named():
+    twice = {"items": [MIRA, MIRA | {"id": "mira-s2"}], "next_page_link": None, "count": 2}
+    with pytest.raises(MalformedAnswerError, match=r"connection salto_campus.*one person twice"):
+        read_users(200, json.dumps(twice))

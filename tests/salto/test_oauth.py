@@ -105,7 +105,10 @@ def test_an_identity_server_that_stays_down_is_unavailable(grant, identity):
 
 @pytest.mark.parametrize(
     "body",
-    ["<html>Sign in</html>", "", "[]", '{"access_token": 1}', "{}", '{"access_token": "a\\nb"}', '{"error": "x"}'],
+    [
+        *("<html>Sign in</html>", "", "[]", '{"access_token": 1}', "{}", '{"access_token": "a\\nb"}', '{"error": "x"}'),
+        *(f'{{"access_token": "jwt4711", "expires_in": {much}}}' for much in ("1e999", "-1", "NaN", "[1]", "9" * 400)),
+    ],
 )
 def test_anything_but_a_token_is_malformed(grant, identity, body):
     identity.post(URL, body=body)
