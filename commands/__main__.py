@@ -1,4 +1,4 @@
-"""Entry point: `python -m commands sync|plan|cleanup|pools`; `make` has the short forms."""
+"""Entry point: `python -m commands sync|plan|cleanup|why|pools`; `make` has the short forms."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.settings import airflow, environment, home, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
+from commands.why import Question, QuestionError, why
 from include.access import schemas
 from include.access.order import rows
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
+from include.ledger.ledger import LedgerError
 
 GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
@@ -36,11 +38,13 @@ def main() -> int:
     try:
         if arguments.command == "pools":
             return _pools(console)
+        if arguments.command == "why":
+            return why(_question(arguments), console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
         return INTERRUPTED
-    except (IntegrationError, UsageError) as error:
+    except (IntegrationError, UsageError, QuestionError, LedgerError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return WRONG
 
@@ -56,8 +60,17 @@ def _arguments() -> argparse.Namespace:
         command = commands.add_parser(name, help=about)
         command.add_argument("--integration", default="", help="name of a file in include/integrations; empty: sandbox")
         command.add_argument("--conf", default=os.environ.get("CONF", ""), help="run parameters as JSON (or CONF=...)")
+    asked = commands.add_parser("why", help="why a door opens for somebody, or does not; status 0 open, 1 closed")
+    for name in ("integration", "reference", "email", "door", "at", "live"):
+        asked.add_argument(f"--{name}", default="")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
     return parser.parse_args()
+
+
+def _question(arguments: argparse.Namespace) -> Question:
+    live = arguments.live.strip().lower() not in {"", "0", "false", "no"}
+    texts = {name: getattr(arguments, name).strip() for name in ("integration", "reference", "email", "door", "at")}
+    return Question(**texts, live=live)
 
 
 def _conf(arguments: argparse.Namespace) -> dict[str, Any]:

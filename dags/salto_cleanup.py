@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
 
 from include.integrations.integration import load_all
-from runs import applying, history, opening, planning, reporting
+from runs import applying, bookkeeping, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
+from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         def begin() -> str:
             run = get_current_context()["dag_run"]
             return str(
-                opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC), by=run.triggering_user_name)
+                opening.begin(
+                    name,
+                    run.run_id,
+                    dict(run.conf or {}),
+                    datetime.now(UTC),
+                    by=run.triggering_user_name,
+                    kind="cleanup",
+                )
             )
 
         @task
@@ -59,13 +67,14 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         def report(folder: str | None) -> None:
             run_folder = opening.begun(folder)
             again = (
-                (lambda: planning.still_outdated(integration, run_folder))
+                (lambda: planning.look_for_outdated(integration, run_folder))
                 if applying.sent_anything(run_folder)
                 else None
             )
-            reporting.report(run_folder, STEPS, again, promise="no outdated access group is left")
+            reporting.report(run_folder, Ending(integration, STEPS, again, "no outdated access group is left"))
             opening.remove_outdated_folders(name, run_folder)
             history.remove_outdated(name, datetime.now(UTC))
+            bookkeeping.remove_outdated(name, datetime.now(UTC))
 
         folder = begin()
         apply = SaltoApplyOperator(

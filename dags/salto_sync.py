@@ -13,6 +13,7 @@ from include.integrations.integration import load_all
 from runs import applying, approving, extraction, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
+from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         def report(folder: str | None) -> None:
             run_folder = opening.begun(folder)
             again = (
-                (lambda: planning.still_missing(integration, run_folder, **_scope()))
+                (lambda: planning.look_again(integration, run_folder, **_scope()))
                 if applying.sent_anything(run_folder)
                 else None
             )
             only = ", ".join(_scope()["references"] or ())
             told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
-            reporting.report(run_folder, STEPS, again, promise=told)
+            reporting.report(run_folder, Ending(integration, STEPS, again, told))
             history.remember_good(run_folder)
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)

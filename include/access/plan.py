@@ -15,6 +15,7 @@ from include.access import schemas
 from include.access.bookings import ACCESS, NO_ACCESS
 from include.access.current import our_groups
 from include.access.desired import left_groups
+from include.access.drift import drift_problems, drifted, marked
 from include.access.group_changes import WantedGroups, group_operations
 from include.access.guards import Hold, Live, Situation, guarded
 from include.access.history import NOTHING_YET, History, Read
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from include.access.current import Current
     from include.access.desired import Desired
+    from include.access.seen import Seen
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Plan:
     operations: OPERATIONS in the order they are applied; problems: PROBLEMS; decisions: DECISIONS;
     members: group_id, platform_user_id of our groups before the run (what depends on what, see ``order``);
     timetable: group_name, user_id, lock, window_start, window_end of everything that should be open;
+    matches: platform_user_id, user_id of everybody on the site who stands for a Hector user;
     seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
     approves it; approved: keys that an approval lets through, and ``approved_set`` the name of their set.
     """
@@ -52,6 +55,7 @@ class Plan:
     members: pd.DataFrame
     timetable: pd.DataFrame
     seats_short: bool
+    matches: pd.DataFrame
     holds: tuple[Hold, ...] = ()
     digest: str | None = None
     approved: frozenset[str] = frozenset()
@@ -80,6 +84,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     references: Collection[str] | None = None,
     approve: str | None = None,
     history: History = NOTHING_YET,
+    previous: Previous | None = None,
 ) -> Plan:
     """Compare the desired with the current state.
 
@@ -88,6 +93,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         references: only these reservations and their people; None: all.
         approve: digest of a held set that may go through.
         history: what earlier runs saw and did.
+        previous: how Salto was last seen; None: nothing is called drift.
     """
     salto = salto_people(
         current.users,
@@ -119,6 +125,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     if references is not None:
         operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
         scope_problems = pd.concat([_not_found(references, desired), waiting])
+    operations, drift_found = _drifted(operations, previous, rules, members_by_group(members))
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
     found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
@@ -133,6 +140,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 user_problems,
                 moves.problems,
                 scope_problems,
+                drift_found,
                 _unmatched(approve if found.approved_set is None else None),
                 *_closed_people(people, wanted.members),
             ]
@@ -141,11 +149,36 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         members=members,
         timetable=_timetable(wanted, chosen),
         seats_short=seats_short,
+        matches=_matches(names),
         holds=found.holds,
         digest=found.digest,
         approved=found.approved,
         approved_set=found.approved_set,
     )
+
+
+@dataclass(frozen=True)
+class Previous:
+    """How Salto was last seen, and the units (of OPERATIONS) that a run changed after that without another look."""
+
+    seen: Seen
+    unsure: frozenset[str] = frozenset()
+
+
+def _drifted(
+    operations: pd.DataFrame, previous: Previous | None, rules: AccessRules, inside: dict[str, frozenset[str]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The operations, those that repair drift marked or (``drift: report``) left out with what would build on them."""
+    nothing = schemas.frame(schemas.PROBLEMS, [])
+    if previous is None:
+        return operations, nothing
+    by_hand = drifted(operations, previous.seen, unsure=previous.unsure)
+    operations = marked(operations, by_hand)
+    if rules.drift == "repair" or not by_hand.any():
+        return operations, nothing
+    left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
+    unsafe = resting_on(kept, left, inside)
+    return kept[~unsafe].reset_index(drop=True), drift_problems(left)
 
 
 def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
@@ -165,6 +198,7 @@ def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
         members=_memberships(over, current),
         timetable=_timetable(nothing, schemas.frame(schemas.DESIRED_BOOKINGS, [])),
         seats_short=False,
+        matches=_matches({}),
     )
 
 
@@ -266,6 +300,11 @@ def _names(people: pd.DataFrame, salto: pd.DataFrame) -> dict[str, str]:
     matched = people.dropna(subset="platform_user_id")
     names = dict(zip(marked["platform_user_id"], marked["marker"], strict=True))
     return {**names, **dict(zip(matched["platform_user_id"], matched["user_id"], strict=True))}
+
+
+def _matches(names: dict[str, str]) -> pd.DataFrame:
+    rows = sorted(names.items())
+    return pd.DataFrame(rows, columns=["platform_user_id", "user_id"]).astype("str")
 
 
 def _narrowed(

@@ -15,6 +15,7 @@ from include.access import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 HECTOR_ADMIN, SALTO_ADMIN, OPERATOR = "hector_admin", "salto_admin", "operator"
 
@@ -267,6 +268,90 @@ KINDS = {
             "check the reference; a reservation further ahead is made when it comes into the horizon",
         ),
         Kind(
+            "risk_group",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "read why it was held or failed in this run's report, then reload",
+        ),
+        Kind(
+            "risk_schedule",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "reload; if it stays so, somebody changes it by hand in the Salto dashboard",
+        ),
+        Kind(
+            "risk_door",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "read why it was held or failed in this run's report, then reload",
+        ),
+        Kind(
+            "risk_member",
+            OPERATOR,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "read why it was held or failed in this run's report, then reload",
+        ),
+        Kind(
+            "risk_seat",
+            SALTO_ADMIN,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "free or buy a seat, subscribe or unblock the user in the Salto dashboard, then reload",
+        ),
+        Kind(
+            "risk_tag",
+            HECTOR_ADMIN,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "enter the tag's number as the unique code in Hector; in Salto see that the tag exists and is not blocked",
+        ),
+        Kind(
+            "risk_lock",
+            SALTO_ADMIN,
+            "reservation {reference}",
+            "reservation {reference}: a door will stay shut at {when}: {words}",
+            "see to the lock and its IQ before then: what is offline learns of no new rights",
+        ),
+        Kind(
+            "seats_short",
+            SALTO_ADMIN,
+            "seats",
+            "on {day} the site needs {needed} seats, and its subscription has {allowed}",
+            "buy seats, remove users who need none, or set provision_users: with_reservations before that day",
+        ),
+        Kind(
+            "seats_close",
+            SALTO_ADMIN,
+            "seats",
+            "on {day} the site needs {needed} of the {allowed} seats of its subscription, 80 % or more",
+            "plan for more seats, or set provision_users: with_reservations",
+        ),
+        Kind(
+            "drift_reported",
+            SALTO_ADMIN,
+            "{subject}",
+            "{subject}{about}: {why}, and drift: report leaves it so",
+            "undo it in the Salto dashboard, or set drift: repair in the integration file",
+        ),
+        Kind(
+            "token_expires",
+            OPERATOR,
+            "Hector's token",
+            "Hector's token of the connection {connection} expires on {day}, in {left} days",
+            "make a new token in Hector and put it into the connection before that day",
+        ),
+        Kind(
+            "entries_unread",
+            OPERATOR,
+            "entries",
+            "the events at the doors could not be read: {why}",
+            "run again; the doors themselves are not concerned",
+        ),
+        Kind(
             "waits_for_all",
             OPERATOR,
             "user {user_id}",
@@ -299,6 +384,16 @@ def problems(code: str, rows: pd.DataFrame) -> pd.DataFrame:
             for row in shown
         ],
     )
+
+
+TOKEN_DAYS = 14
+
+
+def token_problems(expires: datetime | None, connection: str, now: datetime) -> pd.DataFrame:
+    """A problem when a token expires within TOKEN_DAYS; ``expires`` None: nobody knows, or never."""
+    left = (expires - now).days if expires is not None else TOKEN_DAYS + 1
+    rows = [{"connection": connection, "day": f"{expires:%Y-%m-%d}", "left": max(left, 0)}] if expires else []
+    return problems("token_expires", pd.DataFrame(rows if left <= TOKEN_DAYS else []))
 
 
 def _one_line(value: object) -> object:

@@ -42,3 +42,4 @@ class AccessRules:
     access_statuses: frozenset[str] = DEFAULT_ACCESS_STATUSES
     protected_emails: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    drift: Literal["repair", "report"] = "repair"  # what somebody changed by hand on our groups and users

@@ -255,6 +255,91 @@ OUTCOMES = _table(
 )
 
 
+# --- what was seen in one moment, as the ledger keeps it (include/ledger, "seen_") ---------------------------------------
+
+SEEN_RESERVATIONS = _table(
+    "seen_reservations",
+    {
+        "reservation_id": _text(unique=True),
+        "reference": _text(),
+        "status": _text(),  # status.code as Hector shows it
+        "start": _instant(),
+        "finish": _instant(),
+        "decision": _text(),  # access | no_access | left_as_is
+        "reason": _text(),
+        "window_start": _instant(null=True),
+        "window_end": _instant(null=True),  # exclusive
+    },
+)
+SEEN_BORROWERS = _table(
+    "seen_borrowers",  # everybody of type user in a reservation, borrower or participant
+    {"reservation_id": _text(), "user_id": _text()},
+    key=["reservation_id", "user_id"],
+)
+SEEN_ROOMS = _table(
+    "seen_rooms",
+    {
+        "reservation_id": _text(),
+        "place_id": _text(),
+        "place_name": _text(null=True),  # null: Hector shows no such place
+        "lock_name": _text(null=True),  # as typed into the attribute; null: none
+        "lock_id": _text(null=True),  # the one lock of that name; null: none, or several
+    },
+    key=["reservation_id", "place_id"],
+)
+SEEN_PEOPLE = _table(
+    "seen_people",
+    {
+        "person": _text(
+            unique=True
+        ),  # "hector:<user id>", or "salto:<platform user id>" of somebody Hector does not have
+        "user_id": _text(null=True),
+        "email": _text(null=True),  # Hector's, else Salto's
+        "hector_status": _text(null=True),  # null: Hector shows no such user
+        "has_code": _flag(),  # Hector has a unique code
+        "site_user_id": _text(null=True),  # null: no user of the site stands for this person
+        "platform_user_id": _text(null=True),
+        "subscription_state": _text(null=True),
+        "blocked": _flag(),
+        "has_tag": _flag(),
+        "own_tag": _flag(),  # the tag is the one Hector's unique code names
+        "tag_blocked": _flag(),
+        "office_mode": _flag(),
+    },
+)
+SEEN_LOCKS = _table(
+    "seen_locks",
+    {"lock_id": _text(unique=True), "name": _text(), "online": _flag(), "iq_online": _flag(), "zone": _text(null=True)},
+)
+SEEN_GROUPS = _table("seen_groups", {"group_id": _text(unique=True), "name": _text()})  # named like ours
+SEEN_MEMBERS = _table(
+    "seen_members", {"group_id": _text(), "platform_user_id": _text()}, key=["group_id", "platform_user_id"]
+)
+SEEN_DOORS = _table("seen_doors", {"group_id": _text(), "lock_id": _text()}, key=["group_id", "lock_id"])
+SEEN_SCHEDULES = _table("seen_schedules", dict(SALTO_SCHEDULES.columns))
+CHAIN = _table(
+    "chain",
+    {
+        "reference": _text(),
+        "user_id": _text(null=True),
+        "lock_name": _text(null=True),
+        "link": _text(),  # booking | status | person | place | window | group | schedule | door | member | seat | tag | lock
+        "state": _text(),  # ok | broken | not_reached
+        "words": _text(),
+        "next_step": _text(),  # empty where nothing is broken
+    },
+)
+SEATS = _table(
+    "seats",
+    {
+        "day": _text(),  # YYYY-MM-DD in the site's zone
+        "booked": _count(),  # people of ours with a window on that day
+        "needed": _count(),  # seats taken that day: by people of ours, and by everybody else on the site
+        "allowed": pa.Column("Int64", nullable=True),  # null: no limit
+    },
+)
+
+
 _EMPTY: dict[tuple[str | None, ...], pd.DataFrame] = {}
 
 

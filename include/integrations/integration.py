@@ -102,6 +102,8 @@ class Integration(_Strict):
     access_statuses: list[Annotated[str, AfterValidator(_status)]] = sorted(DEFAULT_ACCESS_STATUSES)
     protected_emails: list[Annotated[str, AfterValidator(_email)]] = []
     limits: LimitFields = LimitFields()
+    drift: Literal["repair", "report"] = "repair"
+    entries: bool = False
 
     @property
     def pool(self) -> str:
@@ -123,6 +125,7 @@ class Integration(_Strict):
             access_statuses=frozenset(self.access_statuses),
             protected_emails=frozenset(self.protected_emails),
             limits=Limits(self.limits.hold_above, self.limits.hold_above_percent),
+            drift=self.drift,
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rest.pacing import Pacing
     from rest.timing import Timing
+    from rest.transport import Journal
 
 CHANGES = frozenset({"POST"})
 _ENVIRONMENT = TypeAdapter(payloads.EnvironmentPayload)
@@ -42,10 +43,16 @@ def hector_service(base_url: str, connection: str) -> Service:
     return Service("Hector", connection, base_url, refusal, UNAUTHORISED)
 
 
-def hector_transport(
-    service: Service, token: str, *, pacing: Pacing, timing: Timing, verbs: frozenset[str] = READS
+def hector_transport(  # noqa: PLR0913 - what a transport is made of, each named
+    service: Service,
+    token: str,
+    *,
+    pacing: Pacing,
+    timing: Timing,
+    verbs: frozenset[str] = READS,
+    journal: Journal | None = None,
 ) -> Transport:
-    return Transport(service, FixedToken(token), verbs=verbs, pacing=pacing, timing=timing)
+    return Transport(service, FixedToken(token), verbs=verbs, pacing=pacing, timing=timing, journal=journal)
 
 
 class HectorReader:

@@ -19,7 +19,7 @@ from rest.timing import REAL, Timing
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from rest.transport import Service
+    from rest.transport import Journal, Service
 
 
 class HectorHook(BaseHook):
@@ -51,10 +51,12 @@ class HectorHook(BaseHook):
     def reader(self) -> HectorReader:
         return HectorReader(hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing))
 
-    @cached_property
-    def writer(self) -> HectorWriter:
+    def writer(self, journal: Journal | None = None) -> HectorWriter:
+        """The writing client; each of its requests is written down in the journal first."""
         return HectorWriter(
-            hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing, verbs=CHANGES)
+            hector_transport(
+                self._service, self._token, pacing=self._pacing, timing=self._timing, verbs=CHANGES, journal=journal
+            )
         )
 
     @cached_property

@@ -83,6 +83,12 @@ class NotActiveError(StopError):
     step = "give the account of the connection the rights it needs"
 
 
+class NotRecordedError(StopError):
+    """What was to be sent could not be written down first, so it was not sent."""
+
+    step = "make the ledger writable, then run again"
+
+
 class NotFoundError(RestError):
     """The thing is gone; for a removal that is success."""
 

@@ -14,6 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswerError
 
+from rest import tally
 from rest.addresses import is_loopback
 from rest.answers import Answer, Said, body_of, parsed, said, validated
 from rest.errors import (
@@ -61,6 +62,16 @@ class Bearer(Protocol):
         """Another token after this one was refused; None when there is no other."""
 
 
+class Journal(Protocol):
+    """Where requests that change something are written down."""
+
+    def sent(self, exchange: Exchange) -> object:
+        """Before it is sent; what this raises keeps the request from being sent."""
+
+    def answered(self, call: object, status: int | None, error: str | None) -> None:
+        """After it: the status, or why there is no whole answer. ``call`` is what ``sent`` gave. Raises nothing."""
+
+
 class FixedToken:
     """A token that somebody typed into a connection: there is no other to try."""
 
@@ -102,7 +113,7 @@ class _Request:
 class Transport:
     """One service, many threads. ``verbs`` is what it may send at all: a reading client is given a reading transport."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a transport is made of, each named
         self,
         service: Service,
         bearer: Bearer,
@@ -110,10 +121,12 @@ class Transport:
         verbs: frozenset[str] = READS,
         pacing: Pacing | None = None,
         timing: Timing = REAL,
+        journal: Journal | None = None,
     ) -> None:
         self.service = service
         self._bearer = bearer
         self._verbs = verbs
+        self._journal = journal
         self._pacing = pacing or Pacing(timing=timing)
         self._timing = timing
         self._threads = threading.local()
@@ -172,14 +185,28 @@ class Transport:
         """One try: the answer, or the error that says whether another may follow."""
         try:
             with self._pacing.turn():
-                answer = self._exchanged(request, token)
+                answer = self._recorded(request, token)
         except HeldTooLongError as error:
             held = error.seconds
         else:
             return self._sorted(request, answer)
         raise UnavailableError(request.exchange, f"is not to be asked for {held:.0f} s more", retry_after=held)
 
+    def _recorded(self, request: _Request, token: str) -> Answer:
+        """What changes something is written down before it is sent, so that it is known also when this process dies."""
+        if self._journal is None or request.exchange.method in READS:
+            return self._exchanged(request, token)
+        call = self._journal.sent(request.exchange)
+        try:
+            answer = self._exchanged(request, token)
+        except RestError as error:
+            self._journal.answered(call, None, error.what)
+            raise
+        self._journal.answered(call, answer.status, None)
+        return answer
+
     def _exchanged(self, request: _Request, token: str) -> Answer:
+        tally.note(self.service.name)
         # The failure is raised outside the except block: its own text holds the whole address, people's emails included.
         try:
             return self._answer(request, token)

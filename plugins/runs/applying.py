@@ -12,6 +12,7 @@ from include.access.outcomes import DONE
 from include.access.plan import fingerprint_of, members_by_group
 from include.report.words import outcome_counts
 from runs import history
+from runs.bookkeeping import Book
 from runs.failures import ChangedPlanError, StalePlanError
 from runs.opening import as_of
 from salto.apply import Application
@@ -20,6 +21,7 @@ from salto.sending import Site
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
+    from runs.bookkeeping import RunJournal
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
@@ -51,16 +53,17 @@ def apply(
             "the plan in the run's folder is not the one that was made, so nothing is sent; find out who can write to "
             f"{folder}, then start a new run"
         )
-    _activate(integration, folder)
+    journal = Book.of(folder).journal()
+    _activate(integration, folder, journal)
     if operations.empty:
         folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
         return {}
     hook = SaltoHook(integration.salto_conn_id)
     tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
-    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id), tags)
+    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id, journal), tags)
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
-    application = Application(site, operations, members, seats_short=short)
+    application = Application(site, operations, members, seats_short=short, diary=journal)
     history.note_removals(folder, operations)
     try:
         application.run()
@@ -71,11 +74,11 @@ def apply(
     return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
 
 
-def _activate(integration: Integration, folder: RunFolder) -> None:
+def _activate(integration: Integration, folder: RunFolder, journal: RunJournal) -> None:
     """Activating the integration makes the place attribute, once (guide, "Users & Locks"). All reads were complete."""
     if (folder.read_json("activation") or {"attribute_exists": True})["attribute_exists"]:
         return
-    HectorHook(integration.hector_conn_id).writer.create_lock_attribute()
+    HectorHook(integration.hector_conn_id).writer(journal).create_lock_attribute()
     LOG.info("made the place attribute Salto Lock Id in Hector: fill it with the names of the locks")
 
 

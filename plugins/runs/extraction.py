@@ -13,6 +13,8 @@ from include.access import schemas
 from include.access.bookings import HectorLoaners
 from include.access.desired import Desired, desired_state
 from include.access.people import HectorPeople
+from include.access.problems import token_problems
+from rest.errors import NotActiveError, NotFoundError, RefusedError
 from runs.opening import as_of
 
 if TYPE_CHECKING:
@@ -50,9 +52,23 @@ def extract_people(integration: Integration, folder: RunFolder) -> None:
     folder.write("hector_groups", people.groups)
     folder.write("hector_departments", people.departments)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
+    folder.write("token", _token(hook, integration.hector_conn_id, as_of(folder)))
     LOG.info(
         "Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments))
     )
+
+
+def _token(hook: HectorHook, connection: str, now: pd.Timestamp) -> pd.DataFrame:
+    """A problem (PROBLEMS) when Hector's token is about to expire.
+
+    Whoever may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
+    """
+    try:
+        expires = hook.reader.environment().api_token_expires_at
+    except (RefusedError, NotFoundError, NotActiveError) as error:
+        LOG.info("when Hector's token expires is not known: %s", error)
+        expires = None
+    return token_problems(expires, connection, now)
 
 
 def extract_places(integration: Integration, folder: RunFolder) -> None:
@@ -70,7 +86,7 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
 def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
     rules, now = integration.rules(), as_of(folder)
-    begin_, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
+    begin_, end = asked_from(integration, folder), now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
     loaners = HectorHook(integration.hector_conn_id).reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
     folder.write("reservations", loaners.reservations)
     folder.write("reservation_people", loaners.people)
@@ -80,18 +96,29 @@ def extract_loaners(integration: Integration, folder: RunFolder) -> None:
 
 def build_desired(integration: Integration, folder: RunFolder) -> None:
     """What should exist, from what Hector showed."""
-    read = {name: folder.read(name, schema) for name, schema in _HECTOR.items()}
-    people = HectorPeople(
-        read["hector_users"], read["hector_user_groups"], read["hector_groups"], read["hector_departments"]
-    )
-    loaners = HectorLoaners(read["reservations"], read["reservation_people"], read["reservation_places"])
-    desired = desired_state(people, read["hector_places"], loaners, integration.rules(), as_of=as_of(folder))
+    people, places, loaners = hector_of(folder)
+    desired = desired_state(people, places, loaners, integration.rules(), as_of=as_of(folder))
     for name, table in desired.tables().items():
         folder.write(f"desired_{name}", table)
     LOG.info(
         "desired: %d people, %d access groups, %d memberships",
         *map(len, (desired.people, desired.bookings, desired.members)),
     )
+
+
+def hector_of(folder: RunFolder) -> tuple[HectorPeople, pd.DataFrame, HectorLoaners]:
+    """What earlier tasks read from Hector: people, places (HECTOR_PLACES), reservations."""
+    read = {name: folder.read(name, schema) for name, schema in _HECTOR.items()}
+    people = HectorPeople(
+        read["hector_users"], read["hector_user_groups"], read["hector_groups"], read["hector_departments"]
+    )
+    loaners = HectorLoaners(read["reservations"], read["reservation_people"], read["reservation_places"])
+    return people, read["hector_places"], loaners
+
+
+def asked_from(integration: Integration, folder: RunFolder) -> pd.Timestamp:
+    """The moment from which on Hector is asked for reservations: those over before are not shown."""
+    return as_of(folder) - integration.rules().grace_after
 
 
 def desired_of(folder: RunFolder) -> Desired:

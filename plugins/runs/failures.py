@@ -6,6 +6,8 @@ Each failure is also kept in the run's folder, so that the report at the end of 
 from __future__ import annotations
 
 import logging
+import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.access.schemas import SchemaError
 from include.integrations.integration import IntegrationError
+from include.ledger.ledger import LedgerError
+from rest import tally
 from rest.errors import IncompleteReadError, MalformedAnswerError, RestError, StopError, UnavailableError
 
 if TYPE_CHECKING:
@@ -43,13 +47,22 @@ class RunError(Exception):
 @contextmanager
 def told_to(folder: RunFolder, step: str) -> Iterator[None]:
     """Sort what goes wrong inside, keep it for the report, and let Airflow see it."""
+    began, sent = time.monotonic(), tally.sent()
     try:
         yield
         folder.forget(f"failure_{step}")  # an earlier try of this task may have failed
     except WORTH_ANOTHER_TRY as error:
         _keep(folder, step, str(error), error)
         raise
-    except (RestError, SchemaError, IntegrationError, StalePlanError, ChangedPlanError, HistoryError) as error:
+    except (
+        RestError,
+        SchemaError,
+        IntegrationError,
+        StalePlanError,
+        ChangedPlanError,
+        HistoryError,
+        LedgerError,
+    ) as error:
         _keep(folder, step, str(error), error)
         raise AirflowFailException(str(error)) from error
     except AirflowException:
@@ -57,12 +70,31 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
     except Exception as error:
         _keep(folder, step, f"failed in a way nobody foresaw ({type(error).__name__}); report it with this task's log")
         raise
+    finally:
+        _spent(folder, step, time.monotonic() - began, tally.sent() - sent)
+
+
+def _spent(folder: RunFolder, step: str, seconds: float, requests: Counter[str]) -> None:
+    """What the step took, all its tries together."""
+    before = folder.read_json(f"spent_{step}") or {"seconds": 0.0, "requests": {}}
+    counted = Counter(before["requests"]) + requests
+    folder.write_json(f"spent_{step}", {"seconds": before["seconds"] + seconds, "requests": dict(counted)})
+
+
+def spent(folder: RunFolder, steps: tuple[str, ...]) -> tuple[float, Counter[str]]:
+    """Seconds in these steps, and requests by service."""
+    found = [one for one in (folder.read_json(f"spent_{step}") for step in steps) if one]
+    requests: Counter[str] = Counter()
+    for one in found:
+        requests.update(one["requests"])
+    return sum(one["seconds"] for one in found), requests
 
 
 def _keep(folder: RunFolder, step: str, sentence: str, error: Exception | None = None) -> None:
     LOG.error("%s: %s", step, sentence)
+    kind = type(error).__name__ if error is not None else "Unforeseen"
     remedy = f"{error.connection} {error.next_step}" if isinstance(error, StopError) else sentence
-    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy})
+    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy, "kind": kind})
 
 
 def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:

@@ -58,6 +58,10 @@ class RunFolder:
         with (self.path / f"{name}.json").open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             json.dump(value, file, indent=1, sort_keys=True)
 
+    def write_text(self, name: str, text: str) -> None:
+        with (self.path / name).open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+            file.write(text)
+
     def read_json(self, name: str) -> dict[str, Any] | None:
         """None when the run never came so far."""
         file_path = self.path / f"{name}.json"

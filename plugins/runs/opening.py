@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from include.ledger.ledger import Begun
+from runs.bookkeeping import Book
 from runs.failures import RunError
 from runs.folder import RunFolder, outdated, remove
 
@@ -15,21 +17,38 @@ LOG = logging.getLogger(__name__)
 RUN_OPTIONS = frozenset({"plan_only", "references", "approve"})
 
 
-def begin(name: str, run_id: str, conf: dict[str, Any], now: datetime, *, by: str | None = None) -> RunFolder:
+def begin(  # noqa: PLR0913 - what a run is known by, each named
+    name: str, run_id: str, conf: dict[str, Any], now: datetime, *, by: str | None = None, kind: str = "sync"
+) -> RunFolder:
     """Make the run's folder. ``as_of`` is the moment the run starts reading, never the logical date.
 
     Args:
         by: who triggered it, as Airflow knows them; null: its schedule, or another DAG.
+        kind: sync or cleanup.
 
     Raises:
         ValueError: for a run parameter that nothing reads.
+        LedgerError: when the ledger cannot be opened; nothing is read or written then.
     """
     unknown = sorted(set(conf) - RUN_OPTIONS)
     if unknown:
         raise ValueError(f"unknown run parameter {unknown[0]!r}; allowed are {', '.join(sorted(RUN_OPTIONS))}")
     folder = RunFolder.create(name, run_id, now)
+    book = Book.begin(
+        Begun(
+            integration=name,
+            kind=kind,
+            airflow_run_id=run_id,
+            folder=folder.path.name,
+            began_at=now.astimezone(UTC),
+            triggered_by=by,
+            plan_only=bool(conf.get("plan_only")),
+            references=conf.get("references") or None,
+            approve=conf.get("approve"),
+        )
+    )
     started = {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
-    folder.write_json("run", started | {"triggered_by": by})
+    folder.write_json("run", started | {"triggered_by": by, "ledger_run": book.run_id, "kind": kind})
     LOG.info("run folder: %s", folder)
     return folder
 

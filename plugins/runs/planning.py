@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from hector.hook import HectorHook
+from include.access import schemas
+from include.access.current import Current, Groups
 from include.access.order import rows
-from include.access.plan import Plan, expired_plan, make_plan
+from include.access.plan import Plan, Previous, expired_plan, make_plan
 from include.access.problems import all_problems, problems
+from include.access.seen import Seen, seen, seen_groups
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
-from runs import history
-from runs.extraction import desired_of
+from runs import bookkeeping, history
+from runs.bookkeeping import Book
+from runs.extraction import asked_from, desired_of, hector_of
 from runs.failures import StalePlanError
 from runs.opening import as_of
 from salto.hook import SaltoHook
@@ -28,6 +32,26 @@ if TYPE_CHECKING:
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
+CLEANUP_LOOKS = ("groups", "members", "doors", "schedules", "locks")
+_CURRENT = {
+    "users": schemas.SALTO_USERS,
+    "tags": schemas.SALTO_TAGS,
+    "locks": schemas.SALTO_LOCKS,
+    "groups": schemas.SALTO_GROUPS,
+    "group_users": schemas.SALTO_GROUP_USERS,
+    "group_locks": schemas.SALTO_GROUP_LOCKS,
+    "schedules": schemas.SALTO_SCHEDULES,
+}
+_FACTS = ("site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A fresh read of Salto, and what a plan made from it would still change (OPERATIONS)."""
+
+    current: Current
+    remaining: pd.DataFrame
+    matches: pd.DataFrame
 
 
 def plan(
@@ -38,9 +62,12 @@ def plan(
     Raises:
         RestError: when a read of Salto is not complete, or the account may not act: nothing is written then.
     """
-    made = _compare(integration, folder, references=references, approve=approve)
-    made = replace(made, problems=all_problems([made.problems, _shared(integration)]))
+    made, current = _compare(integration, folder, references=references, approve=approve)
+    token = folder.read("token", schemas.PROBLEMS)
+    made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
+    keep_current(folder, current, made.matches)
+    _record(integration, folder, made, current)
     for line in decision_lines(made.decisions):
         LOG.info(line)
     for line in plan_lines(rows(made.operations)):
@@ -59,22 +86,49 @@ def plan(
 
 def _compare(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
-) -> Plan:
+) -> tuple[Plan, Current]:
     hook = SaltoHook(integration.salto_conn_id)
     fingerprint = HectorHook(integration.hector_conn_id).fingerprint
     check = (folder.read_json("fingerprint") or {}).get("check")
     if check != fingerprint(integration.hector_conn_id):
         raise StalePlanError("Hector's token changed while the run was under way; start a new run")
     current = current_state(hook.reader(integration.site_id), fingerprint)
-    return make_plan(
+    moment = as_of(folder).to_pydatetime()
+    book = Book.of(folder)
+    made = make_plan(
         desired_of(folder),
         current,
         integration.rules(),
         as_of=as_of(folder),
         references=references,
         approve=approve,
-        history=history.recalled(history.name_of(folder), as_of(folder).to_pydatetime()),
+        history=history.recalled(history.name_of(folder), moment),
+        previous=Previous(book.before(moment), book.ledger.unsure(book.integration, moment)),
     )
+    return made, current
+
+
+def _record(integration: Integration, folder: RunFolder, made: Plan, current: Current) -> None:
+    """The plan and what it was made from, into the ledger."""
+    people, _, loaners = hector_of(folder)
+    bookkeeping.record_plan(
+        folder,
+        made.operations,
+        made.problems,
+        users_read=len(people.users),
+        reservations_read=len(loaners.reservations),
+        seats=current.seats,
+        seats_used=current.seats_used,
+    )
+    moment = asked_from(integration, folder).to_pydatetime()
+    Book.of(folder).observe(looked_at(folder, current, made.matches), still_read=moment)
+
+
+def looked_at(folder: RunFolder, current: Current, matches: pd.DataFrame) -> Seen:
+    """Hector as the run read it, with Salto as it is now."""
+    people, places, loaners = hector_of(folder)
+    decisions = folder.read("decisions", schemas.DECISIONS)
+    return seen(people, places, loaners, current, decisions=decisions, matches=matches)
 
 
 def _approver(folder: RunFolder, approve: str | None) -> str:
@@ -91,8 +145,12 @@ def _shared(integration: Integration) -> pd.DataFrame:
 def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int | str]:
     """Outdated groups of ours; Hector is not asked."""
     hook = SaltoHook(integration.salto_conn_id)
-    made = expired_plan(current_groups(hook.reader(integration.site_id)), as_of=as_of(folder))
+    current = current_groups(hook.reader(integration.site_id))
+    made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
+    keep_current(folder, current, made.matches)
+    bookkeeping.record_plan(folder, made.operations, made.problems, seats=current.seats, seats_used=current.seats_used)
+    Book.of(folder).observe(seen_groups(current), names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
     return _counts(made)
@@ -117,6 +175,32 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
     )
 
 
+def keep_current(folder: RunFolder, current: Current, matches: pd.DataFrame) -> None:
+    """Salto as it was read: part of the run's tables, and what the report needs when nothing had to be sent."""
+    tables = {
+        "users": current.users,
+        "tags": current.tags,
+        "locks": current.locks,
+        "groups": current.groups.groups,
+        "group_users": current.groups.users,
+        "group_locks": current.groups.locks,
+        "schedules": current.groups.schedules,
+    }
+    for name, table in tables.items():
+        folder.write(f"current_{name}", table)
+    folder.write("current_matches", matches)
+    folder.write_json("current", {name: getattr(current, name) for name in _FACTS})
+
+
+def current_of(folder: RunFolder) -> tuple[Current, pd.DataFrame]:
+    """What ``keep_current`` kept."""
+    read = {name: folder.read(f"current_{name}", schema) for name, schema in _CURRENT.items()}
+    facts: dict[str, Any] = folder.read_json("current") or {}
+    groups = Groups(read["groups"], read["group_users"], read["group_locks"], read["schedules"])
+    current = Current(users=read["users"], tags=read["tags"], locks=read["locks"], groups=groups, **facts)
+    return current, folder.read("current_matches")
+
+
 def _counts(made: Plan) -> dict[str, int | str]:
     """What goes through Airflow's own store: counts, and what ``apply`` checks the folder's plan against."""
     return {
@@ -127,13 +211,16 @@ def _counts(made: Plan) -> dict[str, int | str]:
     }
 
 
-def still_missing(
+def look_again(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
-) -> pd.DataFrame:
-    """Operations a fresh comparison would still make (the same desired state and ``as_of``)."""
-    return _compare(integration, folder, references=references, approve=approve).operations
+) -> Look:
+    """Salto now, and the operations a fresh comparison would still make (the same desired state and ``as_of``)."""
+    made, current = _compare(integration, folder, references=references, approve=approve)
+    return Look(current, made.operations, made.matches)
 
 
-def still_outdated(integration: Integration, folder: RunFolder) -> pd.DataFrame:
+def look_for_outdated(integration: Integration, folder: RunFolder) -> Look:
     hook = SaltoHook(integration.salto_conn_id)
-    return expired_plan(current_groups(hook.reader(integration.site_id)), as_of=as_of(folder)).operations
+    current = current_groups(hook.reader(integration.site_id))
+    made = expired_plan(current, as_of=as_of(folder))
+    return Look(current, made.operations, made.matches)

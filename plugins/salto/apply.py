@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from include.access import schemas
 from include.access.operations import HELD, KINDS, PHASES, TAKE_AWAY
@@ -24,6 +25,7 @@ from salto.sending import BATCHED, NOT_PERMITTED, NotConfirmedError, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
@@ -36,6 +38,27 @@ CREATION_LAG = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0)
 DELETION_LAG = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 
 
+class Diary(Protocol):
+    """Whoever writes down what an application does."""
+
+    def about(self, keys: Iterable[str]) -> AbstractContextManager[None]:
+        """The requests that this thread sends inside carry these operations."""
+
+    def settled(self, key: str, state: str, message: str) -> None:
+        """What became of an operation. Raises nothing."""
+
+
+class _Unwritten:
+    def about(self, keys: Iterable[str]) -> AbstractContextManager[None]:  # noqa: ARG002 - nothing is written
+        return nullcontext()
+
+    def settled(self, key: str, state: str, message: str) -> None:
+        pass
+
+
+UNWRITTEN = _Unwritten()
+
+
 class Application:
     """One application of one plan.
 
@@ -43,22 +66,25 @@ class Application:
     :param operations: OPERATIONS in order.
     :param members: platform user ids in our groups before the run, by group id.
     :param seats_short: not everybody will get a seat, so those who take one are sent one by one, earliest first.
+    :param diary: is told which operations the requests of a thread carry, and what became of each.
     :param sleep: seconds; replaced in tests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an application depends on, each named
         self,
         site: Site,
         operations: pd.DataFrame,
         members: Mapping[str, frozenset[str]],
         *,
         seats_short: bool = False,
+        diary: Diary = UNWRITTEN,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._site = site
         self._operations = rows(operations)
         self._standing = Standing(members)
         self._seats_short = seats_short
+        self._diary = diary
         self._sleep = sleep
         self._brake = FailureBrake()
         self._states: dict[str, tuple[str, str]] = {}
@@ -151,7 +177,8 @@ class Application:
         """Send a batch and settle it; an empty state means: not yet, try again later."""
         wait = self._concerns_somebody_new(batch) if patient is None else patient
         try:
-            state, message = self._sending.carry_out(batch)
+            with self._diary.about(str(operation["key"]) for operation in batch):
+                state, message = self._sending.carry_out(batch)
         except StopError as error:
             self._stop = self._stop or error
             state, message = FAILED, str(error)
@@ -176,6 +203,7 @@ class Application:
 
     def _settle(self, operation: Operation, state: str, message: str) -> None:
         self._states[str(operation["key"])] = (state, message)
+        self._diary.settled(str(operation["key"]), state, message)
         if state in {FAILED, UNKNOWN, NOT_SENT, HELD_BACK}:
             self._standing.note(operation)
         if state in {DONE, NO_SEAT, FAILED, UNKNOWN}:

@@ -24,6 +24,8 @@ from salto.writer import CHANGES, SaltoWriter
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from rest.transport import Journal
+
 VERSIONS = ("v1.1", "v1.2")
 
 _budgets: dict[tuple[str, str], Pacing] = {}
@@ -67,8 +69,9 @@ class SaltoHook(BaseHook):
             self._readers[site] = SaltoReader(self._transport(site, READS), self._version, site)
         return self._readers[site]
 
-    def writer(self, site: str) -> SaltoWriter:
-        return SaltoWriter(self._transport(site, CHANGES), self._version, self.reader(site).site.site_id)
+    def writer(self, site: str, journal: Journal | None = None) -> SaltoWriter:
+        """The writing client; each of its requests is written down in the journal first."""
+        return SaltoWriter(self._transport(site, CHANGES, journal), self._version, self.reader(site).site.site_id)
 
     def get_conn(self) -> PasswordGrant:
         """The account's access; a client needs a site as well, see ``reader``."""
@@ -127,9 +130,9 @@ class SaltoHook(BaseHook):
     def _exchange(self) -> Exchange:
         return Exchange("Salto KS", self.salto_conn_id)
 
-    def _transport(self, site: str, verbs: frozenset[str]) -> Transport:
+    def _transport(self, site: str, verbs: frozenset[str], journal: Journal | None = None) -> Transport:
         pacing = budget(self._service.base_url, site, self._timing)
-        return Transport(self._service, self._grant, verbs=verbs, pacing=pacing, timing=self._timing)
+        return Transport(self._service, self._grant, verbs=verbs, pacing=pacing, timing=self._timing, journal=journal)
 
     def _extra(self, name: str, *, strip: bool = True) -> str:
         value = self._extras.get(name)

@@ -1,0 +1,49 @@
+"""Will the door open? What would keep a reservation's door shut within the next day is a problem now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from include.access import schemas
+from include.access.bookings import ACCESS
+from include.access.chain import GROUP, broken_links, chains
+from include.access.problems import problems
+
+if TYPE_CHECKING:
+    from include.access.seen import Seen
+
+AHEAD = pd.Timedelta(hours=24)
+
+
+def risks(seen: Seen, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Reservations of the next 24 hours whose door would stay shut for somebody.
+
+    Args:
+        seen: read after everything was applied.
+        as_of: aware; windows that end after it and begin within AHEAD of it are looked at.
+
+    Returns:
+        PROBLEMS of the kinds ``risk_<link>``. What Hector's side says no to is no risk: it is decided, and reported.
+    """
+    booked = seen.reservations
+    soon = booked["decision"].eq(ACCESS) & (booked["window_end"] > as_of) & (booked["window_start"] < as_of + AHEAD)
+    broken = broken_links(chains(seen, booked[soon], now=as_of))
+    found = [
+        problems(f"risk_{link}", _named(rows, seen))
+        for link, rows in broken.groupby("link", sort=True)
+        if str(link) in _SALTO_SIDE
+    ]
+    return pd.concat([schemas.frame(schemas.PROBLEMS, []), *found], ignore_index=True)
+
+
+_SALTO_SIDE = frozenset({GROUP, "schedule", "door", "member", "seat", "tag", "lock"})
+
+
+def _named(rows: pd.DataFrame, seen: Seen) -> pd.DataFrame:
+    """One row a reservation and cause, with the window the door would have opened in."""
+    windows = seen.reservations.drop_duplicates("reference").set_index("reference")["window_start"]
+    begin = rows["reference"].map(windows)
+    when = begin.map(lambda instant: f"{instant:%Y-%m-%d %H:%M} UTC", na_action="ignore").astype("str")
+    return rows.assign(when=when).drop_duplicates(["reference", "words"])

@@ -1,0 +1,1 @@
+"""What was planned, done and seen: SQL tables, and the questions that are asked of them (design, section 7)."""

@@ -1,0 +1,461 @@
+"""Opens the ledger, keeps it at the installed version, and writes what runs plan, do and see."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import create_engine, delete, event, insert, make_url, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from include.access import schemas
+from include.access.seen import KEYS, SCHEMAS, Seen
+from include.ledger.tables import SEEN, Alert, Call, CallOperation, Entry, Operation, Problem, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
+WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
+MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
+CHUNK = 500
+TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the message says where and what to do. Nothing is sent unwritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How a run begins."""
+
+    integration: str
+    kind: str
+    airflow_run_id: str
+    folder: str
+    began_at: datetime
+    triggered_by: str | None = None
+    plan_only: bool = False
+    references: list[str] | None = None
+    approve: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """A sync of all reservations that applies its plan: only such a run can tell that a problem is over."""
+        return self.kind == "sync" and not self.plan_only and not self.references
+
+
+class Ledger:
+    """One ledger.
+
+    :param url: SQLAlchemy URL; SQLite or PostgreSQL.
+    """
+
+    _opened: dict[str, Ledger] = {}  # noqa: RUF012 - one engine a process and URL
+    _opening = threading.Lock()
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = self._engine()
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """The ledger at this URL, brought to the installed version first.
+
+        Raises:
+            LedgerError: when it cannot be reached, or was made by a newer version.
+        """
+        with cls._opening:
+            if url not in cls._opened:
+                ledger = cls(url)
+                with ledger.told():
+                    ledger._upgrade()
+                cls._opened[url] = ledger
+            return cls._opened[url]
+
+    @classmethod
+    def forget_all(cls) -> None:
+        """Close what this process has open (tests; after a fork)."""
+        with cls._opening:
+            for ledger in cls._opened.values():
+                ledger.engine.dispose()
+            cls._opened.clear()
+
+    @property
+    def where(self) -> str:
+        """The URL without its password."""
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Whatever the database says, as one error that names it."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            raise LedgerError(
+                f"the ledger at {self.where} cannot be used ({cause}): check that it is reachable and writable, then run again"
+            ) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self.told(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Beside a process that writes."""
+        with self.told(), self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    # --- a run ------------------------------------------------------------------------------------------------------------
+
+    def begin_run(self, begun: Begun) -> int:
+        fields = {name: getattr(begun, name) for name in Begun.__dataclass_fields__}
+        with self.transaction() as connection:
+            return int(
+                connection.execute(
+                    insert(Run).values(**fields, whole=begun.whole, state="running").returning(Run.id)
+                ).scalar_one()
+            )
+
+    def run_id(self, integration: str, folder: str) -> int | None:
+        with self.reading() as connection:
+            return connection.execute(
+                select(Run.id).where(Run.integration == integration, Run.folder == folder)
+            ).scalar_one_or_none()
+
+    def plan(self, run_id: int, operations: pd.DataFrame, problems: pd.DataFrame, **facts: object) -> None:
+        """The plan of a run (OPERATIONS, PROBLEMS) with what it was made from (columns of ``runs``).
+
+        A second try of the task that plans replaces the first's; once something was sent nothing is replaced.
+        """
+        rows = [row | {"run_id": run_id, "position": number} for number, row in enumerate(_rows(operations), 1)]
+        rows = [{name: value for name, value in row.items() if name != "rank"} for row in rows]
+        with self.transaction() as connection:
+            connection.execute(delete(Operation).where(Operation.run_id == run_id))
+            _insert(connection, Operation, rows)
+            _problems(connection, run_id, problems)
+            connection.execute(
+                update(Run)
+                .where(Run.id == run_id)
+                .values(operations=len(operations), held=int(operations["state"].eq("held").sum()), **facts)
+            )
+
+    def add_problems(self, run_id: int, problems: pd.DataFrame) -> None:
+        """The problems of a run, all of them (PROBLEMS)."""
+        with self.transaction() as connection:
+            _problems(connection, run_id, problems)
+
+    def end_run(self, run_id: int, *, ended_at: datetime, causes: list[str], **facts: object) -> None:
+        state = "red" if causes else "green"
+        with self.transaction() as connection:
+            connection.execute(
+                update(Run).where(Run.id == run_id).values(ended_at=ended_at, state=state, causes=causes, **facts)
+            )
+
+    # --- calls ------------------------------------------------------------------------------------------------------------
+
+    def operation_ids(self, run_id: int) -> dict[str, int]:
+        """The row of each operation of a run's plan, by key."""
+        with self.reading() as connection:
+            found = connection.execute(select(Operation.key, Operation.id).where(Operation.run_id == run_id))
+            return {str(key): int(number) for key, number in found}
+
+    def send(self, run_id: int, operations: Iterable[int], request: tuple[str, str, str], at: datetime) -> int:
+        """The intent of one request (service, method, path); committed when this returns."""
+        service, method, path = request
+        values = {"run_id": run_id, "service": service, "method": method, "path": path, "sent_at": at}
+        with self.transaction() as connection:
+            call_id = int(connection.execute(insert(Call).values(**values).returning(Call.id)).scalar_one())
+            _insert(connection, CallOperation, [{"call_id": call_id, "operation_id": one} for one in operations])
+        return call_id
+
+    def answer(self, call_id: int, at: datetime, status: int | None, error: str | None) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                update(Call).where(Call.id == call_id).values(answered_at=at, status=status, error=error)
+            )
+
+    def settle(self, operation_id: int, at: datetime, outcome: str, message: str) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                update(Operation)
+                .where(Operation.id == operation_id)
+                .values(outcome=outcome, message=message or None, settled_at=at)
+            )
+
+    # --- what was seen ----------------------------------------------------------------------------------------------------
+
+    def observe(
+        self,
+        run_id: int,
+        integration: str,
+        looked: Mapping[str, pd.DataFrame],
+        at: datetime,
+        *,
+        still_read: datetime | None = None,
+    ) -> None:
+        """Keep what changed since the last look.
+
+        Args:
+            looked: tables of ``Seen`` by name; those left out were not looked at.
+            at: when. A change that one of our own calls brought about is dated by its answer.
+            still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
+                more, which says nothing about them.
+        """
+        with self.transaction() as connection:
+            changed = _changed_groups(connection, integration)
+            for name, table in looked.items():
+                kept = _current(connection, name, integration)
+                if name in {"reservations", "borrowers", "rooms"} and still_read is not None:
+                    kept = _still_shown(connection, kept, integration, still_read)
+                _keep_changes(connection, name, integration, run_id, (kept, table), at, changed)
+            connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
+
+    def seen(self, integration: str, at: datetime | None = None) -> Seen:
+        """What was known to be so at a moment; None: at the last look."""
+        with self.reading() as connection:
+            tables = {name: _as_of(connection, name, integration, at) for name in SCHEMAS}
+        return Seen(**tables)
+
+    def unsure(self, integration: str, moment: datetime) -> frozenset[str]:
+        """Units (of OPERATIONS) that were changed before a moment without another look at Salto after it."""
+        with self.reading() as connection:
+            looks = select(Run.observed_at).where(Run.integration == integration, Run.began_at < moment)
+            looked = max(filter(None, connection.execute(looks).scalars()), default=None)
+            query = (
+                select(Operation.unit)
+                .join(CallOperation, CallOperation.operation_id == Operation.id)
+                .join(Call, Call.id == CallOperation.call_id)
+                .join(Run, Run.id == Operation.run_id)
+                .where(Run.integration == integration, Run.began_at < moment)
+            )
+            query = query if looked is None else query.where(Call.sent_at > looked)
+            return frozenset(connection.execute(query).scalars())
+
+    # --- entries and alerts -----------------------------------------------------------------------------------------------
+
+    def add_entries(self, integration: str, entries: pd.DataFrame) -> int:
+        """Events at doors (ENTRIES); those known already are passed over. How many were new."""
+        with self.transaction() as connection:
+            known = set(connection.execute(select(Entry.entry_id).where(Entry.integration == integration)).scalars())
+            rows = [row | {"integration": integration} for row in _rows(entries) if row["entry_id"] not in known]
+            _insert(connection, Entry, rows)
+        return len(rows)
+
+    def add_alerts(self, rows: list[dict[str, Any]]) -> None:
+        with self.transaction() as connection:
+            _insert(connection, Alert, rows)
+
+    # --- retention --------------------------------------------------------------------------------------------------------
+
+    def remove_before(self, integration: str, moment: datetime) -> dict[str, int]:
+        """Runs that began, and whatever was last seen, before a moment; how many rows of each."""
+        removed: dict[str, int] = {}
+        with self.transaction() as connection:
+            old = select(Run.id).where(Run.integration == integration, Run.began_at < moment)
+            calls = select(Call.id).where(Call.run_id.in_(old))
+            connection.execute(delete(CallOperation).where(CallOperation.call_id.in_(calls)))
+            for table in (Call, Operation, Problem):
+                removed[table.__tablename__] = connection.execute(delete(table).where(table.run_id.in_(old))).rowcount
+            removed["runs"] = connection.execute(delete(Run).where(Run.id.in_(old))).rowcount
+            for seen_table in SEEN:
+                gone = delete(seen_table).where(seen_table.integration == integration, seen_table.until < moment)
+                removed[str(seen_table.__tablename__)] = connection.execute(gone).rowcount  # type: ignore[attr-defined]
+            for dated in (Entry, Alert):
+                gone = delete(dated).where(dated.integration == integration, dated.at < moment)
+                removed[dated.__tablename__] = connection.execute(gone).rowcount
+        return removed
+
+    # --- opening ----------------------------------------------------------------------------------------------------------
+
+    def _engine(self) -> Engine:
+        if self.url.get_backend_name() == "sqlite":
+            if self.url.database:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            engine = create_engine(self.url, connect_args={"timeout": WAIT_FOR_LOCK})
+            event.listen(engine, "connect", _sqlite_settings)
+            event.listen(engine, "begin", _sqlite_begin)
+            return engine
+        options = {"options": f"-csearch_path={SCHEMA}", "connect_timeout": 10}
+        return create_engine(self.url, connect_args=options, pool_pre_ping=True)
+
+    def _upgrade(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        head = ScriptDirectory.from_config(config).get_current_head()
+        if self._version() == head:
+            return
+        with self._alone() as connection:
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError:
+                raise LedgerError(
+                    f"the ledger at {self.where} was made by a newer version of this product: install that version"
+                ) from None
+
+    def _version(self) -> str | None:
+        """Of the tables; None before the first time."""
+        with self.engine.connect() as connection:
+            if not self.engine.dialect.has_table(connection, "alembic_version"):
+                return None
+            return connection.execute(text("select version_num from alembic_version")).scalar_one_or_none()
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """A connection that no other process migrates beside."""
+        if self.url.get_backend_name() == "sqlite":
+            with Path(f"{self.url.database}.migrating").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                with self.engine.begin() as connection:
+                    yield connection
+            return
+        with self.engine.begin() as connection:
+            connection.execute(text(f"select pg_advisory_xact_lock({MIGRATING})"))
+            connection.execute(text(f"create schema if not exists {SCHEMA}"))
+            yield connection
+
+
+def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
+    """Readers and one writer at a time, without waiting for each other more than they must."""
+    connection.isolation_level = None  # the driver would begin too late, see _sqlite_begin
+    cursor = connection.cursor()
+    cursor.execute("pragma journal_mode=wal")
+    cursor.execute("pragma synchronous=normal")
+    cursor.execute("pragma foreign_keys=on")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    """A transaction that reads before it writes must have the lock from the start, or it fails instead of waiting."""
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("begin" if reading else "begin immediate")
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Plain rows: nulls as None, instants as datetimes, numbers and flags as Python's own."""
+    records: list[dict[str, Any]] = table.astype("object").where(table.notna(), None).to_dict("records")  # type: ignore[assignment]
+    return [{name: _plain(value) for name, value in row.items()} for row in records]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
+    if isinstance(value, pd.Timestamp):
+        return _within_calendar(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _within_calendar(value: pd.Timestamp) -> datetime:
+    """A loan until the end of time ends with the calendar."""
+    last = datetime(9999, 12, 30, tzinfo=UTC)
+    return last if value.year > last.year else value.to_pydatetime()
+
+
+def _insert(connection: Connection, table: type[Any], rows: list[dict[str, Any]]) -> None:
+    for begin in range(0, len(rows), CHUNK):
+        connection.execute(insert(table), rows[begin : begin + CHUNK])
+
+
+def _problems(connection: Connection, run_id: int, problems: pd.DataFrame) -> None:
+    connection.execute(delete(Problem).where(Problem.run_id == run_id))
+    _insert(connection, Problem, [row | {"run_id": run_id} for row in _rows(problems)])
+
+
+def _columns(name: str) -> list[Any]:
+    return [getattr(TABLES[name], column) for column in SCHEMAS[name].columns]
+
+
+def _as_of(connection: Connection, name: str, integration: str, at: datetime | None) -> pd.DataFrame:
+    table = TABLES[name]
+    query = select(*_columns(name)).where(table.integration == integration)
+    if at is None:
+        query = query.where(table.until.is_(None))
+    else:
+        query = query.where(table.seen_at <= at, table.until.is_(None) | (table.until > at))
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    found = schemas.frame(SCHEMAS[name], rows)
+    return found.sort_values(KEYS[name], ignore_index=True)
+
+
+def _current(connection: Connection, name: str, integration: str) -> pd.DataFrame:
+    """What is known to be so, with the row's ``id``."""
+    table = TABLES[name]
+    query = select(table.id, *_columns(name)).where(table.integration == integration, table.until.is_(None))
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return pd.DataFrame(rows, columns=["id", *SCHEMAS[name].columns])
+
+
+def _still_shown(connection: Connection, kept: pd.DataFrame, integration: str, moment: datetime) -> pd.DataFrame:
+    """Without reservations that finished before what Hector is asked for."""
+    table = TABLES["reservations"]
+    over = select(table.reservation_id).where(  # type: ignore[attr-defined]
+        table.integration == integration,
+        table.until.is_(None),
+        table.finish <= moment,  # type: ignore[attr-defined]
+    )
+    return kept[~kept["reservation_id"].isin(list(connection.execute(over).scalars()))]
+
+
+def _changed_groups(connection: Connection, integration: str) -> dict[str, datetime]:
+    """When our own calls last changed each group since the last look, by group id and name."""
+    last = select(Run.observed_at).where(Run.integration == integration, Run.observed_at.is_not(None))
+    looked = max(filter(None, connection.execute(last).scalars()), default=None)
+    query = (
+        select(Operation.group_id, Operation.group_name, Operation.settled_at)
+        .join(Run)
+        .where(Run.integration == integration, Operation.outcome == "done", Operation.group_name.is_not(None))
+    )
+    query = query if looked is None else query.where(Operation.settled_at > looked)
+    found: dict[str, datetime] = {}
+    for group_id, name, settled in connection.execute(query):
+        for subject in filter(None, (group_id, name)):
+            if settled is not None:
+                found[subject] = max(settled, found.get(subject, settled))
+    return found
+
+
+def _keep_changes(  # noqa: PLR0913, PLR0917 - what a change is made of
+    connection: Connection,
+    name: str,
+    integration: str,
+    run_id: int,
+    looks: tuple[pd.DataFrame, pd.DataFrame],
+    at: datetime,
+    changed: Mapping[str, datetime],
+) -> None:
+    """Close what is so no more, add what is so now."""
+    table, columns = TABLES[name], list(SCHEMAS[name].columns)
+    kept, looked = looks
+    before = {_cells(row, columns): row["id"] for row in _rows(kept)}
+    now = {_cells(row, columns): row for row in _rows(looked)}
+
+    def moment(row: Mapping[str, Any]) -> datetime:
+        return changed.get(str(row.get("group_id")), changed.get(str(row.get("name")), at))
+
+    for cells, number in before.items():
+        if cells not in now:
+            ended = moment(dict(zip(columns, cells, strict=True)))
+            connection.execute(update(table).where(table.id == number).values(until=ended))
+    fresh = [row for cells, row in now.items() if cells not in before]
+    common = {"integration": integration, "since_run": run_id}
+    _insert(connection, table, [row | common | {"seen_at": moment(row)} for row in fresh])
+
+
+def _cells(row: Mapping[str, Any], columns: list[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in columns)

@@ -1,0 +1,157 @@
+"""Writes a run into the ledger as it goes: how it began, its plan, each call before and after, what was seen, its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import URL
+
+from include.ledger.ledger import Begun, Ledger, LedgerError
+from rest.errors import Exchange, NotRecordedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
+
+    from include.access.seen import Seen
+    from runs.folder import RunFolder
+
+LOG = logging.getLogger(__name__)
+CONNECTION_SETTING = "HECTOR_SALTO_LEDGER"  # id of an Airflow connection; default: a SQLite file in AIRFLOW_HOME
+RETENTION_SETTING = "HECTOR_SALTO_LEDGER_DAYS"
+RETENTION_DAYS = 730
+
+
+def ledger() -> Ledger:
+    """The ledger that the settings name.
+
+    Raises:
+        LedgerError: when it cannot be opened.
+    """
+    return Ledger.open(_url().render_as_string(hide_password=False))
+
+
+def _url() -> URL:
+    conn_id = os.environ.get(CONNECTION_SETTING)
+    if not conn_id:
+        home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
+        return URL.create("sqlite", database=str((home / "ledger" / "ledger.db").absolute()))
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise LedgerError(
+            f"the ledger's connection {conn_id} cannot be found in Airflow: make it, of type postgres or sqlite"
+        ) from None
+    if found.conn_type == "sqlite":
+        return URL.create("sqlite", database=found.host)
+    if found.conn_type not in {"postgres", "postgresql"}:
+        raise LedgerError(f"the ledger's connection {conn_id} has the type {found.conn_type}: use postgres or sqlite")
+    return URL.create(
+        "postgresql+psycopg2",
+        username=found.login,
+        password=found.password,
+        host=found.host,
+        port=found.port,
+        database=found.schema,
+    )
+
+
+class Book:
+    """One run in the ledger.
+
+    :param integration: name of the integration.
+    :param run_id: of the row in ``runs``.
+    """
+
+    def __init__(self, integration: str, run_id: int) -> None:
+        self.ledger = ledger()
+        self.integration = integration
+        self.run_id = run_id
+
+    @classmethod
+    def begin(cls, begun: Begun) -> Book:
+        return cls(begun.integration, ledger().begin_run(begun))
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Book:
+        """The book of the run that has this folder."""
+        run = folder.read_json("run") or {}
+        return cls(str(run["integration"]), int(run["ledger_run"]))
+
+    def observe(self, looked: Seen, *, names: Iterable[str] | None = None, still_read: datetime | None = None) -> None:
+        """What was seen just now; ``names``: of the tables that were looked at, None: all."""
+        tables = looked.tables()
+        chosen = {name: tables[name] for name in (names or tables)}
+        self.ledger.observe(self.run_id, self.integration, chosen, datetime.now(UTC), still_read=still_read)
+
+    def before(self, moment: datetime) -> Seen:
+        """What was known when a run began."""
+        return self.ledger.seen(self.integration, moment)
+
+    def journal(self) -> RunJournal:
+        return RunJournal(self.ledger, self.run_id)
+
+
+class RunJournal:
+    """Intent and answer of each request that changes something, and the outcome of each operation.
+
+    It is the transport's ``Journal`` and the application's ``Diary`` at once, so that a request is known by the
+    operations it carries.
+    """
+
+    def __init__(self, ledger_: Ledger, run_id: int) -> None:
+        self._ledger = ledger_
+        self._run_id = run_id
+        self._ids = ledger_.operation_ids(run_id)
+        self._thread = threading.local()
+
+    @contextmanager
+    def about(self, keys: Iterable[str]) -> Iterator[None]:
+        self._thread.operations = [self._ids[key] for key in keys]
+        try:
+            yield
+        finally:
+            self._thread.operations = []
+
+    def sent(self, exchange: Exchange) -> object:
+        carried = getattr(self._thread, "operations", [])
+        request = (exchange.service, exchange.method, exchange.path)
+        try:
+            return self._ledger.send(self._run_id, carried, request, datetime.now(UTC))
+        except LedgerError as error:
+            raise NotRecordedError(exchange, f"is not asked, because {error}") from error
+
+    def answered(self, call: object, status: int | None, error: str | None) -> None:
+        try:
+            self._ledger.answer(int(str(call)), datetime.now(UTC), status, error)
+        except LedgerError as lost:
+            LOG.error("call %s was answered (%s), but that could not be written down: %s", call, status, lost)  # noqa: TRY400 - the sentence says all
+
+    def settled(self, key: str, state: str, message: str) -> None:
+        try:
+            self._ledger.settle(self._ids[key], datetime.now(UTC), state, message)
+        except LedgerError as lost:
+            LOG.error("%s is %s, but that could not be written down: %s", key, state, lost)  # noqa: TRY400 - the sentence says all
+
+
+def record_plan(folder: RunFolder, operations: pd.DataFrame, problems: pd.DataFrame, **facts: object) -> None:
+    book = Book.of(folder)
+    book.ledger.plan(book.run_id, operations, problems, planned_at=datetime.now(UTC), **facts)
+
+
+def remove_outdated(name: str, now: datetime) -> None:
+    """Rows past retention."""
+    days = int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS)
+    removed = ledger().remove_before(name, now.astimezone(UTC) - timedelta(days=days))
+    if any(removed.values()):
+        counts = ", ".join(f"{count} of {table}" for table, count in removed.items() if count)
+        LOG.info("ledger: rows older than %d days removed: %s", days, counts)
