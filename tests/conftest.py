@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -40,6 +42,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if EFFORT == 1 else ():
         if item.get_closest_marker("prove"):
             item.add_marker(pytest.mark.skip(reason="a long sweep: make prove"))
+
+
+@pytest.fixture(autouse=True)
+def ledger_url(tmp_path, monkeypatch):
+    """A ledger of the test's own: what another test's runs saw is nothing that somebody changed by hand."""
+    path = tmp_path / "ledger" / "ledger.db"
+    monkeypatch.setenv("HECTOR_SALTO_LEDGER", "ledger_of_tests")
+    monkeypatch.setenv("AIRFLOW_CONN_LEDGER_OF_TESTS", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    yield f"sqlite:///{path}"
+    opened = sys.modules.get("include.ledger.ledger")
+    if opened is not None:
+        opened.Ledger.forget_all()
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ class Plan:
     members: group_id, platform_user_id of our groups before the run (what depends on what, see ``order``);
     timetable: group_name, user_id, lock, window_start, window_end of everything that should be open;
     matches: platform_user_id, user_id of everybody on the site who stands for a Hector user;
+    left: OPERATIONS that would repair what was changed by hand, left out because the site only wants it reported;
     seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
     approves it; approved: keys that an approval lets through, and ``approved_set`` the name of their set.
     """
@@ -56,6 +57,7 @@ class Plan:
     timetable: pd.DataFrame
     seats_short: bool
     matches: pd.DataFrame
+    left: pd.DataFrame
     holds: tuple[Hold, ...] = ()
     digest: str | None = None
     approved: frozenset[str] = frozenset()
@@ -125,7 +127,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     if references is not None:
         operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
         scope_problems = pd.concat([_not_found(references, desired), waiting])
-    operations, drift_found = _drifted(operations, previous, rules, members_by_group(members))
+    operations, undone = _drifted(operations, previous, rules, members_by_group(members))
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
     found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
@@ -140,7 +142,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 user_problems,
                 moves.problems,
                 scope_problems,
-                drift_found,
+                drift_problems(undone),
                 _unmatched(approve if found.approved_set is None else None),
                 *_closed_people(people, wanted.members),
             ]
@@ -150,6 +152,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         timetable=_timetable(wanted, chosen),
         seats_short=seats_short,
         matches=_matches(names),
+        left=undone,
         holds=found.holds,
         digest=found.digest,
         approved=found.approved,
@@ -159,26 +162,37 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
 
 @dataclass(frozen=True)
 class Previous:
-    """How Salto was last seen, and the units (of OPERATIONS) that a run changed after that without another look."""
+    """How Salto was last seen.
+
+    unsure: units (of OPERATIONS) that a run changed after that without another look; left: key and ``after`` of the
+    operations that the last run left out as drift: what they would repair was seen, but is no less drift for that.
+    """
 
     seen: Seen
     unsure: frozenset[str] = frozenset()
+    left: frozenset[tuple[str, str | None]] = frozenset()
 
 
 def _drifted(
     operations: pd.DataFrame, previous: Previous | None, rules: AccessRules, inside: dict[str, frozenset[str]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The operations, those that repair drift marked or (``drift: report``) left out with what would build on them."""
-    nothing = schemas.frame(schemas.PROBLEMS, [])
+    nothing = schemas.frame(schemas.OPERATIONS, [])
     if previous is None:
         return operations, nothing
-    by_hand = drifted(operations, previous.seen, unsure=previous.unsure)
+    by_hand = drifted(operations, previous.seen, unsure=previous.unsure) | _was_left(operations, previous.left)
     operations = marked(operations, by_hand)
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing
     left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
     unsafe = resting_on(kept, left, inside)
-    return kept[~unsafe].reset_index(drop=True), drift_problems(left)
+    return kept[~unsafe].reset_index(drop=True), left.reset_index(drop=True)
+
+
+def _was_left(operations: pd.DataFrame, left: frozenset[tuple[str, str | None]]) -> pd.Series:
+    after = operations["after"].astype("object").where(operations["after"].notna(), None)
+    pairs = zip(operations["key"], after, strict=True)
+    return pd.Series([pair in left for pair in pairs], index=operations.index, dtype="bool")
 
 
 def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
@@ -199,6 +213,7 @@ def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
         timetable=_timetable(nothing, schemas.frame(schemas.DESIRED_BOOKINGS, [])),
         seats_short=False,
         matches=_matches({}),
+        left=schemas.frame(schemas.OPERATIONS, []),
     )
 
 

@@ -33,6 +33,7 @@ SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500
+LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
 TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
 
 
@@ -134,18 +135,21 @@ class Ledger:
                 ).scalar_one()
             )
 
-    def run_id(self, integration: str, folder: str) -> int | None:
-        with self.reading() as connection:
-            return connection.execute(
-                select(Run.id).where(Run.integration == integration, Run.folder == folder)
-            ).scalar_one_or_none()
-
-    def plan(self, run_id: int, operations: pd.DataFrame, problems: pd.DataFrame, **facts: object) -> None:
+    def plan(
+        self,
+        run_id: int,
+        operations: pd.DataFrame,
+        problems: pd.DataFrame,
+        left: pd.DataFrame | None = None,
+        **facts: object,
+    ) -> None:
         """The plan of a run (OPERATIONS, PROBLEMS) with what it was made from (columns of ``runs``).
+
+        ``left``: OPERATIONS that would repair drift and are left out of the plan.
 
         A second try of the task that plans replaces the first's; once something was sent nothing is replaced.
         """
-        rows = [row | {"run_id": run_id, "position": number} for number, row in enumerate(_rows(operations), 1)]
+        rows = [row | {"run_id": run_id, "position": number} for number, row in enumerate(_all(operations, left), 1)]
         rows = [{name: value for name, value in row.items() if name != "rank"} for row in rows]
         with self.transaction() as connection:
             connection.execute(delete(Operation).where(Operation.run_id == run_id))
@@ -233,6 +237,28 @@ class Ledger:
         with self.reading() as connection:
             tables = {name: _as_of(connection, name, integration, at) for name in SCHEMAS}
         return Seen(**tables)
+
+    def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
+        """Key and ``after`` of what the last sync of all reservations before a moment left as somebody's hand made it."""
+        with self.reading() as connection:
+            last = (
+                select(Run.id)
+                .where(
+                    Run.integration == integration,
+                    Run.kind == "sync",
+                    Run.whole.is_(True),
+                    Run.planned_at.is_not(None),
+                    Run.began_at < moment,
+                )
+                .order_by(Run.began_at.desc())
+                .limit(1)
+            )
+            found = connection.execute(
+                select(Operation.key, Operation.after).where(
+                    Operation.run_id == last.scalar_subquery(), Operation.state == LEFT
+                )
+            )
+            return frozenset((str(key), after) for key, after in found)
 
     def unsure(self, integration: str, moment: datetime) -> frozenset[str]:
         """Units (of OPERATIONS) that were changed before a moment without another look at Salto after it."""
@@ -341,6 +367,10 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("pragma synchronous=normal")
     cursor.execute("pragma foreign_keys=on")
     cursor.close()
+
+
+def _all(operations: pd.DataFrame, left: pd.DataFrame | None) -> list[dict[str, Any]]:
+    return _rows(operations) + ([] if left is None else _rows(left.assign(state=LEFT)))
 
 
 def _sqlite_begin(connection: Connection) -> None:

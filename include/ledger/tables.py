@@ -53,10 +53,7 @@ class Run(Table):
     """One run of salto_sync__<integration> or salto_cleanup__<integration>."""
 
     __tablename__ = "runs"
-    __table_args__ = (
-        UniqueConstraint("integration", "folder"),
-        Index("runs_by_time", "integration", "began_at"),
-    )
+    __table_args__ = (Index("runs_by_time", "integration", "began_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     integration: Mapped[str] = mapped_column(String(200))

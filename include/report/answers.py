@@ -196,9 +196,8 @@ def _one(
     where = f"door {door}" if isinstance(door, str) else "no door"
     lines = [f"{word}: reservation {reference}, {whom}, {where} ({sources.looked})"]
     signs = {OK: "ok", BROKEN: "NO"}
-    lines += [
-        f"  {signs[link.state]:2} {link.link:9} {link.words}" for link in links.itertuples() if link.state in signs
-    ]
+    told = [link for link in links.to_dict("records") if link["state"] in signs]
+    lines += [f"  {signs[link['state']]:2} {link['link']:9} {link['words']}" for link in told]
     if len(broken):
         errors = sources.errors(reference, user if isinstance(user, str) else None)
         lines += [f"  last error {error}" for error in errors]

@@ -14,14 +14,14 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
+from include.access.plan import Previous
 from include.ledger.ledger import Begun, Ledger, LedgerError
 from rest.errors import Exchange, NotRecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import pandas as pd
-
+    from include.access.plan import Plan
     from include.access.seen import Seen
     from runs.folder import RunFolder
 
@@ -93,9 +93,13 @@ class Book:
         chosen = {name: tables[name] for name in (names or tables)}
         self.ledger.observe(self.run_id, self.integration, chosen, datetime.now(UTC), still_read=still_read)
 
-    def before(self, moment: datetime) -> Seen:
+    def previous(self, moment: datetime) -> Previous:
         """What was known when a run began."""
-        return self.ledger.seen(self.integration, moment)
+        return Previous(
+            seen=self.ledger.seen(self.integration, moment),
+            unsure=self.ledger.unsure(self.integration, moment),
+            left=self.ledger.left(self.integration, moment),
+        )
 
     def journal(self) -> RunJournal:
         return RunJournal(self.ledger, self.run_id)
@@ -143,9 +147,10 @@ class RunJournal:
             LOG.error("%s is %s, but that could not be written down: %s", key, state, lost)  # noqa: TRY400 - the sentence says all
 
 
-def record_plan(folder: RunFolder, operations: pd.DataFrame, problems: pd.DataFrame, **facts: object) -> None:
+def record_plan(folder: RunFolder, made: Plan, **facts: object) -> None:
+    """The plan, and what it was made from (columns of ``runs``)."""
     book = Book.of(folder)
-    book.ledger.plan(book.run_id, operations, problems, planned_at=datetime.now(UTC), **facts)
+    book.ledger.plan(book.run_id, made.operations, made.problems, made.left, planned_at=datetime.now(UTC), **facts)
 
 
 def remove_outdated(name: str, now: datetime) -> None:

@@ -12,7 +12,7 @@ from hector.hook import HectorHook
 from include.access import schemas
 from include.access.current import Current, Groups
 from include.access.order import rows
-from include.access.plan import Plan, Previous, expired_plan, make_plan
+from include.access.plan import Plan, expired_plan, make_plan
 from include.access.problems import all_problems, problems
 from include.access.seen import Seen, seen, seen_groups
 from include.integrations.integration import load_all, sharing_a_site
@@ -103,7 +103,7 @@ def _compare(
         references=references,
         approve=approve,
         history=history.recalled(history.name_of(folder), moment),
-        previous=Previous(book.before(moment), book.ledger.unsure(book.integration, moment)),
+        previous=book.previous(moment),
     )
     return made, current
 
@@ -113,8 +113,7 @@ def _record(integration: Integration, folder: RunFolder, made: Plan, current: Cu
     people, _, loaners = hector_of(folder)
     bookkeeping.record_plan(
         folder,
-        made.operations,
-        made.problems,
+        made,
         users_read=len(people.users),
         reservations_read=len(loaners.reservations),
         seats=current.seats,
@@ -149,7 +148,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches)
-    bookkeeping.record_plan(folder, made.operations, made.problems, seats=current.seats, seats_used=current.seats_used)
+    bookkeeping.record_plan(folder, made, seats=current.seats, seats_used=current.seats_used)
     Book.of(folder).observe(seen_groups(current), names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
@@ -158,6 +157,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
 
 def _keep_plan(folder: RunFolder, made: Plan) -> None:
     folder.write("operations", made.operations)
+    folder.write("left", made.left)
     folder.write("problems", made.problems)
     folder.write("decisions", made.decisions)
     folder.write("members", made.members)

@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from include.ledger.ledger import Ledger
+from include.ledger.tables import Call
 from include.sandbox.faults import run, run_after
 from include.sandbox.web import json_reply
 from tests.effort import EFFORT
@@ -63,17 +67,37 @@ def killed_at(sandbox, number, *, after):
     sandbox.salto_faults.clear()
 
 
+def agrees(ledger_url, sandbox):
+    """Every change the sandbox was asked for has its intent in the ledger, in the same words, and the same answer.
+
+    An intent without an answer was under way when the process died: it may or may not have been received.
+    """
+    with Ledger.open(ledger_url).reading() as connection:
+        calls = connection.execute(select(Call.method, Call.path, Call.status)).all()
+    intents = Counter((method, path) for method, path, _ in calls)
+    asked = Counter((row.method, row.path) for row in sandbox.writes)
+    lost = Counter((method, path) for method, path, status in calls if status is None)
+    assert asked <= intents
+    assert intents - asked <= lost
+    answered = Counter((method, path, status) for method, path, status in calls if status is not None)
+    told = Counter((row.method, row.path, row.status) for row in sandbox.writes)
+    assert answered <= told
+
+
 CASES = [(number, after) for number in range(WRITES) for after in (False, True)]
 
 
 @pytest.mark.parametrize(("number", "after"), CASES if EFFORT > 1 else [(2, True), (5, False)], ids=str)
-def test_a_run_killed_at_any_write_leaves_what_the_next_run_brings_in_step(campus, run_dag, tmp_path, number, after):
+def test_a_run_killed_at_any_write_leaves_what_the_next_run_brings_in_step(
+    campus, run_dag, tmp_path, ledger_url, number, after
+):
     written = len(campus.writes)
     killed_at(campus, number, after=after)
     folders = sorted((tmp_path / "runs" / "campus").glob("2*"), key=os.path.getmtime)
     assert (folders[-1] / "operations.parquet").exists()
     assert not (folders[-1] / "outcomes.parquet").exists()
     assert len(campus.writes) > written + number  # others may have been under way
+    agrees(ledger_url, campus)
 
     assert run_dag("sync", "campus", sandbox=campus).state == "success"
     assert sorted(group.name for group in campus.salto.groups.values()) == ["Hector_2", "Hector_3", "Hector_Staff"]
@@ -82,3 +106,4 @@ def test_a_run_killed_at_any_write_leaves_what_the_next_run_brings_in_step(campu
     written = len(campus.writes)
     assert run_dag("sync", "campus", sandbox=campus).state == "success"
     assert len(campus.writes) == written
+    agrees(ledger_url, campus)

@@ -6,12 +6,15 @@ from unittest.mock import Mock
 import pytest
 
 from include.access import schemas
+from include.access.current import Current, Groups
 from include.access.operations import operations
 from include.access.plan import fingerprint_of
 from include.integrations.integration import Integration
 from include.report.words import problem_lines
-from runs import applying, history, opening, reporting
+from runs import applying, history, opening, planning, reporting
 from runs.failures import ChangedPlanError, RunError, StalePlanError
+from runs.planning import Look
+from runs.reporting import Ending
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -32,6 +35,18 @@ def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> 
     folder.write("operations", schemas.pd.concat([schemas.frame(schemas.OPERATIONS, []), *tables]))
     folder.write("problems", schemas.frame(schemas.PROBLEMS, problems))
     folder.write_json("plan", {"holds": [], "digest": None, "seats_short": False})
+
+
+def end(folder, steps, look_again):
+    reporting.report(folder, Ending(INTEGRATION, steps, look_again))
+
+
+def look(folder, remaining):
+    """Salto as it was read after the run, in which this is left to do."""
+    empty = {name: schemas.frame(schema, []) for name, schema in planning._CURRENT.items()}
+    groups = Groups(empty["groups"], empty["group_users"], empty["group_locks"], empty["schedules"])
+    current = Current("UTC", None, None, "me", None, empty["users"], empty["tags"], empty["locks"], groups)
+    return Look(current, remaining, schemas.pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str"))
 
 
 def made(folder):
@@ -109,7 +124,7 @@ def test_a_run_that_did_everything_is_green(folder):
     planned(folder)
     outcomes(folder, "done")
 
-    reporting.report(folder, ("plan", "apply"), lambda: schemas.frame(schemas.OPERATIONS, []))
+    end(folder, ("plan", "apply"), lambda: look(folder, schemas.frame(schemas.OPERATIONS, [])))
 
 
 def test_problems_alone_leave_the_run_green(folder, caplog):
@@ -125,7 +140,7 @@ def test_problems_alone_leave_the_run_green(folder, caplog):
     planned(folder, (), [problem])
     outcomes(folder, "done")
 
-    reporting.report(folder, ("plan", "apply"), None)
+    end(folder, ("plan", "apply"), None)
 
     assert "the unique code of user u_1 is no tag of this site. Next step: create it" in caplog.text
     assert len(list(problem_lines(folder.read("problems")))) == 1
@@ -137,17 +152,19 @@ def test_an_operation_that_is_not_done_turns_the_run_red_and_is_named(folder, st
     outcomes(folder, state, "Salto said no")
 
     with pytest.raises(RunError, match=f"{state}: group_delete Hector_0: Salto said no"):
-        reporting.report(folder, ("plan", "apply"), None)
+        end(folder, ("plan", "apply"), None)
 
 
 def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
     planned(folder)
     table = folder.read("operations").assign(state="held")
     folder.write("operations", table)
-    folder.write_json("plan", {"holds": [{"why": "11 removals"}], "digest": "abc123", "seats_short": False})
+    folder.write_json(
+        "plan", {"holds": [{"guard": "withdrawals", "why": "11 removals"}], "digest": "abc123", "seats_short": False}
+    )
 
     with pytest.raises(RunError, match=r"1 operations are held \(11 removals\).*approve: abc123"):
-        reporting.report(folder, ("plan", "apply"), None)
+        end(folder, ("plan", "apply"), None)
 
 
 def test_what_does_not_read_back_turns_the_run_red(folder, monkeypatch):
@@ -156,7 +173,7 @@ def test_what_does_not_read_back_turns_the_run_red(folder, monkeypatch):
     outcomes(folder, "done")
 
     with pytest.raises(RunError, match="not in place after the run"):
-        reporting.report(folder, ("plan", "apply"), lambda: folder.read("operations"))
+        end(folder, ("plan", "apply"), lambda: look(folder, folder.read("operations")))
 
 
 def test_a_failed_step_is_repeated_in_one_sentence(folder):
@@ -165,7 +182,7 @@ def test_a_failed_step_is_repeated_in_one_sentence(folder):
     )
 
     with pytest.raises(RunError, match=r"^plan: the token is refused: put a valid one in$"):
-        reporting.report(folder, ("plan", "apply"), None)
+        end(folder, ("plan", "apply"), None)
 
 
 def test_a_run_parameter_that_nothing_reads_is_refused():
@@ -179,4 +196,4 @@ def test_one_remedy_is_told_once_however_many_steps_it_mends(folder):
         folder.write_json(f"failure_{step}", failure)
 
     with pytest.raises(RunError, match=r"^extract_users: extract_users is refused: make a new token$"):
-        reporting.report(folder, ("extract_users", "extract_places"), None)
+        end(folder, ("extract_users", "extract_places"), None)

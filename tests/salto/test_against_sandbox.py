@@ -154,5 +154,5 @@ def test_all_of_hector_is_read_page_by_page(sandbox):
     assert hector.reader.users(FINGERPRINT).users.empty
     assert hector.reader.loaners(now, now + dt.timedelta(days=7)).reservations.empty
     assert hector.reader.has_lock_attribute()
-    hector.writer.create_lock_attribute()
+    hector.writer().create_lock_attribute()
     assert hector.reader.places().empty

@@ -145,7 +145,6 @@ def upgrade() -> None:
         sa.Column("requests_hector", sa.Integer(), nullable=True),
         sa.Column("requests_salto", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("integration", "folder"),
     )
     op.create_index("runs_by_time", "runs", ["integration", "began_at"], unique=False)
 

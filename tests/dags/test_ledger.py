@@ -1,0 +1,328 @@
+"""What a person can answer from a finished run: why somebody cannot get in, what was changed by hand, who could enter."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from include.ledger.ledger import Ledger
+from include.ledger.tables import Problem, Run
+
+NOW = datetime.now(UTC)
+START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """`make why` without make: exit status and what it printed."""
+    from commands import why as command
+
+    monkeypatch.setattr(command, "prepare", lambda: None)
+
+    def answer(**words):
+        console = Console(width=400, record=True, file=StringIO())
+        status = command.why(command.Question(**words), console)
+        return status, console.export_text()
+
+    return answer
+
+
+class School:
+    """A site on which each person has another reason to stand before a closed door."""
+
+    def __init__(self, sandbox):
+        self.sandbox, self.hector, self.salto = sandbox, sandbox.hector, sandbox.salto
+        self.number = 0
+        iq = self.salto.add_iq("attic", "America/Toronto")
+        self.studio = self.salto.add_lock("Studio 204", iq)
+        self.place = self.hector.add_place("Studio 204", lock="Studio 204")
+
+    def person(self, name, *, tag=True, enrolled=True):
+        self.number += 1
+        code = f"04A2B3{self.number:02X}" if tag else None
+        if code and enrolled:
+            self.salto.enrol_tag(code)
+        return self.hector.add_user(email=f"{name}@campus.example", unique_code=code)
+
+    def book(self, who, reference, *, place=None, start=START, hours=1):
+        end = start + timedelta(hours=hours)
+        return self.hector.add_loaner(who, place or self.place, start, end, reference=reference)
+
+
+@pytest.fixture
+def school(sandbox):
+    return School(sandbox)
+
+
+def state(ledger_url, *columns):
+    with Ledger.open(ledger_url).reading() as connection:
+        from sqlalchemy import select
+
+        return connection.execute(select(*columns)).all()
+
+
+def test_why_somebody_cannot_get_in(school, run_dag, ask):
+    """Nine true reasons, each found by the chain and told with the next step; and one door that opens."""
+    fine = school.person("fine")
+    school.book(fine, "100")
+    pending = school.person("pending")
+    school.hector.set_status(school.book(pending, "101"), "pending_approval", at=NOW)
+    school.book(school.person("codeless", tag=False), "102")
+    school.book(school.person("unenrolled", enrolled=False), "103")
+    attic = school.hector.add_place("Attic", lock="Attic Door")
+    school.book(school.person("lockless"), "104", place=attic)
+    dead = school.salto.add_iq("cellar", "America/Toronto", online=False)
+    school.salto.add_lock("Cellar", dead)
+    school.book(school.person("offline"), "105", place=school.hector.add_place("Cellar", lock="Cellar"))
+    late = school.person("late")
+    school.book(late, "106", start=START + timedelta(days=3))
+    blocked = school.person("blocked")
+    school.book(blocked, "107")
+    assert run_dag("sync", "campus", sandbox=school.sandbox).state == "success"
+    member = school.salto.member_of_email("blocked@campus.example")
+    member.blocked = True
+    assert run_dag("sync", "campus", sandbox=school.sandbox).state == "success"
+
+    for reference, status, said, step in (
+        ("100", 0, "lock      Studio 204 and its IQ are online", ""),
+        ("101", 1, "NO status    reservation 101 (status pending_approval)", "approve or reactivate the reservation"),
+        ("102", 1, "has no unique code in Hector and no tag in Salto", "enter the number of the user's tag"),
+        ("103", 1, "has a unique code in Hector, but no tag in Salto", "create it in the Salto dashboard"),
+        ("104", 1, "no single lock of the site is called Attic Door", "fill the place attribute Salto Lock Id"),
+        ("105", 1, "the IQ of door Cellar is offline", "see why the lock or its IQ is offline"),
+        ("107", 1, "is blocked in Salto by hand", "unblock the user in the Salto dashboard"),
+        ("999", 1, "reservation 999 is not known", "check the reference"),
+    ):
+        answered = ask(reference=reference)
+        assert (reference, answered[0]) == (reference, status)
+        assert said in answered[1]
+        assert ("next step: " + step in answered[1]) == bool(step), answered[1]
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    status, said = ask(email="late@campus.example", at=soon.isoformat())
+    assert status == 1
+    assert "closed: late@campus.example has no reservation open at" in said
+    assert "reservation 106:" in said
+    assert ask(email="late@campus.example")[0] == 0  # the next one is in place
+    assert ask(email="FINE@campus.example", reference="100")[0] == 0
+    assert ask(email="late@campus.example", reference="100")[0] == 1
+    assert "nobody has the email" in ask(email="stranger@campus.example")[1]
+
+
+def test_who_could_enter_a_door_at_a_moment_as_the_site_itself_knows(school, run_dag, ask):
+    ana, bo = school.person("ana"), school.person("bo")
+    school.book(ana, "1")
+    loaner = school.book(bo, "2", hours=2)
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    during, after = START + timedelta(minutes=30), START + timedelta(hours=1, minutes=30)
+
+    status, said = ask(door="studio 204", at=during.isoformat())
+    assert status == 0
+    assert "2 could enter" in said
+    assert "ana@campus.example through reservation 1 at Studio 204, since" in said
+    said = ask(door="Studio 204", at=after.isoformat())[1]
+    assert "bo@campus.example" in said
+    assert "ana@campus.example" not in said
+    status, said = ask(door="Studio 204", at=(START + timedelta(hours=4)).isoformat())
+    assert status == 1
+    assert "no reservation at this door has its window open then" in said
+
+    school.hector.set_status(loaner, "cancelled", at=NOW)
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    assert "bo@campus.example" not in ask(door="Studio 204", at=after.isoformat())[1]
+
+
+def test_live_asks_both_services_now(school, run_dag, ask):
+    ana = school.person("ana")
+    school.book(ana, "1")
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    assert ask(reference="1", integration="campus", live=True)[0] == 0
+    written = len(school.sandbox.writes)
+
+    group = school.salto.group_named("Hector_1")
+    group.users.clear()
+
+    assert ask(reference="1")[0] == 0  # the last run saw it in place
+    status, said = ask(reference="1", integration="campus", live=True)
+    assert status == 1
+    assert "is not in access group Hector_1" in said
+    assert "as Hector and Salto show it now" in said
+    assert len(school.sandbox.writes) == written
+
+
+def by_hand(school):
+    """What somebody changes in the dashboard: a stranger in, the window wider, a tag off, office mode on."""
+    group = school.salto.group_named("Hector_1")
+    stranger = school.salto.member_of_email("bo@campus.example")
+    group.users.append(stranger.person_id)
+    group.schedules[0].end_time = "23:59:59"
+    ana = school.salto.member_of_email("ana@campus.example")
+    school.salto.give_tag(ana.id, None)
+    ana.manual_office_mode = True
+
+
+DRIFT = {"member_remove", "schedule_change", "tag_on", "office_off"}
+
+
+def test_what_was_changed_by_hand_is_shown_and_repaired(school, run_dag):
+    ana = school.person("ana")
+    school.person("bo")
+    school.book(ana, "1")
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    by_hand(school)
+
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    assert ended.state == "success"
+    operations = ended.table("operations")
+    assert set(operations["kind"]) == DRIFT
+    assert set(operations["cause"]) == {"drift"}
+    assert operations["before"].notna().all()
+    assert "changed by hand: reservation 1: somebody put this person in by hand (done)" in ended.log
+    report = json.loads((ended.folder / "report.json").read_text())
+    assert report["counts"]["cause_drift"] == 4
+    assert run_dag("sync", "campus", sandbox=school.sandbox).table("operations").empty
+
+
+def test_drift_is_only_reported_where_the_site_wants_it_so(school, run_dag):
+    ana = school.person("ana")
+    bo = school.person("bo")
+    school.book(ana, "1")
+    lines = "drift: report\n"
+    run_dag("sync", "campus", sandbox=school.sandbox, lines=lines)
+    by_hand(school)
+    school.book(bo, "2")  # what Hector says goes on
+
+    ended = run_dag("sync", "campus", sandbox=school.sandbox, lines=lines)
+
+    assert ended.state == "success"
+    assert set(ended.table("operations")["group_name"].dropna()) == {"Hector_2"}
+    found = ended.table("problems").query("code == 'drift_reported'")
+    assert len(found) == 4
+    assert found["message"].str.contains("reservation 1 \\(user u_.*\\): somebody put this person in by hand").any()
+    assert len(school.salto.group_named("Hector_1").users) == 2
+    again = run_dag("sync", "campus", sandbox=school.sandbox, lines=lines)
+    assert again.table("operations").empty
+
+
+def test_a_change_in_hector_is_no_drift(school, run_dag):
+    ana, bo = school.person("ana"), school.person("bo")
+    loaner = school.book(ana, "1")
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    school.hector.move(loaner, START + timedelta(hours=1), START + timedelta(hours=2), at=NOW)
+    school.book(bo, "2")
+
+    operations = run_dag("sync", "campus", sandbox=school.sandbox).table("operations")
+
+    assert set(operations["cause"]) == {"moved", "new"}
+
+
+def test_the_report_says_what_changed_for_whom_and_what_it_took(school, run_dag, ledger_url):
+    ana = school.person("ana")
+    school.book(ana, "1")
+    school.book(school.person("<b>mallory</b>", tag=False), "<script>2</script>")
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    report = json.loads((ended.folder / "report.json").read_text())
+    assert report["state"] == "green"
+    assert report["counts"]["done"] == len(ended.table("operations"))
+    (made,) = [
+        change for change in report["changes"] if change["did"] == "access group made" and change["reference"] == "1"
+    ]
+    assert (made["for"], made["cause"], made["outcome"]) == ("reservation 1", "new", "done")
+    asked = report["took"]["requests"]
+    tokens = [row for row in school.sandbox.requests if row.path.startswith("/connect/")]
+    assert sum(asked.values()) == len(school.sandbox.requests) - len(tokens)
+    page = (ended.folder / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "@campus.example" not in page
+    (run,) = state(ledger_url, Run.state, Run.operations, Run.requests_salto, Run.requests_hector)
+    assert run == ("green", len(ended.table("operations")), asked["Salto KS"], asked["Hector"])
+
+
+def test_a_red_run_has_its_report_too(school, run_dag, ledger_url):
+    school.book(school.person("ana"), "1")
+    ended = run_dag("sync", "campus", sandbox=school.sandbox, site="DE0000000000")
+
+    assert ended.state == "failed"
+    report = json.loads((ended.folder / "report.json").read_text())
+    assert report["state"] == "red"
+    assert report["causes"]
+    assert [row.state for row in state(ledger_url, Run.state)] == ["red"]
+    assert state(ledger_url, Run.causes)[0][0] == report["causes"]
+
+
+def test_tomorrows_doors_that_will_stay_shut_are_problems_now(school, run_dag, ledger_url):
+    school.book(school.person("codeless", tag=False), "1")
+    school.book(school.person("later", tag=False), "2", start=START + timedelta(days=3))
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    risky = ended.table("problems").query("code.str.startswith('risk_')")
+    assert list(zip(risky["code"], risky["reference"], strict=True)) == [("risk_tag", "1")]
+    assert [row.subject for row in state(ledger_url, Problem.subject, Problem.code) if row.code == "risk_tag"] == [
+        "reservation 1"
+    ]
+    assert ended.state == "success"
+
+
+def test_a_lock_that_goes_offline_is_told_by_a_run_that_has_nothing_to_send(school, run_dag):
+    school.book(school.person("ana"), "1")
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    school.salto.locks[school.studio].online = False
+
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    assert ended.table("operations").empty
+    assert "door Studio 204 is offline" in " ".join(ended.table("problems")["message"])
+
+
+def test_the_clean_up_applies_the_retention_of_the_ledger(school, run_dag, ledger_url, monkeypatch):
+    school.book(school.person("ana"), "1")
+    run_dag("sync", "campus", sandbox=school.sandbox)
+    with Ledger.open(ledger_url).transaction() as connection:
+        from sqlalchemy import update
+
+        connection.execute(update(Run).values(began_at=NOW - timedelta(days=731)))
+    ended = run_dag("cleanup", "campus", sandbox=school.sandbox)
+
+    assert ended.state == "success"
+    assert [row.kind for row in state(ledger_url, Run.kind)] == ["cleanup"]
+    assert "ledger: rows older than 730 days removed" in ended.log
+
+
+def test_a_ledger_that_cannot_be_written_stops_the_run_before_anything_is_sent(school, run_dag, monkeypatch):
+    school.book(school.person("ana"), "1")
+    run_dag("sync", "campus", sandbox=school.sandbox, conf={"plan_only": True})
+    written = len(school.sandbox.writes)
+    from include.ledger.ledger import LedgerError
+
+    def broken(*arguments):
+        raise LedgerError("the ledger at sqlite:///x cannot be used (disk full)")
+
+    monkeypatch.setattr(Ledger, "send", broken)
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    assert ended.state == "failed"
+    assert len(school.sandbox.writes) == written
+    assert "make the ledger writable, then run again" in ended.log
+
+
+@pytest.mark.parametrize(
+    ("free", "code", "state"), [(10, None, "success"), (2, "seats_close", "success"), (1, "seats_short", "failed")]
+)
+def test_seats_that_will_not_suffice_are_told_before(school, run_dag, free, code, state):
+    for name in ("ana", "bo"):
+        school.person(name)
+    school.salto.site.subscribed_user_amount = free + school.salto.seats_used()
+    ended = run_dag("sync", "campus", sandbox=school.sandbox)
+
+    assert ended.state == state
+    table = pd.read_parquet(ended.folder / "seats.parquet")
+    assert len(table) == 8
+    assert set(table["needed"]) == {2 + school.salto.site.subscribed_user_amount - free}
+    assert set(ended.table("problems")["code"]) & {"seats_close", "seats_short"} == ({code} if code else set())

@@ -1,0 +1,298 @@
+"""What runs write, in SQLite and in a real PostgreSQL: as it goes, and so that any moment can be asked about."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, text
+
+from include.access import schemas
+from include.access.operations import operations
+from include.access.seen import SCHEMAS, nothing_seen
+from include.ledger import questions
+from include.ledger.ledger import Begun, Ledger, LedgerError
+from include.ledger.tables import Call, Operation, Run, Table
+
+NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
+NOTHING = schemas.frame(schemas.PROBLEMS, [])
+
+
+def begun(hours=0.0, **changes):
+    facts = {"integration": "campus", "kind": "sync", "airflow_run_id": f"r{hours}", "folder": f"f{hours}"}
+    return Begun(**(facts | {"began_at": NOW + timedelta(hours=hours)} | changes))
+
+
+def adding(*people, reference="1"):
+    rows = pd.DataFrame([{"group_name": f"Hector_{reference}", "group_id": "g", "user_id": one} for one in people])
+    rows = rows.assign(platform_user_id="p_" + rows["user_id"], reference=reference)
+    return operations("member_add", rows, cause="new", reason="booked", unit=f"reservation {reference}")
+
+
+def problem(code="tag_unknown", subject="user u_1"):
+    row = {"code": code, "who": "salto_admin", "subject": subject, "reference": None, "message": "m", "next_step": "n"}
+    return schemas.frame(schemas.PROBLEMS, [row | {"red": False}])
+
+
+def rows(ledger, query):
+    with ledger.reading() as connection:
+        return [dict(row) for row in connection.execute(text(query)).mappings()]
+
+
+def members(*people):
+    rows_ = [{"group_id": "g", "platform_user_id": one} for one in people]
+    return {"members": schemas.frame(schemas.SEEN_MEMBERS, rows_)}
+
+
+def test_the_migrations_make_exactly_the_documented_tables(ledger):
+    with ledger.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+
+
+def test_opening_it_again_changes_nothing_and_all_may_open_it_at_once(url):
+    opened = []
+
+    def open_it():
+        opened.append(Ledger(url))
+        opened[-1]._upgrade()
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(opened) == 4
+    assert {one._version() for one in opened} == {"0001"}
+    for one in opened:
+        one.engine.dispose()
+
+
+def test_a_ledger_of_a_newer_version_is_not_touched(url):
+    ledger = Ledger.open(url)
+    with ledger.engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    Ledger.forget_all()
+
+    with pytest.raises(LedgerError, match="was made by a newer version of this product: install that version"):
+        Ledger.open(url)
+
+
+def test_a_ledger_that_cannot_be_reached_says_where_it_is_and_no_password():
+    with pytest.raises(
+        LedgerError, match=r"the ledger at postgresql\+psycopg2://me:\*\*\*@127\.0\.0\.1:1/x cannot"
+    ) as e:
+        Ledger.open("postgresql+psycopg2://me:very-secret@127.0.0.1:1/x")
+    assert "very-secret" not in str(e.value)
+
+
+def test_the_intent_is_there_before_the_answer_and_carries_its_operations(ledger):
+    run = ledger.begin_run(begun())
+    ledger.plan(run, adding("u_1", "u_2"), NOTHING)
+    ids = ledger.operation_ids(run)
+
+    call = ledger.send(run, ids.values(), ("Salto KS", "PATCH", "/x"), NOW)
+    assert rows(ledger, "select status, answered_at from calls") == [{"status": None, "answered_at": None}]
+    ledger.answer(call, NOW + timedelta(seconds=1), 204, None)
+    for number in ids.values():
+        ledger.settle(number, NOW + timedelta(seconds=1), "done", "")
+
+    assert rows(ledger, "select status from calls") == [{"status": 204}]
+    assert rows(ledger, "select count(*) as n from call_operations") == [{"n": 2}]
+    assert {row["outcome"] for row in rows(ledger, "select outcome from run_changes")} == {"done"}
+    with ledger.reading() as connection:
+        assert connection.execute(select(Call.sent_at)).scalar_one() == NOW  # aware, in UTC
+    ledger.end_run(run, ended_at=NOW, causes=["door x"], seconds=1.5, requests_salto=3)
+    assert rows(ledger, "select state, seconds from runs") == [{"state": "red", "seconds": 1.5}]
+
+
+def test_a_second_try_of_the_plan_replaces_the_first(ledger):
+    run = ledger.begin_run(begun())
+    ledger.plan(run, adding("u_1"), problem())
+    ledger.plan(run, adding("u_2"), NOTHING)
+
+    assert [row["user_id"] for row in rows(ledger, "select user_id from operations")] == ["u_2"]
+    assert rows(ledger, "select * from problems") == []
+
+
+def test_many_threads_write_at_once(ledger):
+    run = ledger.begin_run(begun())
+    people = [f"u_{number}" for number in range(40)]
+    ledger.plan(run, adding(*people), NOTHING)
+    ids = list(ledger.operation_ids(run).values())
+
+    def write(numbers):
+        for number in numbers:
+            call = ledger.send(run, [number], ("Salto KS", "PATCH", "/x"), NOW)
+            ledger.answer(call, NOW, 204, None)
+            ledger.settle(number, NOW, "done", "")
+
+    threads = [threading.Thread(target=write, args=[ids[start::8]]) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert rows(ledger, "select count(*) as n from calls where status = 204") == [{"n": 40}]
+    assert rows(ledger, "select count(*) as n from operations where outcome = 'done'") == [{"n": 40}]
+
+
+def test_what_was_so_at_any_moment_can_be_asked(ledger):
+    first, second = ledger.begin_run(begun()), ledger.begin_run(begun(24))
+    ledger.observe(first, "campus", members("ana", "bo"), NOW)
+    ledger.observe(second, "campus", members("bo", "cleo"), NOW + timedelta(hours=24))
+
+    def inside(hours):
+        found = ledger.seen("campus", None if hours is None else NOW + timedelta(hours=hours))
+        return set(found.members["platform_user_id"])
+
+    assert inside(-1) == set()
+    assert inside(0) == inside(23.9) == {"ana", "bo"}
+    assert inside(24) == inside(None) == {"bo", "cleo"}
+    assert ledger.seen("other").members.empty
+    since = questions.memberships_since(ledger, "campus", NOW + timedelta(hours=25)).set_index("platform_user_id")
+    assert since["run"].to_dict() == {"bo": "r0.0", "cleo": "r24"}
+
+
+def test_the_same_look_twice_adds_nothing(ledger):
+    run = ledger.begin_run(begun())
+    for _ in range(2):
+        ledger.observe(run, "campus", members("ana"), NOW)
+
+    assert rows(ledger, "select count(*) as n from seen_members") == [{"n": 1}]
+
+
+def test_a_change_of_ours_is_dated_by_its_call_and_a_strangers_by_the_look(ledger):
+    run = ledger.begin_run(begun())
+    ledger.observe(run, "campus", members(), NOW)
+    ledger.plan(run, adding("ana"), NOTHING)
+    (number,) = ledger.operation_ids(run).values()
+    ledger.settle(number, NOW + timedelta(seconds=5), "done", "")
+    ledger.observe(run, "campus", members("p_ana"), NOW + timedelta(minutes=1))
+    ledger.observe(run, "campus", members("p_ana", "stranger"), NOW + timedelta(hours=1))
+
+    found = rows(ledger, "select platform_user_id, seen_at from seen_members order by seen_at")
+    assert [row["platform_user_id"] for row in found] == ["p_ana", "stranger"]
+    assert "15:00:05" in str(found[0]["seen_at"])
+    assert "16:00:00" in str(found[1]["seen_at"])
+
+
+def reservation(reference, hours):
+    at = pd.Timestamp(NOW) + pd.Timedelta(hours=hours)
+    return {
+        "reservation_id": f"l_{reference}",
+        "reference": reference,
+        "status": "new",
+        "start": at,
+        "finish": at + pd.Timedelta(hours=1),
+        "decision": "access",
+        "reason": "its window opens its doors",
+        "window_start": at,
+        "window_end": at + pd.Timedelta(hours=1),
+    }
+
+
+def booked(*rows_):
+    return {"reservations": schemas.frame(schemas.SEEN_RESERVATIONS, rows_)}
+
+
+def test_a_reservation_that_is_over_is_not_taken_for_a_cancelled_one(ledger):
+    """Hector is not asked for what is over, so it shows neither; only the later one should still be there."""
+    run = ledger.begin_run(begun())
+    ledger.observe(run, "campus", booked(reservation("over", 1), reservation("gone", 40)), NOW)
+    later = NOW + timedelta(hours=24)
+    ledger.observe(run, "campus", booked(), later, still_read=later)
+
+    states = {row["reference"]: row["state"] for row in rows(ledger, "select * from latest_reservations")}
+    assert states == {"over": "planned", "gone": "gone"}
+    assert questions.last_known(ledger, "campus", "gone")["status"] == "new"
+    assert questions.last_known(ledger, "campus", "over") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("done", "in place"), ("failed", "failed"), ("unknown", "failed"), (None, "in place")]
+)
+def test_the_latest_state_of_a_reservation(ledger, outcome, state):
+    run = ledger.begin_run(begun())
+    ledger.plan(run, adding("ana", reference="10452"), NOTHING)
+    (number,) = ledger.operation_ids(run).values()
+    if outcome:
+        ledger.settle(number, NOW, outcome, "")
+    groups = {"groups": schemas.frame(schemas.SEEN_GROUPS, [{"group_id": "g", "name": "Hector_10452"}])}
+    ledger.observe(run, "campus", booked(reservation("10452", 1)) | groups, NOW)
+
+    assert [row["state"] for row in rows(ledger, "select state from latest_reservations")] == [state]
+
+
+def test_problems_are_open_since_the_first_run_that_found_them_without_a_break(ledger):
+    for hours, found in ((0, problem()), (24, NOTHING), (48, problem()), (72, problem())):
+        run = ledger.begin_run(begun(hours))
+        ledger.plan(run, adding("ana"), found, planned_at=NOW)
+    only = ledger.begin_run(begun(73, references=["1"]))
+    ledger.plan(only, adding("ana"), NOTHING, planned_at=NOW)
+    ledger.plan(ledger.begin_run(begun(74, plan_only=True)), adding("ana"), NOTHING, planned_at=NOW)
+
+    (row,) = rows(ledger, "select * from open_problems")
+    assert row["code"] == "tag_unknown"
+    assert "2026-01-16 15:00" in str(row["open_since"])
+
+
+def test_units_changed_without_another_look_are_unsure(ledger):
+    looked, killed = ledger.begin_run(begun()), ledger.begin_run(begun(1))
+    ledger.observe(looked, "campus", members(), NOW)
+    ledger.plan(killed, adding("ana", reference="7"), NOTHING)
+    (number,) = ledger.operation_ids(killed).values()
+    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == frozenset()
+
+    ledger.send(killed, [number], ("Salto KS", "PATCH", "/x"), NOW + timedelta(hours=1))
+    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == {"reservation 7"}
+    ledger.observe(killed, "campus", members(), NOW + timedelta(hours=1, minutes=1))
+    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == frozenset()
+
+
+def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):
+    old, new = ledger.begin_run(begun()), ledger.begin_run(begun(48))
+    for run in (old, new):
+        ledger.plan(run, adding("ana"), problem())
+        ids = ledger.operation_ids(run).values()
+        ledger.send(run, ids, ("Salto KS", "PATCH", "/x"), NOW)
+    ledger.observe(old, "campus", members("ana", "bo"), NOW)
+    ledger.observe(old, "campus", members("ana"), NOW + timedelta(hours=1))
+
+    removed = ledger.remove_before("campus", NOW + timedelta(hours=24))
+
+    assert {name: count for name, count in removed.items() if count} == {
+        "calls": 1, "operations": 1, "problems": 1, "runs": 1, "seen_members": 1,
+    }  # fmt: skip
+    with ledger.reading() as connection:
+        assert connection.execute(select(Run.id)).scalars().all() == [new]
+        assert connection.execute(select(Operation.run_id)).scalars().all() == [new]
+    assert set(ledger.seen("campus").members["platform_user_id"]) == {"ana"}
+
+
+def test_every_table_of_a_look_comes_back_as_it_was(ledger):
+    run = ledger.begin_run(begun())
+    person = {
+        "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "hector_status": "active", "has_code": True,
+        "site_user_id": None, "platform_user_id": None, "subscription_state": None, "blocked": False, "has_tag": False,
+        "own_tag": False, "tag_blocked": False, "office_mode": True,
+    }  # fmt: skip
+    room = {"reservation_id": "l_1", "place_id": "p", "place_name": "Room", "lock_name": None, "lock_id": None}
+    look = replace(
+        nothing_seen(),
+        reservations=booked(reservation("1", 1))["reservations"],
+        borrowers=schemas.frame(schemas.SEEN_BORROWERS, [{"reservation_id": "l_1", "user_id": "u_1"}]),
+        rooms=schemas.frame(schemas.SEEN_ROOMS, [room]),
+        people=schemas.frame(schemas.SEEN_PEOPLE, [person]),
+        **members("ana"),
+    )
+    ledger.observe(run, "campus", look.tables(), NOW)
+
+    back = ledger.seen("campus").tables()
+    for name, table in look.tables().items():
+        pd.testing.assert_frame_equal(back[name], schemas.checked(SCHEMAS[name], table))
