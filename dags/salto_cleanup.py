@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
 
 from include.integrations.integration import load_all
-from runs import applying, bookkeeping, history, opening, planning, reporting
+from runs import alerting, applying, bookkeeping, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from runs.reporting import Ending
@@ -76,6 +76,11 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             history.remove_outdated(name, datetime.now(UTC))
             bookkeeping.remove_outdated(name, datetime.now(UTC))
 
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def alert() -> int:
+            """The cleanup runs daily, also while the sync is paused: it says when no sync has succeeded for too long."""
+            return alerting.look_for_stale(name, integration, datetime.now(UTC))
+
         folder = begin()
         apply = SaltoApplyOperator(
             task_id="apply",
@@ -84,7 +89,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
             with_hector=False,
         )
-        plan(folder) >> apply >> report(folder)
+        plan(folder) >> apply >> report(folder) >> alert().as_teardown()
     return dag
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
+from airflow.sdk import (
+    DAG,
+    CronTriggerTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    SyncCallback,
+    TriggerRule,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.integrations.integration import load_all
-from runs import applying, approving, extraction, history, opening, planning, reporting
+from runs import alerting, applying, approving, extraction, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from include.integrations.integration import Integration
 
+DEADLINES_SETTING = "HECTOR_SALTO_DEADLINES"  # "off": `airflow dags test` of Airflow 3.3 cannot run a DAG that has any
 STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")
 
 DOC = """
@@ -76,6 +90,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
+        deadline=_deadline(name, integration),
         tags=["salto", "hector", "sync"],
         render_template_as_native_obj=True,
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
@@ -152,9 +167,32 @@ def sync_dag(name: str, integration: Integration) -> DAG:
             logical_date=None,
             openlineage_inject_parent_info=False,
         )
-        extracts >> build_desired(folder) >> planned >> apply >> [report(folder), held := look_for_held(folder)]
+        reported = report(folder)
+        extracts >> build_desired(folder) >> planned >> apply >> [reported, held := look_for_held(folder)]
         held >> ask_for_approval
+        # A teardown does not decide how the run ended: a red run stays red, and a mailbox that is away reddens none.
+        reported >> _alert(name, integration)(folder).as_teardown()
     return dag
+
+
+def _alert(name: str, integration: Integration) -> Callable[[Any], Any]:
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def alert(folder: str | None) -> int:
+        run_folder = opening.begun(folder)
+        causes = run_folder.read_json("causes") or {"causes": ["the report was not written; see its log"]}
+        told = alerting.after_sync(name, integration, run_folder, causes["causes"], STEPS)
+        return told + alerting.look_for_stale(name, integration, datetime.now(UTC))
+
+    return alert
+
+
+def _deadline(name: str, integration: Integration) -> DeadlineAlert | None:
+    """Somebody is told when no sync has succeeded for twice its interval, also when nothing runs any more."""
+    interval = integration.interval()
+    if interval is None or os.environ.get(DEADLINES_SETTING) == "off":
+        return None
+    callback = SyncCallback(alerting.deadline_passed, kwargs={"name": name})
+    return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=2 * interval, callback=callback)
 
 
 def _scope() -> dict[str, Any]:

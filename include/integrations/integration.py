@@ -5,9 +5,10 @@ Every mistake in a file is one clear error that names file, key and what is allo
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
 NAME = re.compile(r"[a-z0-9_]+")
 CRON_FIELDS = 5
+FIRST_DAY, FORTNIGHT = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=14)
 
 
 class IntegrationError(ValueError):
@@ -86,6 +88,16 @@ class LimitFields(_Strict):
     hold_above_percent: Annotated[int, Field(ge=0, le=100)] = 10
 
 
+class AlertFields(_Strict):
+    """Who is told when something begins to be wrong, gets worse, or is over; through Airflow connections."""
+
+    email: list[Annotated[str, AfterValidator(_email)]] = []
+    smtp_conn_id: Text = "smtp_default"
+    slack_conn_id: Text | None = None
+    slack_channel: Text = "#general"
+    apprise_conn_id: Text | None = None
+
+
 class Integration(_Strict):
     """The fields of one file. It holds no secret: those live in the two Airflow connections it names."""
 
@@ -104,11 +116,23 @@ class Integration(_Strict):
     limits: LimitFields = LimitFields()
     drift: Literal["repair", "report"] = "repair"
     entries: bool = False
+    alerts: AlertFields = AlertFields()
 
     @property
     def pool(self) -> str:
         """Name of the Airflow pool of one slot that lets only one run write to the site at a time."""
         return "salto_site_" + re.sub(r"[^a-z0-9_.-]", "_", self.site_id.lower())
+
+    def interval(self) -> timedelta | None:
+        """The longest time between two scheduled syncs within a fortnight; None: manual runs only."""
+        if self.schedule is None:
+            return None
+        fires = croniter(self.schedule, FIRST_DAY)
+        moments = [FIRST_DAY]
+        while moments[-1] < FIRST_DAY + FORTNIGHT:
+            moments.append(fires.get_next(datetime))
+        gaps = [later - earlier for earlier, later in itertools.pairwise(moments[1:])]
+        return max(gaps, default=moments[-1] - FIRST_DAY)
 
     def rules(self) -> AccessRules:
         return AccessRules(

@@ -53,6 +53,13 @@ def last_success(ledger: Ledger, integration: str) -> datetime | None:
         return connection.execute(query.order_by(desc(Run.began_at)).limit(1)).scalar_one_or_none()
 
 
+def first_run(ledger: Ledger, integration: str) -> datetime | None:
+    """When the integration's first run that is kept began."""
+    query = select(Run.began_at).where(Run.integration == integration).order_by(Run.began_at).limit(1)
+    with ledger.reading() as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
 def last_errors(
     ledger: Ledger, integration: str, *, reference: str | None = None, user_id: str | None = None
 ) -> list[str]:

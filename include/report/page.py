@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from include.alerts.conditions import Change
+
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,  # names come from people's keyboards
@@ -17,6 +19,11 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def alert_page(integration: str, parts: Mapping[str, list[Change]], where: str) -> str:
+    """An alert as HTML: changes by title."""
+    return _PAGES.get_template("alert.html.j2").render(integration=integration, parts=parts.items(), where=where)
 
 
 def page(report: Mapping[str, Any]) -> str:

@@ -52,22 +52,24 @@ def extract_people(integration: Integration, folder: RunFolder) -> None:
     folder.write("hector_groups", people.groups)
     folder.write("hector_departments", people.departments)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
-    folder.write("token", _token(hook, integration.hector_conn_id, as_of(folder)))
+    folder.write("token", _token(hook, integration.hector_conn_id, folder))
     LOG.info(
         "Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments))
     )
 
 
-def _token(hook: HectorHook, connection: str, now: pd.Timestamp) -> pd.DataFrame:
+def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame:
     """A problem (PROBLEMS) when Hector's token is about to expire.
 
     Whoever may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
     """
+    now = as_of(folder)
     try:
         expires = hook.reader.environment().api_token_expires_at
     except (RefusedError, NotFoundError, NotActiveError) as error:
         LOG.info("when Hector's token expires is not known: %s", error)
         expires = None
+    folder.write_json("token_days", {} if expires is None else {"days": max((expires - now).days, 0)})
     return token_problems(expires, connection, now)
 
 

@@ -6,10 +6,11 @@ import json
 import logging
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from airflow.sdk.observability import stats
 
 from include.access import schemas
 from include.access.operations import HELD
@@ -195,6 +196,8 @@ def _close(
         promise=ending.promise,
     )
     tables = _tables(folder)
+    folder.write_json("causes", {"causes": causes})
+    _count(facts, tables)
     told = summary(facts, tables)
     folder.write_text("report.json", json.dumps(told, indent=1, ensure_ascii=False))
     folder.write_text("report.html", page(told))
@@ -212,6 +215,25 @@ def _close(
         requests_salto=requests["Salto KS"],
     )
     return told
+
+
+def _count(facts: Facts, tables: Tables) -> None:
+    """Airflow's own metrics (StatsD or OpenTelemetry, when it is set to send any)."""
+    tags = {"integration": facts.integration, "kind": facts.kind}
+    if tables.operations is not None and tables.outcomes is not None:
+        joined = tables.operations[["key", "kind"]].merge(tables.outcomes, on="key")
+        for row in joined.groupby(["kind", "state"]).size().rename("count").reset_index().to_dict("records"):
+            about = {"operation": row["kind"], "outcome": row["state"]}
+            stats.incr("hector_salto.operations", int(row["count"]), tags=tags | about)
+    for service, number in facts.requests.items():
+        stats.incr("hector_salto.requests", number, tags=tags | {"service": service.replace(" ", "_")})
+    stats.timing("hector_salto.run_seconds", timedelta(seconds=facts.seconds), tags=tags)
+    stats.incr("hector_salto.runs", tags=tags | {"state": "red" if facts.causes else "green"})
+    if tables.problems is not None:
+        stats.gauge("hector_salto.problems", len(tables.problems), tags=tags)
+    for name, seats in tables.seats_now.items():
+        if seats is not None:
+            stats.gauge(f"hector_salto.seats_{name}", seats, tags=tags)
 
 
 def _tables(folder: RunFolder) -> Tables:

@@ -15,7 +15,7 @@ LINES = """
 hector_conn_id: hector_{name}
 salto_conn_id: salto_{name}
 site_id: {site}
-schedule: null
+schedule: {schedule}
 """
 
 
@@ -54,9 +54,17 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "runs").as_uri())
 
     def run(
-        kind: str, name: str, *, sandbox: Sandbox | None = None, conf=None, lines="", site="DE4520000000", done="^$"
+        kind: str,
+        name: str,
+        *,
+        sandbox: Sandbox | None = None,
+        conf=None,
+        lines="",
+        site="DE4520000000",
+        schedule="null",
+        done="^$",
     ) -> Ended:
-        integrations(name, LINES.format(name=name, site=site) + lines)
+        integrations(name, LINES.format(name=name, site=site, schedule=schedule) + lines)
         for variable, value in (sandbox.connections(name) if sandbox else {}).items():
             monkeypatch.setenv(variable, value)
         caplog.clear()
