@@ -166,6 +166,20 @@ SALTO_SCHEDULES = _table(
     },
 )
 
+DOOR_EVENTS = _table(
+    "door_events",
+    {
+        "entry_id": _text(unique=True),
+        "at": _instant(),
+        "category": _text(),  # lock_opened | lock_rejected | ... (open)
+        "detail": _text(null=True),  # no_access | suspended | offline | ... (open)
+        "lock_id": _text(null=True),
+        "lock_name": _text(null=True),
+        "platform_user_id": _text(null=True),
+        "access_by": _text(null=True),  # tag | pin_code | ... (open)
+    },
+)
+
 # --- what the rules decide --------------------------------------------------------------------------------------------
 
 PROBLEMS = _table(

@@ -6,7 +6,7 @@ import fcntl
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -278,9 +278,11 @@ class Ledger:
     # --- entries and alerts -----------------------------------------------------------------------------------------------
 
     def add_entries(self, integration: str, entries: pd.DataFrame) -> int:
-        """Events at doors (ENTRIES); those known already are passed over. How many were new."""
+        """Events at doors (DOOR_EVENTS); those known already are passed over. How many were new."""
         with self.transaction() as connection:
-            known = set(connection.execute(select(Entry.entry_id).where(Entry.integration == integration)).scalars())
+            first = min(entries["at"], default=datetime.now(UTC)) - timedelta(days=1)
+            recent = select(Entry.entry_id).where(Entry.integration == integration, Entry.at >= first)
+            known = set(connection.execute(recent).scalars())
             rows = [row | {"integration": integration} for row in _rows(entries) if row["entry_id"] not in known]
             _insert(connection, Entry, rows)
         return len(rows)

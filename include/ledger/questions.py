@@ -138,4 +138,4 @@ def tries(ledger: Ledger, integration: str, begin: datetime, end: datetime) -> p
     )
     with ledger.reading() as connection:
         rows = connection.execute(query.order_by(Entry.at)).all()
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names, dtype="object")  # nulls stay None

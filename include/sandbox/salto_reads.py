@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from include.sandbox import salto_views as views
-from include.sandbox.odata import OPTIONS, list_reply
+from include.sandbox.entries import QUERY, list_entries
+from include.sandbox.odata import OPTIONS
 from include.sandbox.roles import ROLES
 from include.sandbox.salto_context import (
     acting_rank,
@@ -19,7 +20,7 @@ from include.sandbox.salto_context import (
     site_route,
 )
 from include.sandbox.salto_errors import malformed, not_found
-from include.sandbox.web import Refused, Reply, Route
+from include.sandbox.web import Reply, Route
 
 if TYPE_CHECKING:
     from include.sandbox.salto_context import SaltoContext
@@ -129,14 +130,6 @@ def get_iq(ctx: SaltoContext) -> Reply:
     return ok(views.iq_json(iq))
 
 
-def list_entries(ctx: SaltoContext) -> Reply:
-    """No door of the sandbox is ever opened; v1.2 does not have this list at all."""
-    if ctx.params["version"] == "v1.2":
-        raise Refused(Reply(HTTPStatus.METHOD_NOT_ALLOWED))
-    reply = list_reply(ctx.call, [], {"id", "utc_date_time"}, page_size=ctx.world.behaviour.page_size)
-    return ok(reply.payload() | {"continuation_token": None})
-
-
 def search_users(ctx: SaltoContext) -> Reply:
     """Platform users by exact email or tag number, whether on this site or not."""
     wanted = (ctx.asked("search_for") or "").strip().casefold()
@@ -172,6 +165,6 @@ ROUTES: list[Route[World]] = [
     list_route("/locks/{lock}/access_groups", list_groups_of_lock),
     list_route("/iqs", list_iqs),
     site_route("GET", "/iqs/{iq}", get_iq),
-    list_route("/entries", list_entries),
+    site_route("GET", "/entries", list_entries, QUERY),
     list_route("/users/{user}/access_groups", list_groups_of_user),
 ]

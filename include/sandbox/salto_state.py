@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable  # noqa: TC003 - pydantic reads the annotations at run time
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -139,6 +139,7 @@ class SaltoState:
     locks: dict[str, Lock] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     invitations: list[Invitation] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

@@ -33,7 +33,7 @@ from rest.retries import retry_after, retrying
 from rest.timing import REAL, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pydantic import TypeAdapter
 
@@ -104,6 +104,7 @@ class _Request:
     exchange: Exchange
     url: str = field(repr=False)
     body: object = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def careful(self) -> bool:
@@ -137,9 +138,9 @@ class Transport:
     def url(self, path: str, query: str = "") -> str:
         return f"{self.service.base_url}{path}{'?' + query if query else ''}"
 
-    def get(self, url: str) -> tuple[Exchange, object]:
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> tuple[Exchange, object]:
         """The JSON value at an address of this service, and the exchange for whoever finds fault with it."""
-        request = self._request("GET", url)
+        request = replace(self._request("GET", url), headers=headers or {})
         answer = self._send(request)
         exchange = replace(request.exchange, status=answer.status)
         return exchange, parsed(exchange, answer)
@@ -219,7 +220,7 @@ class Transport:
             request.exchange.method,
             request.url,
             json=request.body,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={**request.headers, "Authorization": f"Bearer {token}", "Accept": "application/json"},
             auth=_no_netrc,
             timeout=TIMEOUT,
             allow_redirects=False,

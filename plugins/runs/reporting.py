@@ -15,7 +15,7 @@ from airflow.sdk.observability import stats
 from include.access import schemas
 from include.access.operations import HELD
 from include.access.order import rows
-from include.access.problems import all_problems
+from include.access.problems import all_problems, problems
 from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
@@ -29,6 +29,7 @@ from runs.bookkeeping import Book
 from runs.failures import RunError, kept, spent
 from runs.opening import as_of
 from runs.planning import CLEANUP_LOOKS, Look, current_of, looked_at
+from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -137,12 +138,27 @@ def _tell_risks(folder: RunFolder, ending: Ending, look: Look | None) -> None:
     found = [seat_problems(seats)]
     if folder.has("outcomes"):
         found.append(risks(looked_at(folder, current, matches), as_of=as_of(folder)))
+    found.append(_read_events(folder, ending.integration, book))
     new = pd.concat(found, ignore_index=True)
     for line in problem_lines(new):
         LOG.warning(line)
-    problems = all_problems([folder.read("problems", schemas.PROBLEMS), new])
-    folder.write("problems", problems)
-    book.ledger.add_problems(book.run_id, problems)
+    everything = all_problems([folder.read("problems", schemas.PROBLEMS), new])
+    folder.write("problems", everything)
+    book.ledger.add_problems(book.run_id, everything)
+
+
+def _read_events(folder: RunFolder, integration: Integration, book: Book) -> pd.DataFrame:
+    """The doors' events of the last day, into the ledger; that they cannot be read is a problem, and no failure."""
+    if not integration.entries:
+        return problems("entries_unread", pd.DataFrame())
+    since = as_of(folder).to_pydatetime() - timedelta(days=1)
+    try:
+        events = SaltoHook(integration.salto_conn_id).reader(integration.site_id).events(since)
+    except RestError as error:
+        return problems("entries_unread", pd.DataFrame([{"why": str(error)}]))
+    new = book.ledger.add_entries(book.integration, events)
+    LOG.info("doors: %d events of the last day, %d of them new", len(events), new)
+    return problems("entries_unread", pd.DataFrame())
 
 
 def _observe(folder: RunFolder, book: Book, look: Look) -> None:

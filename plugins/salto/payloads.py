@@ -95,6 +95,18 @@ class Iq(Entry):
     time_zone: str  # never null: windows of its locks could not be told, and their groups would go
 
 
+class DoorEvent(Entry):
+    """An entry of contract section 6. ``access_detail`` may hold a tag number, and names are not needed: not read."""
+
+    event_category: str
+    event_detail: str | None = None
+    utc_date_time: str
+    lock_id: str | None = None
+    lock_customer_reference: str | None = None
+    user_id: str | None = None
+    access_by: str | None = None
+
+
 class NamedGroup(Entry):
     customer_reference: str
 

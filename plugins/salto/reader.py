@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rest.answers import validated
 from rest.errors import MalformedAnswerError, NotActiveError, NotFoundError
 from salto import payloads, rows, sites
 from salto.errors import ACTIVATE
+from salto.events import read_events
 from salto.models import Me, Site
 from salto.pages import quoted, read_all
 
@@ -93,6 +95,14 @@ class SaltoReader:
         path = self._path("access_groups", group_id, "time_schedules")
         found = read_all(self._transport, path, payloads.TimeSchedule)
         return schemas.frame(schemas.SALTO_SCHEDULES, (rows.schedule_row(group_id, schedule) for schedule in found))
+
+    def events(self, since: datetime) -> pd.DataFrame:
+        """What the doors told since a moment (DOOR_EVENTS). Only v1.1 has this list, whatever version is set."""
+        path = "/".join(["/v1.1/sites", segment(self.site.site_id), "entries"])
+        where = f"utc_date_time ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
+        exchange = self._transport.service.exchange("GET", path)
+        found = read_events(self._transport, path, where)
+        return schemas.frame(schemas.DOOR_EVENTS, (rows.event_row(event, exchange) for event in found))
 
     def user(self, site_user_id: str, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
         """One site user as a table of one row."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.access.schemas import WEEKDAYS
+from rest.errors import MalformedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from salto.payloads import Group, Lock, Role, SiteUser, Tag, TimeSchedule
+    from rest.errors import Exchange
+    from salto.payloads import DoorEvent, Group, Lock, Role, SiteUser, Tag, TimeSchedule
 
     Row = dict[str, Any]
     Fingerprinting = Callable[[str | None], str | None]
@@ -82,6 +85,24 @@ def group_row(group: Group) -> Row:
         "name": group.customer_reference,
         "user_count": group.user_count,
         "lock_count": group.lock_count,
+    }
+
+
+def event_row(event: DoorEvent, exchange: Exchange) -> Row:
+    """An event at a door; its time is UTC, with or without saying so."""
+    try:
+        at = datetime.fromisoformat(event.utc_date_time)
+    except ValueError:
+        raise MalformedAnswerError(exchange, f"gives the event {event.id} a time that is none") from None
+    return {
+        "entry_id": event.id,
+        "at": at if at.tzinfo else at.replace(tzinfo=UTC),
+        "category": event.event_category,
+        "detail": event.event_detail,
+        "lock_id": event.lock_id,
+        "lock_name": event.lock_customer_reference,
+        "platform_user_id": event.user_id,
+        "access_by": event.access_by,
     }
 
 

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from include.ledger.ledger import Ledger
-from include.ledger.tables import Problem, Run
+from include.ledger.tables import Entry, Problem, Run
+from include.sandbox.entries import try_door
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
@@ -326,3 +327,42 @@ def test_seats_that_will_not_suffice_are_told_before(school, run_dag, free, code
     assert len(table) == 8
     assert set(table["needed"]) == {2 + school.salto.site.subscribed_user_amount - free}
     assert set(ended.table("problems")["code"]) & {"seats_close", "seats_short"} == ({code} if code else set())
+
+
+@pytest.mark.parametrize("version", ["v1.1", "v1.2"])
+def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkeypatch, version):
+    """Somebody who stood before the door can be told so: when, with what, and what the lock said."""
+    ana, bo = school.person("ana"), school.person("bo")
+    school.book(ana, "1", start=NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1), hours=3)
+    school.book(bo, "2", start=START + timedelta(days=1))
+    school.sandbox.change(page_size=2)
+    for name, value in school.sandbox.connections("campus", api_version=version).items():
+        monkeypatch.setenv(name, value)
+    lines = "entries: true\n"
+    run_dag("sync", "campus", lines=lines)
+    at = datetime.now(UTC)
+    assert try_door(school.salto, "ana@campus.example", "Studio 204", at)
+    for minute in range(4):
+        assert not try_door(school.salto, "bo@campus.example", "Studio 204", at - timedelta(minutes=minute))
+    try_door(school.salto, "bo@campus.example", "Studio 204", at - timedelta(days=3))
+
+    for _ in range(2):
+        ended = run_dag("sync", "campus", lines=lines)
+        assert ended.state == "success"
+
+    assert "doors: 5 events of the last day, 0 of them new" in ended.log
+    assert len(state(ledger_url, Entry.id)) == 5
+    said = ask(email="bo@campus.example")[1]
+    assert said.count("tried Studio 204 at") == 4
+    assert "with a tag, rejected: no access" in said
+    assert "with a tag, opened" in ask(door="Studio 204")[1]
+
+
+def test_events_that_cannot_be_read_are_a_problem_and_no_failure(school, run_dag):
+    from include.sandbox.faults import status
+
+    school.sandbox.salto_faults.when(lambda call: call.path.endswith("/entries"), status(403, "2203"))
+    ended = run_dag("sync", "campus", sandbox=school.sandbox, lines="entries: true\n")
+
+    assert ended.state == "success"
+    assert "entries_unread" in set(ended.table("problems")["code"])
