@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OPEN, CLOSED, WRONG = 0, 1, 2
 AROUND = timedelta(hours=12)
+# Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
+OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 class QuestionError(ValueError):
@@ -57,6 +59,7 @@ def why(question: Question, console: Console) -> int:
     if question.door and (question.reference or question.email):
         raise QuestionError("ask about a door, or about a reservation or person: not both at once")
     os.environ.setdefault("AIRFLOW_HOME", str(home()))
+    os.environ.setdefault(*OWN_STORE)
     prepare()
     from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
 

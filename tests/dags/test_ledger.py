@@ -24,6 +24,7 @@ def ask(monkeypatch):
     from commands import why as command
 
     monkeypatch.setattr(command, "prepare", lambda: None)
+    monkeypatch.setattr(command, "OWN_STORE", ("AIRFLOW_HOME", "set already"))
 
     def answer(**words):
         console = Console(width=400, record=True, file=StringIO())
