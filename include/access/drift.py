@@ -63,7 +63,6 @@ REASONS = {
     "office_off": "somebody switched office mode on by hand",
     "user_subscribe": "somebody suspended the user by hand",
     "user_suspend": "somebody subscribed the user by hand",
-    "user_adopt": "somebody changed the alias by hand",
     "user_create": "somebody deleted the user by hand",
 }
 BEFORE = {

@@ -5,6 +5,7 @@ Every mistake in a file is one clear error that names file, key and what is allo
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -125,14 +126,7 @@ class Integration(_Strict):
 
     def interval(self) -> timedelta | None:
         """The longest time between two scheduled syncs within a fortnight; None: manual runs only."""
-        if self.schedule is None:
-            return None
-        fires = croniter(self.schedule, FIRST_DAY)
-        moments = [FIRST_DAY]
-        while moments[-1] < FIRST_DAY + FORTNIGHT:
-            moments.append(fires.get_next(datetime))
-        gaps = [later - earlier for earlier, later in itertools.pairwise(moments[1:])]
-        return max(gaps, default=moments[-1] - FIRST_DAY)
+        return None if self.schedule is None else _longest_gap(self.schedule)
 
     def rules(self) -> AccessRules:
         return AccessRules(
@@ -151,6 +145,16 @@ class Integration(_Strict):
             limits=Limits(self.limits.hold_above, self.limits.hold_above_percent),
             drift=self.drift,
         )
+
+
+@functools.cache
+def _longest_gap(schedule: str) -> timedelta:
+    fires = croniter(schedule, FIRST_DAY)
+    moments = [FIRST_DAY]
+    while moments[-1] < FIRST_DAY + FORTNIGHT:
+        moments.append(fires.get_next(datetime))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments[1:])]
+    return max(gaps, default=moments[-1] - FIRST_DAY)
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -52,13 +52,13 @@ class Begun:
     began_at: datetime
     triggered_by: str | None = None
     plan_only: bool = False
-    references: list[str] | None = None
+    chosen_references: list[str] | None = None
     approve: str | None = None
 
     @property
     def whole(self) -> bool:
         """A sync of all reservations that applies its plan: only such a run can tell that a problem is over."""
-        return self.kind == "sync" and not self.plan_only and not self.references
+        return self.kind == "sync" and not self.plan_only and not self.chosen_references
 
 
 class Ledger:

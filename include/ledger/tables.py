@@ -64,7 +64,7 @@ class Run(Table):
     began_at: Mapped[datetime]  # the run's clock, as_of
     plan_only: Mapped[bool]
     whole: Mapped[bool]  # a sync of all reservations that applies its plan
-    references: Mapped[list[str] | None]  # null: all
+    chosen_references: Mapped[list[str] | None]  # a reload of these reservations only; null: all
     approve: Mapped[str | None]
     planned_at: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]  # when Salto was last read by this run

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 GREEN, RED = "green", "red"
+NAMING = frozenset({"user_create", "user_email"})  # what they write holds names and emails
 DID = {
     "group_delete": "access group removed",
     "member_remove": "taken out of the access group",
@@ -126,8 +127,11 @@ def _changes(tables: Tables) -> Iterator[dict[str, Any]]:
             "user_id": row["user_id"],
             "door": row["lock_name"],
             "window": window(row),
-            "before": row["before"],
-            "after": None if row["kind"] == "user_create" else row["after"],  # holds a name and an email
+            **(
+                {"before": None, "after": None}
+                if row["kind"] in NAMING
+                else {"before": row["before"], "after": row["after"]}
+            ),
             "cause": row["cause"],
             "why": row["reason"],
             "outcome": outcome["state"],

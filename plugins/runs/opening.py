@@ -43,7 +43,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
             began_at=now.astimezone(UTC),
             triggered_by=by,
             plan_only=bool(conf.get("plan_only")),
-            references=conf.get("references") or None,
+            chosen_references=conf.get("references") or None,
             approve=conf.get("approve"),
         )
     )

@@ -199,3 +199,29 @@ def test_two_integrations_of_one_site_share_one_pool():
 
     assert pool("DE4520000000") == pool("de4520000000 ") == "salto_site_de4520000000"
     assert pool("DE4520000001") != pool("DE4520000000")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "interval"),
+    [
+        ("0 21 * * *", timedelta(days=1)),
+        ("*/15 * * * *", timedelta(minutes=15)),
+        ("0 7 * * 1-5", timedelta(days=3)),  # from Friday to Monday
+        ("*/5 9-17 * * 1-5", timedelta(days=2, hours=15, minutes=5)),
+        ("0 21 1 * *", timedelta(days=31)),
+        (None, None),
+    ],
+)
+def test_the_interval_is_the_longest_time_between_two_syncs(written, schedule, interval):
+    quoted = "null" if schedule is None else f'"{schedule}"'
+
+    assert load(written(f"{REQUIRED}schedule: {quoted}\n")).interval() == interval
+
+
+def test_who_is_told_and_what_is_unknown_there(written):
+    found = load(written(REQUIRED + "alerts: {email: [ops@school.example], slack_conn_id: slack}\n"))
+
+    assert (found.alerts.email, found.alerts.smtp_conn_id) == (["ops@school.example"], "smtp_default")
+    assert "alerts.mail: unknown key; allowed are email, smtp_conn_id" in error_of(
+        written(REQUIRED + "alerts: {mail: [ops@school.example]}\n")
+    )

@@ -233,7 +233,7 @@ def test_problems_are_open_since_the_first_run_that_found_them_without_a_break(l
     for hours, found in ((0, problem()), (24, NOTHING), (48, problem()), (72, problem())):
         run = ledger.begin_run(begun(hours))
         ledger.plan(run, adding("ana"), found, planned_at=NOW)
-    only = ledger.begin_run(begun(73, references=["1"]))
+    only = ledger.begin_run(begun(73, chosen_references=["1"]))
     ledger.plan(only, adding("ana"), NOTHING, planned_at=NOW)
     ledger.plan(ledger.begin_run(begun(74, plan_only=True)), adding("ana"), NOTHING, planned_at=NOW)
 

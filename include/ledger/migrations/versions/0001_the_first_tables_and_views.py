@@ -128,7 +128,7 @@ def upgrade() -> None:
         sa.Column("began_at", Instant(), nullable=False),
         sa.Column("plan_only", sa.Boolean(), nullable=False),
         sa.Column("whole", sa.Boolean(), nullable=False),
-        sa.Column("references", sa.JSON(), nullable=True),
+        sa.Column("chosen_references", sa.JSON(), nullable=True),
         sa.Column("approve", sa.Text(), nullable=True),
         sa.Column("planned_at", Instant(), nullable=True),
         sa.Column("observed_at", Instant(), nullable=True),
