@@ -16,6 +16,7 @@ from commands.demo import NAME, demo
 from commands.settings import home, prepare
 from include.access.windows import is_known_zone
 from include.integrations.integration import integrations_folder, load
+from include.ledger.ledger import About
 from include.report.answers import Answer, Sources, who_may_enter, why_person, why_reservation
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 OPEN, CLOSED, WRONG = 0, 1, 2
 AROUND = timedelta(hours=12)
+LOOKED_BACK = timedelta(days=40)  # longer than any window
 # Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")
 
@@ -106,14 +108,17 @@ def _kept(question: Question, name: str, kept: Ledger, now: datetime) -> tuple[S
     """From the ledger: as it was at the moment asked about, when that is past."""
     from include.ledger.questions import last_look, problems_of  # noqa: PLC0415 - with the ledger
 
-    seen = kept.seen(name)
-    at = _moment(question.at, _zone(seen, question.door))
+    zone = _zone(kept.seen(name, names=("locks",)), question.door)
+    at = _moment(question.at, zone)
     past = at if at is not None and at < now else None
     look = last_look(kept, name, past)
     if look is None:
         raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
     looked = f"as the run of {look.began_at:%Y-%m-%d %H:%M} UTC saw it"
-    return kept.seen(name, past) if past else seen, looked, problems_of(kept, look.run_id)
+    about = (
+        About(reference=question.reference) if question.reference else About(finish_after=(past or now) - LOOKED_BACK)
+    )
+    return kept.seen(name, past, about=about), looked, problems_of(kept, look.run_id)
 
 
 def _live(name: str, now: datetime, console: Console) -> tuple[Seen, str, pd.DataFrame]:

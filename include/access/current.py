@@ -44,6 +44,7 @@ class Current:
     tags: pd.DataFrame
     locks: pd.DataFrame
     groups: Groups
+    site_name: str = ""
 
 
 def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:

@@ -87,8 +87,8 @@ def drift_problems(operations: pd.DataFrame) -> pd.DataFrame:
     rows = operations
     subject = rows["reference"].map("reservation {}".format, na_action="ignore").fillna(rows["unit"])
     door, whom = rows["lock_name"], rows["user_id"].fillna(rows["platform_user_id"])
-    about = whom.map(" (user {})".format, na_action="ignore").fillna("")
-    about += door.map(" (door {})".format, na_action="ignore").fillna("")
+    about = whom.map(" (user {})".format, na_action="ignore").astype("str").fillna("")
+    about += door.map(" (door {})".format, na_action="ignore").astype("str").fillna("")
     return problems("drift_reported", rows.assign(subject=subject, about=about, why=rows["reason"]))
 
 

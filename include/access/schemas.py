@@ -309,6 +309,7 @@ SEEN_PEOPLE = _table(
         ),  # "hector:<user id>", or "salto:<platform user id>" of somebody Hector does not have
         "user_id": _text(null=True),
         "email": _text(null=True),  # Hector's, else Salto's
+        "name": _text(null=True),  # first and last, as Hector shows them; null: not Hector's, or none
         "hector_status": _text(null=True),  # null: Hector shows no such user
         "has_code": _flag(),  # Hector has a unique code
         "site_user_id": _text(null=True),  # null: no user of the site stands for this person
@@ -319,6 +320,16 @@ SEEN_PEOPLE = _table(
         "own_tag": _flag(),  # the tag is the one Hector's unique code names
         "tag_blocked": _flag(),
         "office_mode": _flag(),
+    },
+)
+SEEN_PLACES = _table(
+    "seen_places",
+    {
+        "place_id": _text(unique=True),
+        "place_name": _text(),
+        "active": _flag(),
+        "lock_name": _text(null=True),  # as typed into the attribute; null: none
+        "lock_id": _text(null=True),  # the one lock of that name; null: none, or several
     },
 )
 SEEN_LOCKS = _table(

@@ -27,6 +27,7 @@ SCHEMAS = {
     "borrowers": schemas.SEEN_BORROWERS,
     "rooms": schemas.SEEN_ROOMS,
     "people": schemas.SEEN_PEOPLE,
+    "places": schemas.SEEN_PLACES,
     "locks": schemas.SEEN_LOCKS,
     "groups": schemas.SEEN_GROUPS,
     "members": schemas.SEEN_MEMBERS,
@@ -38,6 +39,7 @@ KEYS = {
     "borrowers": ["reservation_id", "user_id"],
     "rooms": ["reservation_id", "place_id"],
     "people": ["person"],
+    "places": ["place_id"],
     "locks": ["lock_id"],
     "groups": ["group_id"],
     "members": ["group_id", "platform_user_id"],
@@ -54,6 +56,7 @@ class Seen:
     borrowers: pd.DataFrame
     rooms: pd.DataFrame
     people: pd.DataFrame
+    places: pd.DataFrame
     locks: pd.DataFrame
     groups: pd.DataFrame
     members: pd.DataFrame
@@ -93,6 +96,7 @@ def seen(  # noqa: PLR0913 - the two reads and what was made of them, each named
         reservations=_as(schemas.SEEN_RESERVATIONS, booked),
         borrowers=_as(schemas.SEEN_BORROWERS, borrowers.drop_duplicates(["reservation_id", "user_id"])),
         rooms=_rooms(loaners.places, places, current.locks),
+        places=_places(places, current.locks),
         people=_people(hector.users, current, matches),
     )
 
@@ -120,9 +124,20 @@ def _as(schema: schemas.Schema, table: pd.DataFrame) -> pd.DataFrame:
     return schemas.checked(schema, rows)
 
 
-def _rooms(lines: pd.DataFrame, places: pd.DataFrame, locks: pd.DataFrame) -> pd.DataFrame:
+def _named_locks(places: pd.DataFrame, locks: pd.DataFrame) -> pd.Series:
+    """The one lock that each place names, by place id."""
     found, _ = place_locks(places, locks)
-    known = found.drop_duplicates("place_id").set_index("place_id")["lock_id"]
+    return found.drop_duplicates("place_id").set_index("place_id")["lock_id"]
+
+
+def _places(places: pd.DataFrame, locks: pd.DataFrame) -> pd.DataFrame:
+    rows = places.rename(columns={"name": "place_name"})
+    rows = rows.assign(lock_id=rows["place_id"].map(_named_locks(places, locks)).astype("str"))
+    return _as(schemas.SEEN_PLACES, rows)
+
+
+def _rooms(lines: pd.DataFrame, places: pd.DataFrame, locks: pd.DataFrame) -> pd.DataFrame:
+    known = _named_locks(places, locks)
     shown = places.set_index("place_id")
     rows = lines.drop_duplicates(["reservation_id", "place_id"])
     rows = rows.assign(
@@ -150,12 +165,20 @@ def _people(users: pd.DataFrame, current: Current, matches: pd.DataFrame) -> pd.
     rows = rows.assign(
         **flags,
         email=rows["email"].astype("str").str.strip().where(rows["email"].notna()),
+        name=_names(rows),
         has_code=code,
         has_tag=held,
         own_tag=(rows["salto_tag"] == rows["tag"]).fillna(value=False).astype("bool") & held & code,
         tag_blocked=rows["tag_blocked"].eq(other=True).fillna(value=False).astype("bool"),
     )
     return _as(schemas.SEEN_PEOPLE, rows)
+
+
+def _names(rows: pd.DataFrame) -> pd.Series:
+    """First and last name in one; null where there is neither."""
+    whole = rows["first_name"].astype("str").fillna("").str.cat(rows["last_name"].astype("str").fillna(""), sep=" ")
+    whole = whole.str.split().str.join(" ")
+    return whole.where(whole.ne(""))
 
 
 def _tag_states(tags: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,29 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import create_engine, delete, event, insert, make_url, select, text, update
+from sqlalchemy import create_engine, delete, event, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from include.access import schemas
-from include.access.seen import KEYS, SCHEMAS, Seen
-from include.ledger.tables import SEEN, Alert, Call, CallOperation, Entry, Operation, Problem, Run
+from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
+from include.ledger.tables import (
+    SEEN,
+    Alert,
+    Call,
+    CallOperation,
+    Entry,
+    Operation,
+    Problem,
+    Run,
+    SeenBorrower,
+    SeenReservation,
+    SeenRoom,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Select
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -33,6 +45,7 @@ SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500
+BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
 LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
 TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
 
@@ -59,6 +72,23 @@ class Begun:
     def whole(self) -> bool:
         """A sync of all reservations that applies its plan: only such a run can tell that a problem is over."""
         return self.kind == "sync" and not self.plan_only and not self.chosen_references
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which reservations: those that finish after a moment, and those with a reference; neither given: all."""
+
+    finish_after: datetime | None = None
+    reference: str | None = None
+
+    def narrowed(self, query: Select[Any]) -> Select[Any]:
+        """A query of ``seen_reservations``, narrowed to these."""
+        chosen = [SeenReservation.finish > self.finish_after] if self.finish_after is not None else []
+        chosen += [SeenReservation.reference == self.reference] if self.reference is not None else []
+        return query.where(or_(*chosen)) if chosen else query
+
+
+EVERYTHING = About()
 
 
 class Ledger:
@@ -225,18 +255,25 @@ class Ledger:
         """
         with self.transaction() as connection:
             changed = _changed_groups(connection, integration)
+            known = {name: _known(connection, name, integration, table, still_read) for name, table in looked.items()}
             for name, table in looked.items():
-                kept = _current(connection, name, integration)
-                if name in {"reservations", "borrowers", "rooms"} and still_read is not None:
-                    kept = _still_shown(connection, kept, integration, still_read)
-                _keep_changes(connection, name, integration, run_id, (kept, table), at, changed)
+                _keep_changes(connection, name, integration, run_id, (known[name], table), at, changed)
             connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
 
-    def seen(self, integration: str, at: datetime | None = None) -> Seen:
-        """What was known to be so at a moment; None: at the last look."""
+    def seen(
+        self, integration: str, at: datetime | None = None, *, about: About = EVERYTHING, names: Iterable[str] = SCHEMAS
+    ) -> Seen:
+        """What was known to be so at a moment; None: at the last look.
+
+        Args:
+            integration: whose.
+            at: aware.
+            about: which reservations, with their people and rooms; a ledger of years holds many.
+            names: of the tables to read; the others stay empty.
+        """
         with self.reading() as connection:
-            tables = {name: _as_of(connection, name, integration, at) for name in SCHEMAS}
-        return Seen(**tables)
+            tables = {name: _as_of(connection, name, integration, at, about) for name in names}
+        return replace(nothing_seen(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
         """Key and ``after`` of what the last sync of all reservations before a moment left as somebody's hand made it."""
@@ -303,9 +340,20 @@ class Ledger:
             for table in (Call, Operation, Problem):
                 removed[table.__tablename__] = connection.execute(delete(table).where(table.run_id.in_(old))).rowcount
             removed["runs"] = connection.execute(delete(Run).where(Run.id.in_(old))).rowcount
-            for seen_table in SEEN:
-                gone = delete(seen_table).where(seen_table.integration == integration, seen_table.until < moment)
-                removed[str(seen_table.__tablename__)] = connection.execute(gone).rowcount  # type: ignore[attr-defined]
+            over = select(SeenReservation.reservation_id).where(
+                SeenReservation.integration == integration, SeenReservation.finish < moment
+            )
+            for seen_table in (SeenBorrower, SeenRoom, SeenReservation):  # what is over is not seen to end
+                ended = delete(seen_table).where(
+                    seen_table.integration == integration,
+                    seen_table.until.is_(None),
+                    seen_table.reservation_id.in_(over),
+                )
+                removed[seen_table.__tablename__] = connection.execute(ended).rowcount
+            for gone_table in SEEN:
+                name = str(gone_table.__tablename__)  # type: ignore[attr-defined]
+                gone = delete(gone_table).where(gone_table.integration == integration, gone_table.until < moment)
+                removed[name] = removed.get(name, 0) + connection.execute(gone).rowcount
             for dated in (Entry, Alert):
                 gone = delete(dated).where(dated.integration == integration, dated.at < moment)
                 removed[dated.__tablename__] = connection.execute(gone).rowcount
@@ -413,35 +461,49 @@ def _columns(name: str) -> list[Any]:
     return [getattr(TABLES[name], column) for column in SCHEMAS[name].columns]
 
 
-def _as_of(connection: Connection, name: str, integration: str, at: datetime | None) -> pd.DataFrame:
-    table = TABLES[name]
-    query = select(*_columns(name)).where(table.integration == integration)
-    if at is None:
-        query = query.where(table.until.is_(None))
-    else:
-        query = query.where(table.seen_at <= at, table.until.is_(None) | (table.until > at))
+def _as_of(connection: Connection, name: str, integration: str, at: datetime | None, about: About) -> pd.DataFrame:
+    query = _live(select(*_columns(name)), TABLES[name], integration, at)
+    if name in BOOKED and about != EVERYTHING:
+        reservations = _live(select(SeenReservation.reservation_id), SeenReservation, integration, at)
+        query = query.where(TABLES[name].reservation_id.in_(about.narrowed(reservations)))  # type: ignore[attr-defined]
     rows = [dict(row) for row in connection.execute(query).mappings()]
     found = schemas.frame(SCHEMAS[name], rows)
     return found.sort_values(KEYS[name], ignore_index=True)
 
 
-def _current(connection: Connection, name: str, integration: str) -> pd.DataFrame:
-    """What is known to be so, with the row's ``id``."""
+def _live(query: Select[Any], table: Any, integration: str, at: datetime | None) -> Select[Any]:  # noqa: ANN401 - one of SEEN
+    """Narrowed to what was so at a moment."""
+    query = query.where(table.integration == integration)
+    if at is None:
+        return query.where(table.until.is_(None))
+    return query.where(table.seen_at <= at, table.until.is_(None) | (table.until > at))
+
+
+def _known(
+    connection: Connection, name: str, integration: str, looked: pd.DataFrame, still_read: datetime | None
+) -> pd.DataFrame:
+    """What is known to be so and could have been seen now, with the row's ``id``.
+
+    A reservation that was over before what Hector is asked for is not shown any more, which says nothing about it; if
+    it is shown all the same, it was moved.
+    """
     table = TABLES[name]
-    query = select(table.id, *_columns(name)).where(table.integration == integration, table.until.is_(None))
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    return pd.DataFrame(rows, columns=["id", *SCHEMAS[name].columns])
-
-
-def _still_shown(connection: Connection, kept: pd.DataFrame, integration: str, moment: datetime) -> pd.DataFrame:
-    """Without reservations that finished before what Hector is asked for."""
-    table = TABLES["reservations"]
-    over = select(table.reservation_id).where(  # type: ignore[attr-defined]
-        table.integration == integration,
-        table.until.is_(None),
-        table.finish <= moment,  # type: ignore[attr-defined]
+    query = _live(select(table.id, *_columns(name)), table, integration, None)
+    if name not in BOOKED or still_read is None:
+        return _frame(connection, query, name)
+    shown = About(finish_after=still_read).narrowed(
+        _live(select(SeenReservation.reservation_id), SeenReservation, integration, None)
     )
-    return kept[~kept["reservation_id"].isin(list(connection.execute(over).scalars()))]
+    found = [_frame(connection, query.where(table.reservation_id.in_(shown)), name)]  # type: ignore[attr-defined]
+    others = sorted(set(looked["reservation_id"]) - set(found[0]["reservation_id"]))
+    chunks = (others[begin : begin + CHUNK] for begin in range(0, len(others), CHUNK))
+    found += [_frame(connection, query.where(table.reservation_id.in_(some)), name) for some in chunks]  # type: ignore[attr-defined]
+    return pd.concat(found, ignore_index=True)
+
+
+def _frame(connection: Connection, query: Select[Any], name: str) -> pd.DataFrame:
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    return pd.DataFrame(rows, columns=["id", *SCHEMAS[name].columns], dtype="object")
 
 
 def _changed_groups(connection: Connection, integration: str) -> dict[str, datetime]:

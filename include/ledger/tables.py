@@ -75,6 +75,8 @@ class Run(Table):
     held: Mapped[int | None]
     users_read: Mapped[int | None]
     reservations_read: Mapped[int | None]
+    site_name: Mapped[str | None]  # as Salto shows it
+    site_zone: Mapped[str | None]
     seats: Mapped[int | None]  # allowed by the subscription; null: no limit, or not read
     seats_used: Mapped[int | None]
     seconds: Mapped[float | None]  # spent in the tasks
@@ -221,7 +223,11 @@ class SeenReservation(_Seen, Table):
     """A reservation as Hector showed it, with what was decided about it."""
 
     __tablename__ = "seen_reservations"
-    __table_args__ = _indexes("seen_reservations", "reference")
+    __table_args__ = (
+        *_indexes("seen_reservations", "reference", "reservation_id"),
+        Index("seen_reservations_by_finish", "integration", "finish"),
+        Index("seen_reservations_by_window", "integration", "window_end"),
+    )
 
     reservation_id: Mapped[str] = mapped_column(String(200))
     reference: Mapped[str] = mapped_column(String(300))
@@ -238,7 +244,7 @@ class SeenBorrower(_Seen, Table):
     """A person of a reservation."""
 
     __tablename__ = "seen_borrowers"
-    __table_args__ = _indexes("seen_borrowers", "user_id")
+    __table_args__ = _indexes("seen_borrowers", "user_id", "reservation_id")
 
     reservation_id: Mapped[str] = mapped_column(String(200))
     user_id: Mapped[str] = mapped_column(String(200))
@@ -248,7 +254,7 @@ class SeenRoom(_Seen, Table):
     """A place of a reservation, with the lock its attribute names."""
 
     __tablename__ = "seen_rooms"
-    __table_args__ = _indexes("seen_rooms")
+    __table_args__ = _indexes("seen_rooms", "reservation_id")
 
     reservation_id: Mapped[str] = mapped_column(String(200))
     place_id: Mapped[str] = mapped_column(String(200))
@@ -266,6 +272,7 @@ class SeenPerson(_Seen, Table):
     person: Mapped[str] = mapped_column(String(300))
     user_id: Mapped[str | None]
     email: Mapped[str | None] = mapped_column(String(300))
+    name: Mapped[str | None]
     hector_status: Mapped[str | None]
     has_code: Mapped[bool]
     site_user_id: Mapped[str | None]
@@ -276,6 +283,19 @@ class SeenPerson(_Seen, Table):
     own_tag: Mapped[bool]
     tag_blocked: Mapped[bool]
     office_mode: Mapped[bool]
+
+
+class SeenPlace(_Seen, Table):
+    """A place of Hector, with the lock its attribute names."""
+
+    __tablename__ = "seen_places"
+    __table_args__ = _indexes("seen_places")
+
+    place_id: Mapped[str] = mapped_column(String(200))
+    place_name: Mapped[str]
+    active: Mapped[bool]
+    lock_name: Mapped[str | None]
+    lock_id: Mapped[str | None]
 
 
 class SeenLock(_Seen, Table):
@@ -347,6 +367,7 @@ SEEN: tuple[type[_Seen], ...] = (
     SeenBorrower,
     SeenRoom,
     SeenPerson,
+    SeenPlace,
     SeenLock,
     SeenGroup,
     SeenMember,

@@ -29,6 +29,7 @@ LOG = logging.getLogger(__name__)
 CONNECTION_SETTING = "HECTOR_SALTO_LEDGER"  # id of an Airflow connection; default: a SQLite file in AIRFLOW_HOME
 RETENTION_SETTING = "HECTOR_SALTO_LEDGER_DAYS"
 RETENTION_DAYS = 730
+SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 
 
 def ledger() -> Ledger:
@@ -96,7 +97,7 @@ class Book:
     def previous(self, moment: datetime) -> Previous:
         """What was known when a run began."""
         return Previous(
-            seen=self.ledger.seen(self.integration, moment),
+            seen=self.ledger.seen(self.integration, moment, names=SALTO_SIDE),
             unsure=self.ledger.unsure(self.integration, moment),
             left=self.ledger.left(self.integration, moment),
         )

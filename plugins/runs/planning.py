@@ -42,7 +42,7 @@ _CURRENT = {
     "group_locks": schemas.SALTO_GROUP_LOCKS,
     "schedules": schemas.SALTO_SCHEDULES,
 }
-_FACTS = ("site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
+_FACTS = ("site_name", "site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,20 @@ def _record(integration: Integration, folder: RunFolder, made: Plan, current: Cu
         made,
         users_read=len(people.users),
         reservations_read=len(loaners.reservations),
-        seats=current.seats,
-        seats_used=current.seats_used,
+        **_site_facts(current),
     )
     moment = asked_from(integration, folder).to_pydatetime()
     Book.of(folder).observe(looked_at(folder, current, made.matches), still_read=moment)
+
+
+def _site_facts(current: Current) -> dict[str, object]:
+    """What the ledger keeps of the site with each run."""
+    return {
+        "site_name": current.site_name or None,
+        "site_zone": current.site_zone,
+        "seats": current.seats,
+        "seats_used": current.seats_used,
+    }
 
 
 def looked_at(folder: RunFolder, current: Current, matches: pd.DataFrame) -> Seen:
@@ -148,7 +157,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches)
-    bookkeeping.record_plan(folder, made, seats=current.seats, seats_used=current.seats_used)
+    bookkeeping.record_plan(folder, made, **_site_facts(current))
     Book.of(folder).observe(seen_groups(current), names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)

@@ -50,6 +50,7 @@ def _current(
     groups = named_like_ours(reader.groups())
     ids = groups["group_id"].tolist()
     return Current(
+        site_name=site.name,
         site_zone=site.zone,
         seats=site.seats,
         seats_used=site.seats_used,

@@ -16,7 +16,7 @@ from include.access import schemas
 from include.access.operations import operations
 from include.access.seen import SCHEMAS, nothing_seen
 from include.ledger import questions
-from include.ledger.ledger import Begun, Ledger, LedgerError
+from include.ledger.ledger import About, Begun, Ledger, LedgerError
 from include.ledger.tables import Call, Operation, Run, Table
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -278,7 +278,7 @@ def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):
 def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     run = ledger.begin_run(begun())
     person = {
-        "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "hector_status": "active", "has_code": True,
+        "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "name": "Ana Roy", "hector_status": "active", "has_code": True,
         "site_user_id": None, "platform_user_id": None, "subscription_state": None, "blocked": False, "has_tag": False,
         "own_tag": False, "tag_blocked": False, "office_mode": True,
     }  # fmt: skip
@@ -289,6 +289,10 @@ def test_every_table_of_a_look_comes_back_as_it_was(ledger):
         borrowers=schemas.frame(schemas.SEEN_BORROWERS, [{"reservation_id": "l_1", "user_id": "u_1"}]),
         rooms=schemas.frame(schemas.SEEN_ROOMS, [room]),
         people=schemas.frame(schemas.SEEN_PEOPLE, [person]),
+        places=schemas.frame(
+            schemas.SEEN_PLACES,
+            [{"place_id": "p", "place_name": "Room", "active": True, "lock_name": "Room", "lock_id": None}],
+        ),
         **members("ana"),
     )
     ledger.observe(run, "campus", look.tables(), NOW)
@@ -296,3 +300,31 @@ def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     back = ledger.seen("campus").tables()
     for name, table in look.tables().items():
         pd.testing.assert_frame_equal(back[name], schemas.checked(SCHEMAS[name], table))
+
+
+def test_what_was_booked_long_ago_is_neither_read_nor_kept_for_ever(ledger):
+    """A reservation that is over is never seen to end: it stays until retention, and the runs of today pass it over."""
+    run = ledger.begin_run(begun())
+    both = booked(reservation("old", 1), reservation("new", 90 * 24))
+    ledger.observe(run, "campus", both, NOW)
+    ledger.observe(run, "campus", booked(reservation("new", 90 * 24)), NOW, still_read=NOW + timedelta(days=40))
+
+    def known(**about):
+        return set(ledger.seen("campus", about=About(**about)).reservations["reference"])
+
+    assert known() == {"old", "new"}
+    assert known(finish_after=NOW + timedelta(days=40)) == {"new"}
+    assert known(reference="old") == {"old"}
+    assert known(reference="old", finish_after=NOW + timedelta(days=40)) == {"old", "new"}
+    assert ledger.remove_before("campus", NOW + timedelta(days=40))["seen_reservations"] == 1
+    assert known() == {"new"}
+
+
+def test_a_reservation_that_was_over_and_is_moved_ahead_is_known_once(ledger):
+    run = ledger.begin_run(begun())
+    ledger.observe(run, "campus", booked(reservation("1", 1)), NOW)
+    later = NOW + timedelta(days=40)
+    ledger.observe(run, "campus", booked(reservation("1", 41 * 24)), later, still_read=later)
+
+    (row,) = ledger.seen("campus").reservations.to_dict("records")
+    assert row["start"] > later

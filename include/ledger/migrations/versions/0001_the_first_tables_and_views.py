@@ -139,6 +139,8 @@ def upgrade() -> None:
         sa.Column("held", sa.Integer(), nullable=True),
         sa.Column("users_read", sa.Integer(), nullable=True),
         sa.Column("reservations_read", sa.Integer(), nullable=True),
+        sa.Column("site_name", sa.Text(), nullable=True),
+        sa.Column("site_zone", sa.Text(), nullable=True),
         sa.Column("seats", sa.Integer(), nullable=True),
         sa.Column("seats_used", sa.Integer(), nullable=True),
         sa.Column("seconds", sa.Double(), nullable=True),
@@ -159,6 +161,7 @@ def upgrade() -> None:
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("seen_borrowers_by_reservation_id", "seen_borrowers", ["reservation_id"], unique=False)
     op.create_index("seen_borrowers_by_user_id", "seen_borrowers", ["user_id"], unique=False)
     op.create_index("seen_borrowers_now", "seen_borrowers", ["integration", "until"], unique=False)
 
@@ -223,6 +226,7 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=300), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=True),
         sa.Column("email", sa.String(length=300), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
         sa.Column("hector_status", sa.Text(), nullable=True),
         sa.Column("has_code", sa.Boolean(), nullable=False),
         sa.Column("site_user_id", sa.Text(), nullable=True),
@@ -244,6 +248,22 @@ def upgrade() -> None:
     op.create_index("seen_people_now", "seen_people", ["integration", "until"], unique=False)
 
     op.create_table(
+        "seen_places",
+        sa.Column("place_id", sa.String(length=200), nullable=False),
+        sa.Column("place_name", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("lock_name", sa.Text(), nullable=True),
+        sa.Column("lock_id", sa.Text(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("since_run", sa.Integer(), nullable=False),
+        sa.Column("seen_at", Instant(), nullable=False),
+        sa.Column("until", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("seen_places_now", "seen_places", ["integration", "until"], unique=False)
+
+    op.create_table(
         "seen_reservations",
         sa.Column("reservation_id", sa.String(length=200), nullable=False),
         sa.Column("reference", sa.String(length=300), nullable=False),
@@ -261,6 +281,9 @@ def upgrade() -> None:
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("seen_reservations_by_finish", "seen_reservations", ["integration", "finish"], unique=False)
+    op.create_index("seen_reservations_by_window", "seen_reservations", ["integration", "window_end"], unique=False)
+    op.create_index("seen_reservations_by_reservation_id", "seen_reservations", ["reservation_id"], unique=False)
     op.create_index("seen_reservations_by_reference", "seen_reservations", ["reference"], unique=False)
     op.create_index("seen_reservations_now", "seen_reservations", ["integration", "until"], unique=False)
 
@@ -278,6 +301,7 @@ def upgrade() -> None:
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("seen_rooms_by_reservation_id", "seen_rooms", ["reservation_id"], unique=False)
     op.create_index("seen_rooms_now", "seen_rooms", ["integration", "until"], unique=False)
 
     op.create_table(
@@ -395,6 +419,7 @@ def downgrade() -> None:
         "seen_schedules",
         "seen_rooms",
         "seen_reservations",
+        "seen_places",
         "seen_people",
         "seen_members",
         "seen_locks",
