@@ -17,11 +17,12 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.settings import airflow, environment, home, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
-from commands.why import Question, QuestionError, why
+from commands.why import why
 from include.access import schemas
 from include.access.order import rows
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 from include.ledger.ledger import LedgerError
+from include.report.inquiry import Question, QuestionError
 
 GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
@@ -39,7 +40,7 @@ def main() -> int:
         if arguments.command == "pools":
             return _pools(console)
         if arguments.command == "why":
-            return why(_question(arguments), console)
+            return _why(arguments, console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
@@ -67,10 +68,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _question(arguments: argparse.Namespace) -> Question:
+def _why(arguments: argparse.Namespace, console: Console) -> int:
+    texts = {name: getattr(arguments, name).strip() for name in ("reference", "email", "door", "at")}
     live = arguments.live.strip().lower() not in {"", "0", "false", "no"}
-    texts = {name: getattr(arguments, name).strip() for name in ("integration", "reference", "email", "door", "at")}
-    return Question(**texts, live=live)
+    return why(Question(**texts), console, integration=arguments.integration.strip(), live=live)
 
 
 def _conf(arguments: argparse.Namespace) -> dict[str, Any]:

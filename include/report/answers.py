@@ -23,16 +23,67 @@ if TYPE_CHECKING:
 RELOAD = "start the sync (Hector's reload), then ask again"
 
 
+SIGNS = {OK: "ok", BROKEN: "NO"}
+CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of a chain that was reached: ok or broken, and the words that say so."""
+
+    name: str
+    state: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One person's way to one door: its links up to the first broken one.
+
+    :param says: ``closed``, ``open now`` or when it opens.
+    :param next_step: None when nothing is broken.
+    """
+
+    says: str
+    reference: str
+    user_id: str | None
+    lock_name: str | None
+    looked: str
+    links: tuple[Link, ...]
+    errors: tuple[str, ...]
+    next_step: str | None
+
+    @property
+    def headline(self) -> str:
+        whom = f"user {self.user_id}" if self.user_id else "nobody"
+        where = f"door {self.lock_name}" if self.lock_name else "no door"
+        return f"{self.says}: reservation {self.reference}, {whom}, {where} ({self.looked})"
+
+    def lines(self) -> list[str]:
+        told = [self.headline, *(f"  {SIGNS[link.state]:2} {link.name:9} {link.words}" for link in self.links)]
+        told += [f"  last error {error}" for error in self.errors]
+        return told if self.next_step is None else [*told, f"next step: {self.next_step}"]
+
+
 @dataclass
 class Answer:
-    """Whether the door opens, and the lines that say why.
+    """Whether the door opens, and why.
 
+    :param head: lines to begin with, where there is no chain to show.
+    :param ways: the chains.
+    :param notes: lines to end with: what the doors themselves told.
     :param known: false when nothing is known of what was asked about.
     """
 
     opens: bool
-    lines: list[str] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     known: bool = True
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.head, *(line for way in self.ways for line in way.lines()), *self.notes]
 
 
 @dataclass(frozen=True)
@@ -57,6 +108,24 @@ class Sources:
             return utc(instant)
 
 
+@dataclass(frozen=True)
+class Who:
+    """A person: by email, or by Hector's user id where there is none."""
+
+    email: str | None = None
+    user_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.email if self.email is not None else f"user {self.user_id}"
+
+    def __str__(self) -> str:
+        return f"email {self.email}" if self.email is not None else f"user id {self.user_id}"
+
+    def among(self, people: pd.DataFrame) -> pd.DataFrame:
+        return same_email(people, self.email) if self.email is not None else people[people["user_id"].eq(str(self.user_id))]
+
+
 def why_reservation(
     sources: Sources, reference: str, *, now: pd.Timestamp, at: pd.Timestamp | None, email: str | None = None
 ) -> Answer:
@@ -67,7 +136,7 @@ def why_reservation(
         return Answer(
             opens=False,
             known=False,
-            lines=[
+            head=[
                 f"closed: reservation {reference} is not known ({sources.looked})",
                 f"next step: check the reference; if it was booked or moved since then, {RELOAD}",
             ],
@@ -78,21 +147,21 @@ def why_reservation(
         chain = chain[chain["user_id"].isin(person)]
         if chain.empty:
             line = f"closed: {email} is not among the people of reservation {reference} ({sources.looked})"
-            return Answer(opens=False, lines=[line, f"next step: add the person to it in Hector; then {RELOAD}"])
+            return Answer(opens=False, head=[line, f"next step: add the person to it in Hector; then {RELOAD}"])
     return _chained(sources, chain, rows, now)
 
 
-def why_person(sources: Sources, email: str, *, now: pd.Timestamp, at: pd.Timestamp | None) -> Answer:
+def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestamp | None) -> Answer:
     """The chain of the person's reservations: those open at the moment, else the next one."""
     seen = sources.seen
-    person = same_email(seen.people, email)
+    person = who.among(seen.people)
     if person.empty:
         return Answer(
             opens=False,
             known=False,
-            lines=[
-                f"closed: nobody has the email {email}, neither in Hector nor on the site ({sources.looked})",
-                f"next step: check the email in Hector; if it was entered since then, {RELOAD}",
+            head=[
+                f"closed: nobody has the {who}, neither in Hector nor on the site ({sources.looked})",
+                f"next step: check it in Hector; if it was entered since then, {RELOAD}",
             ],
         )
     theirs = seen.borrowers[seen.borrowers["user_id"].isin(person["user_id"].dropna())]["reservation_id"]
@@ -102,16 +171,16 @@ def why_person(sources: Sources, email: str, *, now: pd.Timestamp, at: pd.Timest
     ahead = rows[rows["window_start"] > moment].sort_values("window_start")
     chosen = inside if len(inside) else ahead.head(1) if at is None else ahead.iloc[:0]
     if chosen.empty:
-        lines = [f"closed: {email} has no reservation {_when(sources, at)} ({sources.looked})"]
+        lines = [f"closed: {who.name} has no reservation {_when(sources, at)} ({sources.looked})"]
         for row in rows.sort_values("window_start").tail(5).to_dict("records"):
             span = f"{sources.local(row['window_start'])} to {sources.local(row['window_end'])}"
             lines.append(f"  reservation {row['reference']}: {span}, status {row['status']}: {row['reason']}")
         lines.append(f"next step: book a room in Hector; if that was done since then, {RELOAD}")
-        return Answer(opens=False, lines=[*lines, *_tried(sources, person)])
+        return Answer(opens=False, head=lines, notes=_tried(sources, person))
     chain = chains(seen, chosen, now=now, at=at)
     chain = chain[chain["user_id"].isin(person["user_id"])]
     answer = _chained(sources, chain, chosen, now)
-    answer.lines += _tried(sources, person)
+    answer.notes += _tried(sources, person)
     return answer
 
 
@@ -130,7 +199,7 @@ def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.Da
     if locks.empty:
         known = ", ".join(sorted(seen.locks["name"])[:40])
         line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
-        return Answer(opens=False, lines=[line, "next step: check the name"], known=False)
+        return Answer(opens=False, head=[line, "next step: check the name"], known=False)
     found = may_enter(seen, at)
     found = found[found["lock_id"].isin(locks["lock_id"])]
     if len(since):
@@ -150,7 +219,7 @@ def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.Da
         f"  ({sources.looked}; only access groups named {GROUP_PREFIX}... are looked at: others may open it too)"
     )
     here = sources.tries[sources.tries["lock_id"].isin(locks["lock_id"])]
-    return Answer(opens=bool(len(found)), lines=[*lines, *_events(sources, here)])
+    return Answer(opens=bool(len(found)), head=lines, notes=_events(sources, here))
 
 
 def _locks(seen: Seen, door: str) -> pd.DataFrame:
@@ -174,35 +243,41 @@ def _shut(sources: Sources, locks: pd.DataFrame, at: pd.Timestamp) -> list[str]:
 
 def _chained(sources: Sources, chain: pd.DataFrame, rows: pd.DataFrame, now: pd.Timestamp) -> Answer:
     opens = not chain["state"].eq(BROKEN).any() and not chain.empty
-    lines: list[str] = []
-    for (reference, user, door), links in chain.groupby(["reference", "user_id", "lock_name"], dropna=False, sort=True):
-        lines += _one(sources, links, rows, now, (str(reference), user, door))
-    return Answer(opens=opens, lines=lines)
+    by = ["reference", "user_id", "lock_name"]
+    ways = [
+        _way(sources, links, rows, now, (str(reference), _told(user), _told(door)))
+        for (reference, user, door), links in chain.groupby(by, dropna=False, sort=True)
+    ]
+    return Answer(opens=opens, ways=ways)
 
 
-def _one(
+def _told(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _way(
     sources: Sources,
     links: pd.DataFrame,
     rows: pd.DataFrame,
     now: pd.Timestamp,
-    about: tuple[str, object, object],
-) -> list[str]:
+    about: tuple[str, str | None, str | None],
+) -> Way:
     reference, user, door = about
     row = rows[rows["reference"].eq(reference)].iloc[0]
     broken = links[links["state"].eq(BROKEN)]
     open_now = row["decision"] == ACCESS and row["window_start"] <= now < row["window_end"]
-    word = "closed" if len(broken) else "open now" if open_now else f"opens {sources.local(row['window_start'])}"
-    whom = f"user {user}" if isinstance(user, str) else "nobody"
-    where = f"door {door}" if isinstance(door, str) else "no door"
-    lines = [f"{word}: reservation {reference}, {whom}, {where} ({sources.looked})"]
-    signs = {OK: "ok", BROKEN: "NO"}
-    told = [link for link in links.to_dict("records") if link["state"] in signs]
-    lines += [f"  {signs[link['state']]:2} {link['link']:9} {link['words']}" for link in told]
-    if len(broken):
-        errors = sources.errors(reference, user if isinstance(user, str) else None)
-        lines += [f"  last error {error}" for error in errors]
-        lines.append(f"next step: {_step(sources, broken.iloc[0], reference, user)}")
-    return lines
+    says = CLOSED if len(broken) else "open now" if open_now else f"opens {sources.local(row['window_start'])}"
+    reached = links[links["state"].isin(SIGNS)]
+    return Way(
+        says=says,
+        reference=reference,
+        user_id=user,
+        lock_name=door,
+        looked=sources.looked,
+        links=tuple(Link(one["link"], one["state"], one["words"]) for one in reached.to_dict("records")),
+        errors=tuple(sources.errors(reference, user)) if len(broken) else (),
+        next_step=_step(sources, broken.iloc[0], reference, user) if len(broken) else None,
+    )
 
 
 def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:

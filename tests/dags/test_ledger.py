@@ -26,9 +26,9 @@ def ask(monkeypatch):
     monkeypatch.setattr(command, "prepare", lambda: None)
     monkeypatch.setattr(command, "OWN_STORE", ("AIRFLOW_HOME", "set already"))
 
-    def answer(**words):
+    def answer(integration="", live=False, **words):
         console = Console(width=400, record=True, file=StringIO())
-        status = command.why(command.Question(**words), console)
+        status = command.why(command.Question(**words), console, integration=integration, live=live)
         return status, console.export_text()
 
     return answer

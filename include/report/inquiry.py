@@ -1,0 +1,143 @@
+"""Questions about doors, asked of the ledger or of a look made just now: what `make why` and the page answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from include.access.windows import is_known_zone
+from include.ledger.ledger import About
+from include.ledger.questions import last_errors, last_known, last_look, memberships_since, problems_of, tries
+from include.report.answers import Answer, Sources, Who, who_may_enter, why_person, why_reservation
+
+if TYPE_CHECKING:
+    from include.access.seen import Seen
+    from include.ledger.ledger import Ledger
+
+AROUND = timedelta(hours=12)
+LOOKED_BACK = timedelta(days=40)  # longer than any window
+
+
+class QuestionError(ValueError):
+    """The question cannot be answered as it was asked."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: a reservation, a person (both: that person in it), or a door at a moment.
+
+    at: ISO 8601; without an offset it is meant on the wall clock of the door. user_id: for somebody without an email.
+    """
+
+    reference: str = ""
+    email: str = ""
+    door: str = ""
+    at: str = ""
+    user_id: str = ""
+
+    def checked(self) -> Question:
+        """Itself.
+
+        Raises:
+            QuestionError: when it asks nothing, or two things at once.
+        """
+        if not (self.reference or self.email or self.door or self.user_id):
+            raise QuestionError(
+                'ask about REFERENCE=10452, EMAIL=someone@example.org, or DOOR="Studio 204" AT="2026-01-14 10:20"'
+            )
+        if self.door and (self.reference or self.email or self.user_id):
+            raise QuestionError("ask about a door, or about a reservation or person: not both at once")
+        return self
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen, when and where (in words), and the problems found (code, subject, reference, next_step)."""
+
+    seen: Seen
+    words: str
+    problems: pd.DataFrame
+
+
+def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live: Look | None = None) -> Answer:
+    """The answer about one integration.
+
+    Args:
+        kept: the ledger; with ``live`` it only adds what failed last and what the doors told.
+        name: of the integration.
+        question: checked.
+        now: aware.
+        live: a look made just now; None: as the last run saw it, at ``question.at`` when that is past.
+
+    Raises:
+        QuestionError: when the ledger has no run to answer from, or ``at`` is no moment.
+    """
+    look = live or kept_look(kept, name, question, now)
+    zone = zone_of(look.seen.locks, question.door)
+    at = moment(question.at, zone)
+    around = at or now
+
+    def errors(reference: str | None, user_id: str | None) -> list[str]:
+        return last_errors(kept, name, reference=reference, user_id=user_id)
+
+    events = tries(kept, name, around - AROUND, around + AROUND)
+    sources = Sources(look.seen, look.words, zone, look.problems, errors, events)
+    instant, present = None if at is None else pd.Timestamp(at), pd.Timestamp(now)
+    if question.door:
+        since = memberships_since(kept, name, around) if live is None else pd.DataFrame()
+        return who_may_enter(sources, question.door, at=pd.Timestamp(around), since=since)
+    if question.reference:
+        email = question.email or None
+        answer = why_reservation(sources, question.reference, now=present, at=instant, email=email)
+        return answer if answer.known or live is not None else _gone(answer, kept, name, question.reference)
+    who = Who(email=question.email) if question.email else Who(user_id=question.user_id)
+    return why_person(sources, who, now=present, at=instant)
+
+
+def kept_look(kept: Ledger, name: str, question: Question, now: datetime) -> Look:
+    """From the ledger: as it was at the moment asked about, when that is past."""
+    zone = zone_of(kept.seen(name, names=("locks",)).locks, question.door)
+    at = moment(question.at, zone)
+    past = at if at is not None and at < now else None
+    last = last_look(kept, name, past)
+    if last is None:
+        raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
+    about = (
+        About(reference=question.reference) if question.reference else About(finish_after=(past or now) - LOOKED_BACK)
+    )
+    words = f"as the run of {last.began_at:%Y-%m-%d %H:%M} UTC saw it"
+    return Look(kept.seen(name, past, about=about), words, problems_of(kept, last.run_id))
+
+
+def _gone(answer: Answer, kept: Ledger, name: str, reference: str) -> Answer:
+    row = last_known(kept, name, reference)
+    if row is None:
+        return answer
+    line = (
+        f"closed: Hector no longer shows reservation {reference} since {row['until']:%Y-%m-%d %H:%M} UTC; its last "
+        f"status was {row['status']}"
+    )
+    return Answer(opens=False, head=[line, "next step: if it should exist, book it again in Hector, then reload"])
+
+
+def zone_of(locks: pd.DataFrame, door: str = "") -> ZoneInfo:
+    """The zone on whose wall clock people speak: of the door, else of most locks."""
+    here = locks[locks["name"].str.casefold().eq(door.strip().casefold())]
+    zones = [zone for zone in (here if len(here) else locks)["zone"].dropna() if is_known_zone(zone)]
+    return ZoneInfo(Counter(zones).most_common(1)[0][0] if zones else "UTC")
+
+
+def moment(text: str, zone: ZoneInfo) -> datetime | None:
+    """A moment as people type it, as an instant; without an offset it is meant on the locks' wall clock."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise QuestionError(f'AT={text!r} is no date and time; an example: AT="2026-01-14 10:20"') from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
