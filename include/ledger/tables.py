@@ -73,6 +73,8 @@ class Run(Table):
     causes: Mapped[list[str] | None]  # why it is red
     operations: Mapped[int | None]  # planned
     held: Mapped[int | None]
+    holds: Mapped[list[str] | None]  # the guards that hold them, each with its limit
+    digest: Mapped[str | None]  # what approves them
     users_read: Mapped[int | None]
     reservations_read: Mapped[int | None]
     site_name: Mapped[str | None]  # as Salto shows it

@@ -123,7 +123,11 @@ class Who:
         return f"email {self.email}" if self.email is not None else f"user id {self.user_id}"
 
     def among(self, people: pd.DataFrame) -> pd.DataFrame:
-        return same_email(people, self.email) if self.email is not None else people[people["user_id"].eq(str(self.user_id))]
+        return (
+            same_email(people, self.email)
+            if self.email is not None
+            else people[people["user_id"].eq(str(self.user_id))]
+        )
 
 
 def why_reservation(

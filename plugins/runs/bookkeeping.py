@@ -151,7 +151,10 @@ class RunJournal:
 def record_plan(folder: RunFolder, made: Plan, **facts: object) -> None:
     """The plan, and what it was made from (columns of ``runs``)."""
     book = Book.of(folder)
-    book.ledger.plan(book.run_id, made.operations, made.problems, made.left, planned_at=datetime.now(UTC), **facts)
+    held = {"holds": [f"{hold.guard}: {hold.why}" for hold in made.holds] or None, "digest": made.digest}
+    book.ledger.plan(
+        book.run_id, made.operations, made.problems, made.left, planned_at=datetime.now(UTC), **held, **facts
+    )
 
 
 def remove_outdated(name: str, now: datetime) -> None:

@@ -137,6 +137,8 @@ def upgrade() -> None:
         sa.Column("causes", sa.JSON(), nullable=True),
         sa.Column("operations", sa.Integer(), nullable=True),
         sa.Column("held", sa.Integer(), nullable=True),
+        sa.Column("holds", sa.JSON(), nullable=True),
+        sa.Column("digest", sa.Text(), nullable=True),
         sa.Column("users_read", sa.Integer(), nullable=True),
         sa.Column("reservations_read", sa.Integer(), nullable=True),
         sa.Column("site_name", sa.Text(), nullable=True),
