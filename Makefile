@@ -27,6 +27,14 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.ready ## Set up the environment (the other commands do it themselves)
 
+.PHONY: up
+up: $(VENV)/.ready ## Start Airflow's page and the sandbox in the background (UI_PORT=8081: another port)
+	@$(RUN) up
+
+.PHONY: down
+down: $(VENV)/.ready ## End what up has started
+	@$(RUN) down
+
 .PHONY: sync
 sync: $(VENV)/.ready ## Run a sync: of the sandbox, or of INTEGRATION=<name>
 	@$(RUN) sync --integration "$(INTEGRATION)"

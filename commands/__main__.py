@@ -1,4 +1,4 @@
-"""Entry point: `python -m commands sync|plan|cleanup|why|pools`; `make` has the short forms."""
+"""Entry point: `python -m commands up|down|sync|plan|cleanup|why|pools`; `make` has the short forms."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.settings import airflow, environment, home, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
+from commands.up import UpError, down, run_in_airflow, serving, site_pools, up
 from commands.why import why
 from include.access import schemas
 from include.access.order import rows
@@ -37,8 +38,8 @@ def main() -> int:
     arguments = _arguments()
     console = Console() if sys.stdout.isatty() else Console(width=PAGE)
     try:
-        if arguments.command == "pools":
-            return _pools(console)
+        if arguments.command in PLAIN:
+            return PLAIN[arguments.command](console)
         if arguments.command == "why":
             return _why(arguments, console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
@@ -48,6 +49,9 @@ def main() -> int:
     except (IntegrationError, UsageError, QuestionError, LedgerError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return WRONG
+    except UpError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return RED
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,6 +68,8 @@ def _arguments() -> argparse.Namespace:
     asked = commands.add_parser("why", help="why a door opens for somebody, or does not; status 0 open, 1 closed")
     for name in ("integration", "reference", "email", "door", "at", "live"):
         asked.add_argument(f"--{name}", default="")
+    commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
+    commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
     return parser.parse_args()
 
@@ -89,12 +95,15 @@ def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int
     prepare()
     with ExitStack() as stack:
         stack.enter_context(alone(integration.pool, console))
-        sandbox = stack.enter_context(demo(console)) if not name else None
-        connections = sandbox.connections(NAME) if sandbox else {}
-        run = run_dag(DAGS[command].format(name or NAME), conf, connections, console)
+        campus = stack.enter_context(demo(console)) if not name else None
+        dag_id = DAGS[command].format(name or NAME)
+        if (page := serving(dag_id)) is not None:
+            run = run_in_airflow(page, dag_id, conf, console)
+        else:
+            run = run_dag(dag_id, conf, campus.connections(NAME) if campus else {}, console)
         _show(run, console)
-        if sandbox is not None and command != "plan":
-            show_timetable(sandbox, console)
+        if campus is not None and command != "plan":
+            show_timetable(campus, console)
     return _end(run, console)
 
 
@@ -138,14 +147,7 @@ def _pools(console: Console) -> int:
     found, errors = load_all()
     for error in errors:
         console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
-    pools = {
-        integration.pool: {
-            "slots": 1,
-            "description": f"one run at a time writes to the site {integration.site_id}",
-            "include_deferred": False,
-        }
-        for integration in found.values()
-    }
+    pools = site_pools(found)
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(pools, file)
         file.flush()
@@ -157,6 +159,9 @@ def _pools(console: Console) -> int:
     for pool in sorted(pools):
         console.print(f"pool {pool}: 1 slot", highlight=False)
     return GREEN
+
+
+PLAIN = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
 
 
 if __name__ == "__main__":

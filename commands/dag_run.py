@@ -24,6 +24,7 @@ OURS = ("runs", "salto", "hector", "rest", "include")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
 REPORT = "runs.reporting"
 ASKING = "^(look_for_held|ask_for_approval)$"
+_HELD: set[int] = set()  # file descriptors of the locks that this process holds
 QUIET = ("plan ", "reservation ", "problem ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
 
@@ -41,7 +42,10 @@ class DagRun:
 
 @contextmanager
 def alone(pool: str, console: Console) -> Iterator[None]:
-    """One run at a time writes to a site, also between terminals: what Airflow's pool does on a server."""
+    """One run at a time writes to a site, also between terminals: what Airflow's pool does on a server.
+
+    The run that is started meanwhile holds the lock too (``run_dag``): it goes on writing when this process is killed.
+    """
     path = home() / "locks" / f"{pool}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -50,7 +54,11 @@ def alone(pool: str, console: Console) -> Iterator[None]:
         except BlockingIOError:
             console.print("another run writes to this site; waiting for it to end")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        _HELD.add(file.fileno())
+        try:
+            yield
+        finally:
+            _HELD.discard(file.fileno())
 
 
 def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str], console: Console) -> DagRun:
@@ -71,6 +79,7 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
             text=True,
             encoding="utf-8",
             errors="replace",
+            pass_fds=tuple(_HELD),
         ) as process,
     ):
         folder, causes = _follow(process, file, console)

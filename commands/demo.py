@@ -1,91 +1,263 @@
-"""The sandbox of `make sync`: a local Hector and a local Salto KS whose state outlives the command."""
+"""The sandbox of `make sync` and `make up`: a local Hector and a local Salto KS whose state outlives the command."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import requests
 from rich.table import Table
 
 from commands.settings import ROOT
-from include.sandbox import HectorState, SaltoState, Sandbox, Scenario, campus, openings
+from include.sandbox import Sandbox, Scenario, campus, openings
+from include.sandbox.__main__ import load, save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
-STATE = ROOT / ".sandbox" / "campus.json"
+    from include.sandbox import HectorState
+
+FOLDER_SETTING = "HECTOR_SALTO_SANDBOX"  # where the campus is kept; default: .sandbox
 NAME = "sandbox"
 SHOWN_DAYS = 8
+PATIENCE = 10.0
+LOCK_KEY = "salto_lock_id"
+FIRST_REFERENCE = 10000
+QUARTER = timedelta(minutes=15)
+BOOKED = timedelta(hours=1)
+SPARE = timedelta(minutes=30)  # the grace periods of two neighbours
+
+
+@dataclass(frozen=True)
+class Campus:
+    """A sandbox that runs, in this process or in the background."""
+
+    hector_url: str
+    salto_url: str
+    zone: str
+    variables: Mapping[str, str]
+
+    def connections(self, name: str) -> dict[str, str]:
+        """The environment variables from which Airflow reads the two connections of an integration."""
+        return {variable: value for variable, value in self.variables.items() if variable.endswith(f"_{name.upper()}")}
+
+    def answers(self) -> bool:
+        token = json.loads(self.variables[f"AIRFLOW_CONN_HECTOR_{NAME.upper()}"])["password"]
+        try:
+            found = _get(f"{self.hector_url}/environment", headers={"Authorization": f"Bearer {token}"})
+        except (requests.RequestException, ValueError):
+            return False
+        return isinstance(found, dict) and "time_zone" in found
+
+    def openings(self, begin: datetime, end: datetime) -> list[dict[str, Any]]:
+        span = {"from": begin.isoformat(), "to": end.isoformat()}
+        return list(_get(f"{self.salto_url}/_sandbox/doors", params=span))
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A reservation that anybody may make, and the line that makes it."""
+
+    reference: str
+    email: str
+    place: str
+    start: datetime
+    curl: str
+
+
+def state_file() -> Path:
+    return _folder() / "campus.json"
+
+
+def announcement() -> Path:
+    """The file in which a sandbox in the background says where it is."""
+    return _folder() / "running.json"
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(FOLDER_SETTING) or ROOT / ".sandbox").absolute()
 
 
 @contextmanager
-def demo(console: Console) -> Iterator[Sandbox]:
-    """The campus as the last command left it; a new one on a new day, because its bookings are relative to today."""
-    now = datetime.now(UTC)
-    with Sandbox(_kept(now, console) or campus(now)) as sandbox:
+def demo(console: Console) -> Iterator[Campus]:
+    """The campus of `make up` when that runs (its process keeps the state); else one for as long as the command takes."""
+    if (found := running()) is not None:
+        console.print(
+            f"sandbox of make up: Hector at {found.hector_url}, Salto KS at {found.salto_url}", highlight=False
+        )
+        yield found
+        return
+    todays_campus(console)
+    with Sandbox(load(state_file())) as sandbox:
         console.print(f"sandbox: Hector at {sandbox.hector_url}, Salto KS at {sandbox.salto_url}", highlight=False)
+        zone = sandbox.salto.site.time_zone
         try:
-            yield sandbox
+            yield Campus(sandbox.hector_url, sandbox.salto_url, zone, sandbox.connections(NAME))
         finally:
-            _keep(sandbox, now)
+            save(sandbox, state_file())
 
 
-def _kept(now: datetime, console: Console) -> Scenario | None:
-    if not STATE.exists():
+def running() -> Campus | None:
+    """The sandbox that runs in the background, None when there is none or it does not answer."""
+    try:
+        said = json.loads(announcement().read_text(encoding="utf-8"))
+        found = Campus(**{name: said[name] for name in Campus.__dataclass_fields__})
+    except (OSError, ValueError, KeyError):
         return None
-    kept = json.loads(STATE.read_text(encoding="utf-8"))
-    if kept["day"] != now.date().isoformat():
-        console.print("sandbox: a new day, so the campus starts anew with bookings of today")
+    return found if found.answers() else None
+
+
+def todays_campus(console: Console) -> bool:
+    """See that the state is of today: a new day starts a new campus, because its bookings are relative to today.
+
+    Returns:
+        True when the campus is new.
+    """
+    path, now = state_file(), datetime.now(UTC)
+    if path.exists():
+        why = _unusable(path, now)
+        if why is None:
+            return False
+        console.print(f"sandbox: {why}, so the campus starts anew with bookings of today", highlight=False)
+    path.unlink(missing_ok=True)
+    save(campus(now), path, day=now.date().isoformat())
+    return True
+
+
+def _unusable(path: Path, now: datetime) -> str | None:
+    try:
+        load(path)
+        day = json.loads(path.read_text(encoding="utf-8"))["day"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{path.name} cannot be read"
+    return None if day == now.date().isoformat() else "a new day"
+
+
+def kept_day() -> str:
+    """The day that the kept campus is of."""
+    return str(json.loads(state_file().read_text(encoding="utf-8"))["day"])
+
+
+def booking(kept: Scenario, hector_url: str, now: datetime) -> Booking | None:
+    """A booking from the next quarter hour, by somebody whose tag opens doors, of a free room whose lock is online."""
+    hector = kept.hector
+    start = (now + QUARTER).replace(minute=(now + QUARTER).minute // 15 * 15, second=0, microsecond=0)
+    user, place = _somebody(kept, now), _free_room(kept, start - SPARE, start + BOOKED + SPARE)
+    if user is None or place is None:
         return None
-    return Scenario(
-        hector=HectorState.from_json(kept["hector"]),
-        salto=SaltoState.from_json(kept["salto"]),
-        credentials=campus(now).credentials,
+    reference = str(max([FIRST_REFERENCE, *(int(row["reference"]) for row in _numbered(hector))]) + 1)
+    row = {
+        "reference": reference,
+        "status": {"code": "new", "name": "New", "state": "not_started"},
+        "start": hector.stamp(start),
+        "finish": hector.stamp(start + BOOKED),
+        "blocking": False,
+        "borrower": {"type": "user", "id": user},
+        "participants": [],
+        "lines": [{"id": f"ln_{reference}", "type": "place", "place_id": place}],
+    }
+    address = f"{hector_url.removesuffix('/api/v1')}/_sandbox/loaners/l_{reference}"
+    return Booking(
+        reference,
+        hector.users[user]["email"],
+        hector.places[place]["name"],
+        start.astimezone(ZoneInfo(kept.salto.site.time_zone)),
+        f"curl -s -X PUT '{address}' -d '{json.dumps(row)}'",
     )
 
 
-def _keep(sandbox: Sandbox, now: datetime) -> None:
-    STATE.parent.mkdir(parents=True, exist_ok=True)
-    day = json.loads(STATE.read_text(encoding="utf-8"))["day"] if STATE.exists() else None
-    kept = {
-        "day": day if day == now.date().isoformat() else now.date().isoformat(),
-        "hector": sandbox.hector.to_json(),
-        "salto": sandbox.salto.to_json(),
+def _numbered(hector: HectorState) -> list[dict[str, Any]]:
+    return [row for row in hector.loaners.values() if str(row["reference"]).isdecimal()]
+
+
+def _somebody(kept: Scenario, now: datetime) -> str | None:
+    """The Hector user of the first who can open a door in the days to come."""
+    users: dict[str, list[str]] = {}
+    for user, row in kept.hector.users.items():
+        users.setdefault((row["email"] or "").strip().casefold(), []).append(user)
+    for one in openings(kept.salto, now, now + timedelta(days=SHOWN_DAYS)):
+        found = users.get((one.email or "").casefold(), [])
+        if one.group_name.startswith("Hector_") and len(found) == 1:
+            return found[0]
+    return None
+
+
+def _free_room(kept: Scenario, begin: datetime, end: datetime) -> str | None:
+    """A place that nobody has booked in between, and that leads to exactly one lock, online and in the site's zone."""
+    names = Counter(lock.name.casefold() for lock in kept.salto.locks.values())
+    online = {
+        lock.name.casefold()
+        for lock in kept.salto.locks.values()
+        if lock.online and names[lock.name.casefold()] == 1 and _reachable(kept, lock.iq_id)
     }
-    STATE.write_text(json.dumps(kept), encoding="utf-8")
+    taken = {
+        line.get("place_id")
+        for row in kept.hector.loaners.values()
+        if _overlaps(row, begin, end)
+        for line in row["lines"]
+    }
+    for place, row in kept.hector.places.items():
+        locks = {str(value["value"]).strip().casefold() for value in row["attributes"] if value["key"] == LOCK_KEY}
+        if place not in taken and locks & online:
+            return place
+    return None
 
 
-def show_timetable(sandbox: Sandbox, console: Console) -> None:
+def _reachable(kept: Scenario, iq_id: str) -> bool:
+    iq = kept.salto.iqs[iq_id]
+    return iq.online and iq.time_zone == kept.salto.site.time_zone
+
+
+def _overlaps(row: dict[str, Any], begin: datetime, end: datetime) -> bool:
+    return datetime.fromisoformat(row["start"]) < end and datetime.fromisoformat(row["finish"]) > begin
+
+
+def show_timetable(found: Campus, console: Console) -> None:
     """Who can open which door when, answered by the sandbox Salto from its own state."""
-    begin = datetime.now(UTC)
-    zone = ZoneInfo(sandbox.salto.site.time_zone)
-    found = openings(sandbox.salto, begin, begin + timedelta(days=SHOWN_DAYS))
+    begin, zone = datetime.now(UTC), ZoneInfo(found.zone)
     ours = sorted(
-        (one for one in found if one.group_name.startswith("Hector_") and one.group_name != "Hector_Staff"),
-        key=lambda one: (one.lock_name, one.begin, one.email or ""),
+        (
+            one
+            for one in found.openings(begin, begin + timedelta(days=SHOWN_DAYS))
+            if one["group"].startswith("Hector_") and one["group"] != "Hector_Staff"
+        ),
+        key=lambda one: (one["lock"], datetime.fromisoformat(one["from"]), one["email"] or ""),
     )
     table = Table(title=f"Who can open which door from now on, as Salto KS answers ({zone})", title_justify="left")
     for column in ("door", "from", "until", "who", "reservation"):
         table.add_column(column)
     last = None
     for one in ours:
-        door = "" if one.lock_name == last else one.lock_name
-        last = one.lock_name
-        office = " (office mode)" if one.office_mode else ""
+        door = "" if one["lock"] == last else one["lock"]
+        last = one["lock"]
+        office = " (office mode)" if one["office_mode"] else ""
         table.add_row(
             door,
-            _local(one.begin, zone),
-            _local(one.end, zone),
-            f"{one.email}{office}",
-            one.group_name.removeprefix("Hector_"),
+            _local(one["from"], zone),
+            _local(one["to"], zone),
+            f"{one['email']}{office}",
+            one["group"].removeprefix("Hector_"),
         )
     console.print(table, markup=False)
 
 
-def _local(instant: datetime, zone: ZoneInfo) -> str:
-    return instant.astimezone(zone).strftime("%a %d %b %H:%M")
+def _local(instant: str, zone: ZoneInfo) -> str:
+    return datetime.fromisoformat(instant).astimezone(zone).strftime("%a %d %b %H:%M")
+
+
+def _get(url: str, **asked: Any) -> Any:  # noqa: ANN401 - whatever JSON it answers
+    """A question to loopback, past whatever proxy the environment names."""
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(url, timeout=PATIENCE, **asked)
+        answer.raise_for_status()
+        return answer.json()

@@ -1,4 +1,4 @@
-"""The settings under which Airflow runs from this checkout, without a server: one process, an embedded database."""
+"""The settings under which Airflow runs from this checkout: for one run in one process, and (`make up`) for its server."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, completed. What the user has set stays as it is."""
+    """This process's environment, completed for a run without a server. What the user has set stays as it is."""
+    alone = {
+        "HECTOR_SALTO_DEADLINES": "off",  # one run in one process: nobody would watch a deadline, and Airflow cannot make one
+        "AIRFLOW__LOGGING__JSON_LOGS": "True",  # one record a line: the terminal shows ours, the file keeps all
+    }
+    return {**alone, **server_environment()}
+
+
+def server_environment() -> dict[str, str]:
+    """This process's environment, completed for Airflow's server and for whatever speaks to it."""
     ours = {
         "AIRFLOW_HOME": str(ROOT / ".airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "HECTOR_SALTO_DEADLINES": "off",  # one run in one process: nobody would watch a deadline, and Airflow cannot make one
-        "AIRFLOW__LOGGING__JSON_LOGS": "True",  # one record a line: the terminal shows ours, the file keeps all
     }
     path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")]))
     return {**ours, **os.environ, "PYTHONPATH": path}
@@ -40,8 +47,7 @@ def prepare() -> None:
     Raises:
         subprocess.CalledProcessError: with Airflow's own output shown before.
     """
-    done = home() / f".migrated_{version('apache-airflow')}"
-    if done.exists():
+    if prepared().exists():
         return
     home().mkdir(parents=True, exist_ok=True)
     sys.stdout.write("preparing Airflow's database (once)\n")
@@ -50,4 +56,9 @@ def prepare() -> None:
     if result.returncode:
         sys.stderr.write(result.stdout + result.stderr)
         result.check_returncode()
-    done.touch()
+    prepared().touch()
+
+
+def prepared() -> Path:
+    """The file that says that the database is at the installed version."""
+    return home() / f".migrated_{version('apache-airflow')}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from include.ledger.ledger import Ledger
+    from include.report.answers import Answer
 
 OPEN, CLOSED, WRONG = 0, 1, 2
 # Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
@@ -36,9 +37,17 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
 
     kept, now = ledger(), datetime.now(UTC)
     names = _integrations(kept, integration, live=live)
-    answers = {
-        name: answered(kept, name, question, now, live=_live(name, now, console) if live else None) for name in names
-    }
+    answers: dict[str, Answer] = {}
+    unanswered: list[QuestionError] = []
+    for name in names:
+        try:
+            answers[name] = answered(kept, name, question, now, live=_live(name, now, console) if live else None)
+        except QuestionError as error:
+            unanswered.append(error)
+    if not answers:
+        raise QuestionError("; ".join(map(str, unanswered)))
+    for one in unanswered:
+        console.print(str(one), style="yellow", markup=False, highlight=False)
     knowing = {name: answer for name, answer in answers.items() if answer.known} or answers
     for name, answer in knowing.items():
         if len(answers) > 1:
@@ -68,7 +77,7 @@ def _live(name: str, now: datetime, console: Console) -> Look:
     if not path.exists():
         raise QuestionError(f"there is no integration {name!r}: no file {path.name} in include/integrations")
     with ExitStack() as stack:
-        if name == NAME:
+        if name == NAME and "AIRFLOW_CONN_SALTO_SANDBOX" not in os.environ:
             os.environ.update(stack.enter_context(demo(console)).connections(NAME))
         try:
             seen, problems = look_now(load(path), now)

@@ -64,7 +64,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
                 return planning.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def report(folder: str | None) -> None:
+        def report(folder: str | None) -> str:
             run_folder = opening.begun(folder)
             again = (
                 (lambda: planning.look_for_outdated(integration, run_folder))
@@ -75,11 +75,12 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             opening.remove_outdated_folders(name, run_folder)
             history.remove_outdated(name, datetime.now(UTC))
             bookkeeping.remove_outdated(name, datetime.now(UTC))
+            return "green"
 
         @task(trigger_rule=TriggerRule.ALL_DONE)
-        def alert() -> int:
-            """The cleanup runs daily, also while the sync is paused: it says when no sync has succeeded for too long."""
-            return alerting.look_for_stale(name, integration, datetime.now(UTC))
+        def alert(folder: str | None, reported: str | None) -> int:
+            ended = alerting.Ended(RunFolder(folder) if folder else None, STEPS, reported is not None)
+            return alerting.after_cleanup(name, integration, ended)
 
         folder = begin()
         apply = SaltoApplyOperator(
@@ -89,7 +90,8 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
             with_hector=False,
         )
-        plan(folder) >> apply >> report(folder) >> alert().as_teardown()
+        reported = report(folder)
+        plan(folder) >> apply >> reported >> alert(folder, reported).as_teardown()
     return dag
 
 

@@ -130,7 +130,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
                 return planning.plan(integration, RunFolder(folder), **_scope())
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def report(folder: str | None) -> None:
+        def report(folder: str | None) -> str:
             run_folder = opening.begun(folder)
             again = (
                 (lambda: planning.look_again(integration, run_folder, **_scope()))
@@ -141,6 +141,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
             told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
             reporting.report(run_folder, Ending(integration, STEPS, again, told))
             history.remember_good(run_folder)
+            return "green"
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def look_for_held(folder: str | None) -> dict[str, Any]:
@@ -171,17 +172,15 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         extracts >> build_desired(folder) >> planned >> apply >> [reported, held := look_for_held(folder)]
         held >> ask_for_approval
         # A teardown does not decide how the run ended: a red run stays red, and a mailbox that is away reddens none.
-        reported >> _alert(name, integration)(folder).as_teardown()
+        reported >> _alert(name, integration)(folder, reported).as_teardown()
     return dag
 
 
 def _alert(name: str, integration: Integration) -> Callable[[Any], Any]:
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def alert(folder: str | None) -> int:
-        run_folder = opening.begun(folder)
-        causes = run_folder.read_json("causes") or {"causes": ["the report was not written; see its log"]}
-        told = alerting.after_sync(name, integration, run_folder, causes["causes"], STEPS)
-        return told + alerting.look_for_stale(name, integration, datetime.now(UTC))
+    def alert(folder: str | None, reported: str | None) -> int:
+        ended = alerting.Ended(RunFolder(folder) if folder else None, STEPS, reported is not None)
+        return alerting.after_sync(name, integration, ended)
 
     return alert
 

@@ -6,6 +6,7 @@ judged from what was seen (``Seen``); whoever asks about the ledger, about Salto
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ BOOKING, STATUS, PERSON, PLACE, WINDOW = "booking", "status", "person", "place",
 GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK = "group", "schedule", "door", "member", "seat", "tag", "lock"
 LINKS = (BOOKING, STATUS, PERSON, PLACE, WINDOW, GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK)
 RELOAD = "start the sync (Hector's reload) and read what it reports about this reservation"
+
+UNTOUCHED = " has no tag in Salto, and the sync never changes this user there (owner, admin, pod member or guest)"
 
 # What bookings.py and plan.py say about a reservation without access, and the link that it breaks.
 REFUSALS = {
@@ -65,6 +68,7 @@ class _Case:
     link: str
     broken: pd.Series
     words: pd.Series
+    step: str = ""  # where the link's own does not help
 
 
 def chains(
@@ -87,11 +91,13 @@ def chains(
         return schemas.frame(schemas.CHAIN, [])
     first = pd.Series(len(LINKS), index=rows.index)
     words = pd.Series("", index=rows.index, dtype="str")
+    steps = words.copy()
     for case in _cases(rows, now, at):
         place = LINKS.index(case.link)
         here = case.broken.eq(other=True).fillna(value=False).astype("bool") & (place < first)
         first, words = first.mask(here, place), words.mask(here, case.words.astype("str"))
-    return _told(rows, first, words, _good(rows))
+        steps = steps.mask(here, case.step or STEPS[case.link])
+    return _told(rows, first, (words, steps), _good(rows))
 
 
 def broken_links(chain: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +120,18 @@ def _rows(seen: Seen, reservations: pd.DataFrame) -> pd.DataFrame:
     rows = rows.merge(seen.doors.assign(is_door=True), on=["group_id", "lock_id"], how="left")
     fitting = _fitting(rows, seen.schedules)
     rows["schedule_fits"] = rows["group_id"].isin(fitting)
-    flags = ["is_member", "is_door", "blocked", "has_tag", "own_tag", "tag_blocked", "has_code", "online", "iq_online"]
+    flags = [
+        "managed",
+        "is_member",
+        "is_door",
+        "blocked",
+        "has_tag",
+        "own_tag",
+        "tag_blocked",
+        "has_code",
+        "online",
+        "iq_online",
+    ]
     return rows.assign(**{name: rows[name].eq(other=True).fillna(value=False).astype("bool") for name in flags})
 
 
@@ -158,6 +175,12 @@ def _cases(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> li
         _Case(MEMBER, ~rows["is_member"], person + " is not in " + group),
         _Case(SEAT, rows["blocked"], person + " is blocked in Salto by hand"),
         _Case(SEAT, rows["subscription_state"].ne("subscribed"), person + " has no seat (" + seat + ")"),
+        _Case(
+            TAG,
+            ~rows["has_tag"] & ~rows["managed"],
+            person + UNTOUCHED,
+            "assign the tag by hand in the Salto dashboard",
+        ),
         _Case(TAG, ~rows["has_tag"] & ~rows["has_code"], person + " has no unique code in Hector and no tag in Salto"),
         _Case(TAG, ~rows["has_tag"], person + " has a unique code in Hector, but no tag in Salto"),
         _Case(TAG, rows["tag_blocked"], "the tag of " + person + " is blocked in Salto"),
@@ -184,9 +207,7 @@ def _refusals(rows: pd.DataFrame) -> list[_Case]:
 
 
 def _windows(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> list[_Case]:
-    begin = rows["window_start"].map(_utc, na_action="ignore").astype("str")
-    end = rows["window_end"].map(_utc, na_action="ignore").astype("str")
-    about = "its doors open from " + begin + " to " + end
+    about = _open_span(rows)
     if at is None:
         return [_Case(WINDOW, rows["window_end"] <= now, "its window is over: " + about)]
     return [
@@ -195,16 +216,29 @@ def _windows(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> 
     ]
 
 
-def _utc(instant: pd.Timestamp) -> str:
-    return f"{instant.year:04}-{instant.month:02}-{instant.day:02} {instant.hour:02}:{instant.minute:02} UTC"
+def _open_span(rows: pd.DataFrame) -> pd.Series:
+    """When the doors open and close, on the wall clock of the lock, whose zone is named."""
+    zone = rows["zone"].where(rows["zone"].map(is_known_zone, na_action="ignore").eq(other=True), "UTC")
+    told = [
+        f"its doors open from {_wall(begin, name)} to {_wall(end, name)} ({name})"
+        for begin, end, name in zip(rows["window_start"], rows["window_end"], zone, strict=True)
+    ]
+    return pd.Series(told, index=rows.index, dtype="str")
+
+
+def _wall(instant: pd.Timestamp, zone: str) -> str:
+    """Written by hand: a loan until the end of time is a booking like any other, and pandas formats no year after 9999."""
+    if pd.isna(instant):
+        return "never"
+    with contextlib.suppress(OverflowError, ValueError):  # the last hours of the calendar stay in UTC
+        instant = instant.tz_convert(zone)
+    return f"{instant.year:04}-{instant.month:02}-{instant.day:02} {instant.hour:02}:{instant.minute:02}"
 
 
 def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """What is said about a link that holds."""
     person = "user " + rows["user_id"].astype("str")
     group = "access group " + rows["group_name"]
-    begin = rows["window_start"].map(_utc, na_action="ignore").astype("str")
-    end = rows["window_end"].map(_utc, na_action="ignore").astype("str")
     door = rows["salto_lock_name"].astype("str")
     own = pd.Series("the tag is the one Hector names", index=rows.index, dtype="str")
     return {
@@ -212,7 +246,7 @@ def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
         STATUS: "its status " + rows["status"] + " grants access",
         PERSON: person + " is active in Hector and has an email",
         PLACE: rows["place_name"].astype("str") + " has the lock " + door,
-        WINDOW: "its doors open from " + begin + " to " + end,
+        WINDOW: _open_span(rows),
         GROUP: group + " exists",
         SCHEDULE: _text(rows, "its schedule is the window"),
         DOOR: "door " + door + " is in it",
@@ -223,13 +257,16 @@ def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _told(rows: pd.DataFrame, first: pd.Series, words: pd.Series, good: dict[str, pd.Series]) -> pd.DataFrame:
+def _told(
+    rows: pd.DataFrame, first: pd.Series, broken: tuple[pd.Series, pd.Series], good: dict[str, pd.Series]
+) -> pd.DataFrame:
+    words, steps = broken
     parts = []
     for number, link in enumerate(LINKS):
         state = pd.Series(OK, index=rows.index, dtype="str")
         state = state.mask(first.eq(number), BROKEN).mask(first.lt(number), NOT_REACHED)
         said = good[link].mask(first.eq(number), words).mask(first.lt(number), "")
-        step = pd.Series("", index=rows.index, dtype="str").mask(first.eq(number), STEPS[link])
+        step = steps.where(first.eq(number), "")
         parts.append(
             pd.DataFrame(
                 {

@@ -7,6 +7,7 @@ somebody else, not by Hector and not by us.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,24 +18,40 @@ from include.access.problems import problems
 from include.access.windows import SCHEDULE_COLUMNS, same_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from include.access.seen import Seen
 
 DRIFT = "drift"
 
 
-def drifted(operations: pd.DataFrame, previous: Seen, *, unsure: Collection[str] = ()) -> pd.Series:
+@dataclass(frozen=True)
+class Account:
+    """How a run left Salto: what it saw last, and the units (of OPERATIONS) it answers for; None: all of the site.
+
+    Only a run that brings its units in step with Hector answers for them. A cleanup, a plan only or a reload of other
+    reservations also looks at Salto, but what somebody changed by hand before that look is no less drift for it.
+    """
+
+    seen: Seen
+    units: frozenset[str] | None = None
+
+
+def drifted(operations: pd.DataFrame, accounts: Iterable[Account], *, unsure: Collection[str] = ()) -> pd.Series:
     """True for the operations (OPERATIONS) that repair what somebody changed by hand.
 
     Args:
         operations: a plan's, in order.
-        previous: what was last seen.
-        unsure: units (of OPERATIONS) that a run changed after that without looking again: nothing is said about them.
+        accounts: how the last runs left Salto; a unit that one of them names is judged by that one.
+        unsure: units that a run changed after that without looking again: nothing is said about them.
     """
-    if operations.empty or (previous.groups.empty and previous.people.empty):
-        return pd.Series(data=False, index=operations.index)
-    found = _group_drift(operations, previous) | _person_drift(operations, previous)
+    found = pd.Series(data=False, index=operations.index)
+    kept = list(accounts)
+    named = {unit for account in kept if account.units is not None for unit in account.units}
+    for account in kept if len(operations) else ():
+        here = operations["unit"].isin(list(account.units if account.units is not None else named))
+        by_hand = _group_drift(operations, account.seen) | _person_drift(operations, account.seen)
+        found |= by_hand & (here if account.units is not None else ~here)
     return found & ~operations["unit"].isin(list(unsure)) & operations["cause"].ne("expired")
 
 
@@ -144,7 +161,6 @@ def _person_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:
     people = previous.people.dropna(subset="user_id").drop_duplicates("user_id").set_index("user_id")
     subscribed = people["subscription_state"].eq("subscribed")
     was = {
-        "tag_on": people["own_tag"],
         "tag_off": ~people["has_tag"],
         "office_on": people["office_mode"],
         "office_off": ~people["office_mode"],
@@ -157,4 +173,7 @@ def _person_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:
     for name, state in was.items():
         those = {user for user in state.index[state] if user in known}
         found |= kind.eq(name) & operations["user_id"].isin(those)
-    return found
+    carried = operations["user_id"].map(people["tag_id"])
+    return found | (
+        kind.eq("tag_on") & carried.notna() & carried.eq(operations["tag_id"])
+    )  # not: another tag than then

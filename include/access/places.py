@@ -6,6 +6,7 @@ import difflib
 
 import pandas as pd
 
+from include.access.bookings import ACCESS
 from include.access.people import folded
 from include.access.problems import problems
 
@@ -40,6 +41,33 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
             ]
         ),
     )
+
+
+FEW = 3
+
+
+def silent_places(lines: pd.DataFrame, places: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """Places that name no lock although reservations with access have them: whoever booked those stands before them.
+
+    One problem a place, whatever number of reservations: a site may well have rooms without a lock.
+
+    Args:
+        lines: RESERVATION_PLACES.
+        places: HECTOR_PLACES.
+        decisions: DECISIONS, as the plan made them: access is given where another place of the reservation has a lock.
+    """
+    booked = decisions.loc[decisions["decision"].eq(ACCESS), ["reservation_id", "reference"]]
+    bare = places[places["active"] & folded(places["lock_name"]).isna()].rename(columns={"name": "place_name"})
+    rows = lines.drop_duplicates().merge(booked, on="reservation_id").merge(bare, on="place_id")
+    found = rows.groupby(["place_id", "place_name"], as_index=False).agg(references=("reference", sorted))
+    return problems("place_without_lock", found.assign(booked=[_booked(names) for names in found["references"]]))
+
+
+def _booked(references: list[str]) -> str:
+    """The first few by name."""
+    few = ", ".join(references[:FEW])
+    more = f" and {len(references) - FEW} more" if len(references) > FEW else ""
+    return f"reservation{'' if len(references) == 1 else 's'} {few}{more}"
 
 
 def _nameless(places: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:

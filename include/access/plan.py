@@ -15,7 +15,7 @@ from include.access import schemas
 from include.access.bookings import ACCESS, NO_ACCESS
 from include.access.current import our_groups
 from include.access.desired import left_groups
-from include.access.drift import drift_problems, drifted, marked
+from include.access.drift import Account, drift_problems, drifted, marked
 from include.access.group_changes import WantedGroups, group_operations
 from include.access.guards import Hold, Live, Situation, guarded
 from include.access.history import NOTHING_YET, History, Read
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from include.access.current import Current
     from include.access.desired import Desired
-    from include.access.seen import Seen
 
 
 @dataclass(frozen=True)
@@ -162,13 +161,13 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
 
 @dataclass(frozen=True)
 class Previous:
-    """How Salto was last seen.
+    """How the last runs left Salto.
 
-    unsure: units (of OPERATIONS) that a run changed after that without another look; left: key and ``after`` of the
-    operations that the last run left out as drift: what they would repair was seen, but is no less drift for that.
+    unsure: units (of OPERATIONS) that a run changed after that without another look; left: key and ``after`` of what the
+    last run knew to be drift and did not repair: it was seen since then, but is no less drift for that.
     """
 
-    seen: Seen
+    accounts: tuple[Account, ...] = ()
     unsure: frozenset[str] = frozenset()
     left: frozenset[tuple[str, str | None]] = frozenset()
 
@@ -180,7 +179,7 @@ def _drifted(
     nothing = schemas.frame(schemas.OPERATIONS, [])
     if previous is None:
         return operations, nothing
-    by_hand = drifted(operations, previous.seen, unsure=previous.unsure) | _was_left(operations, previous.left)
+    by_hand = drifted(operations, previous.accounts, unsure=previous.unsure) | _was_left(operations, previous.left)
     operations = marked(operations, by_hand)
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing

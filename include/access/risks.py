@@ -25,7 +25,8 @@ def risks(seen: Seen, *, as_of: pd.Timestamp) -> pd.DataFrame:
         as_of: aware; windows that end after it and begin within AHEAD of it are looked at.
 
     Returns:
-        PROBLEMS of the kinds ``risk_<link>``. What Hector's side says no to is no risk: it is decided, and reported.
+        PROBLEMS of the kinds ``risk_<link>``, one a reservation and cause; the subject is what must be mended: a lock, a
+        person, or the reservation itself. What Hector's side says no to is no risk: it is decided, and reported.
     """
     booked = seen.reservations
     soon = booked["decision"].eq(ACCESS) & (booked["window_end"] > as_of) & (booked["window_start"] < as_of + AHEAD)

@@ -317,8 +317,10 @@ SEEN_PEOPLE = _table(
         "subscription_state": _text(null=True),
         "blocked": _flag(),
         "has_tag": _flag(),
+        "tag_id": _text(null=True),  # Salto's id of the tag that is carried, never its number
         "own_tag": _flag(),  # the tag is the one Hector's unique code names
         "tag_blocked": _flag(),
+        "managed": _flag(),  # false: the sync never changes the Salto user (owner, admin, pod member, guest, its own)
         "office_mode": _flag(),
     },
 )

@@ -150,7 +150,11 @@ def _rooms(lines: pd.DataFrame, places: pd.DataFrame, locks: pd.DataFrame) -> pd
 
 def _people(users: pd.DataFrame, current: Current, matches: pd.DataFrame) -> pd.DataFrame:
     """Hector's users with the site user who stands for each, then everybody else on the site."""
-    site = current.users.merge(matches, on="platform_user_id", how="left")
+    own = {current.own_platform_user_id, current.owner_platform_user_id}
+    aside = (
+        current.users["above_site_user"] | current.users["pod_or_guest"] | current.users["platform_user_id"].isin(own)
+    )
+    site = current.users.assign(managed=~aside).merge(matches, on="platform_user_id", how="left")
     site = site.merge(_tag_states(current.tags), on="site_user_id", how="left")
     site = site.assign(first=site["user_id"].notna() & ~site.duplicated("user_id"))
     hector = users.merge(
@@ -161,7 +165,10 @@ def _people(users: pd.DataFrame, current: Current, matches: pd.DataFrame) -> pd.
     others = others.assign(person="salto:" + others["platform_user_id"], salto_tag=others["tag"], tag=None)
     rows = pd.concat([hector, others.assign(user_id=None, hector_status=None)], ignore_index=True)
     held, code = rows["salto_tag"].notna(), rows["tag"].notna()
-    flags = {name: rows[name].eq(other=True).fillna(value=False).astype("bool") for name in ("blocked", "office_mode")}
+    flags = {
+        name: rows[name].eq(other=True).fillna(value=False).astype("bool")
+        for name in ("blocked", "office_mode", "managed")
+    }
     rows = rows.assign(
         **flags,
         email=rows["email"].astype("str").str.strip().where(rows["email"].notna()),
@@ -183,8 +190,8 @@ def _names(rows: pd.DataFrame) -> pd.Series:
 
 def _tag_states(tags: pd.DataFrame) -> pd.DataFrame:
     held = tags.dropna(subset="site_user_id")
-    states = held.groupby("site_user_id")["blocked"].any().rename("tag_blocked")
-    return states.reset_index().astype({"site_user_id": "str"})
+    states = held.groupby("site_user_id").agg(tag_blocked=("blocked", "any"), tag_id=("tag_id", "min"))
+    return states.reset_index().astype({"site_user_id": "str", "tag_id": "str"})
 
 
 # --- who can enter ----------------------------------------------------------------------------------------------------

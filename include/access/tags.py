@@ -25,7 +25,7 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
     """Compare the tag each person should carry with the tag they carry.
 
     Args:
-        people: from ``people.matched_people``; those not usable or protected are left alone.
+        people: from ``people.matched_people`` with ``first_window``; those not usable or protected are left alone.
         tags: SALTO_TAGS.
         salto: from ``people.salto_people``: every user of the site, to know whose a held tag is.
         frozen: Hector user ids about whom Hector contradicts itself; what they hold stays with them.
@@ -55,12 +55,14 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
             taken.assign(reason="it is somebody else's unique code now"),
         ]
     ).drop_duplicates("tag_id")
+    bare = acting[acting["tag"].isna() & acting["first_window"].notna() & acting["user_id"].isin(stale["user_id"])]
     holder = ("Salto user " + wanting["holder_id"]).fillna("a pod")
     return TagMoves(
         off=off[["site_user_id", "user_id", "tag_id", "reason"]].reset_index(drop=True),
         on=on.reset_index(drop=True),
         problems=pd.concat(
             [
+                _code_gone(bare),
                 problems("tag_unknown", wanting[unknown]),
                 problems("tag_ambiguous", wanting.assign(count=wanting["found"])[ambiguous]),
                 problems("tag_blocked", wanting[~ambiguous & blocked]),
@@ -70,6 +72,13 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
             ]
         ),
     )
+
+
+def _code_gone(people: pd.DataFrame) -> pd.DataFrame:
+    """The run that takes their tag off says so: after it they are people without a tag like any others."""
+    found = problems("code_missing", people)
+    words = " holds a reservation but has no unique code in Hector, so the tag they carry in Salto is to come off"
+    return found.assign(message=found["subject"] + words)
 
 
 def _with_tag(wanting: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:

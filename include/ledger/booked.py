@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import and_, desc, func, select
+from sqlalchemy import Select, desc, func, select
 
 from include.access.bookings import ACCESS
 from include.access.rules import GROUP_PREFIX
+from include.ledger.ledger import among
 from include.ledger.runs import HELD, UNWELL
 from include.ledger.tables import (
     Operation,
@@ -22,6 +23,7 @@ from include.ledger.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 IN_PLACE, PLANNED, AT_RISK, OVER, REFUSED = "in place", "planned", "at risk", "over", "no access"
 STATES = (IN_PLACE, PLANNED, HELD, AT_RISK, OVER, REFUSED)
+_RESERVATION = [
+    "reservation_id", "reference", "status", "decision", "reason", "start", "finish", "window_start", "window_end",
+]  # fmt: skip
+_ROOM = ["reservation_id", "place_name", "place_id", "lock_id"]
 A_MATTER_OF_TIME = frozenset({"its window starts beyond the horizon", "its window is over"})
 
 
@@ -42,76 +48,45 @@ def booked(ledger: Ledger, integration: str, begin: datetime, end: datetime, *, 
     """
     with ledger.reading() as connection:
         rows = _reservations(connection, integration, begin, end)
-        people = _people(connection, integration, begin, end)
+        people = _people(connection, integration, rows["reservation_id"])
         states = _states(connection, integration)
-    rows["people"] = rows["reservation_id"].map(people).fillna("")
+    rows["people"] = rows["reservation_id"].map(lambda one: people.get(one, "")).astype("str")
     rows["state"] = _state(rows, states, pd.Timestamp(now))
     return rows
 
 
-def _touching(integration: str, begin: datetime, end: datetime) -> list[object]:
-    return [
-        SeenReservation.integration == integration,
-        SeenReservation.until.is_(None),
-        SeenReservation.window_end > begin,
-        SeenReservation.window_start < end,
-    ]
+def _now(table: Any, integration: str, names: Iterable[str]) -> Select[Any]:  # noqa: ANN401 - one of SEEN
+    """Columns of what was so at the last look."""
+    columns = [getattr(table, name) for name in names]
+    return select(*columns).where(table.integration == integration, table.until.is_(None))
 
 
 def _reservations(connection: Connection, integration: str, begin: datetime, end: datetime) -> pd.DataFrame:
-    columns = [
-        getattr(SeenReservation, name)
-        for name in ("reservation_id", "reference", "status", "decision", "reason", "start", "finish")
-    ]
-    query = (
-        select(
-            *columns,
-            SeenReservation.window_start,
-            SeenReservation.window_end,
-            SeenRoom.place_name,
-            SeenRoom.place_id,
-            SeenRoom.lock_id,
-        )
-        .join(
-            SeenRoom,
-            and_(
-                SeenRoom.integration == integration,
-                SeenRoom.reservation_id == SeenReservation.reservation_id,
-                SeenRoom.until.is_(None),
-            ),
-        )
-        .where(*_touching(integration, begin, end))  # type: ignore[arg-type]
+    query = _now(SeenReservation, integration, _RESERVATION).where(
+        SeenReservation.window_end > begin, SeenReservation.window_start < end
     )
-    rows = connection.execute(query).all()
-    names = ["reservation_id", "reference", "status", "decision", "reason", "start", "finish"]
-    names += ["window_start", "window_end", "place_name", "place_id", "lock_id"]
-    return pd.DataFrame(rows, columns=names).astype({"reservation_id": "str", "reference": "str"})
+    found = pd.DataFrame(connection.execute(query).all(), columns=_RESERVATION)
+    query = _now(SeenRoom, integration, _ROOM)
+    rooms = pd.DataFrame(among(connection, query, SeenRoom.reservation_id, found["reservation_id"]), columns=_ROOM)
+    texts = {"reservation_id": "str"}
+    return found.astype(texts | {"reference": "str"}).merge(rooms.astype(texts), on="reservation_id")
 
 
-def _people(connection: Connection, integration: str, begin: datetime, end: datetime) -> dict[str, str]:
+def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> dict[str, str]:
     """Who holds each reservation, as people know them: name and email."""
-    query = (
-        select(SeenBorrower.reservation_id, SeenPerson.name, SeenPerson.email, SeenBorrower.user_id)
-        .join(
-            SeenReservation,
-            and_(SeenReservation.reservation_id == SeenBorrower.reservation_id, *_touching(integration, begin, end)),  # type: ignore[arg-type]
-        )
-        .join(
-            SeenPerson,
-            and_(
-                SeenPerson.integration == integration,
-                SeenPerson.user_id == SeenBorrower.user_id,
-                SeenPerson.until.is_(None),
-            ),
-            isouter=True,
-        )
-        .where(SeenBorrower.integration == integration, SeenBorrower.until.is_(None))
-    )
+    query = _now(SeenBorrower, integration, ["reservation_id", "user_id"])
+    borrowers = among(connection, query, SeenBorrower.reservation_id, reservations)
+    query = _now(SeenPerson, integration, ["user_id", "name", "email"])
+    persons = among(connection, query, SeenPerson.user_id, (row.user_id for row in borrowers))
+    shown = {row.user_id: _shown(row.name, row.email) for row in persons}
     found: dict[str, list[str]] = {}
-    for reservation, name, email, user_id in connection.execute(query):
-        shown = " ".join(part for part in (name, f"<{email}>" if email else None) if part) or f"user {user_id}"
-        found.setdefault(reservation, []).append(shown)
+    for row in borrowers:
+        found.setdefault(row.reservation_id, []).append(shown.get(row.user_id) or f"user {row.user_id}")
     return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}
+
+
+def _shown(name: str | None, email: str | None) -> str:
+    return " ".join(part for part in (name, f"<{email}>" if email else None) if part)
 
 
 def _states(connection: Connection, integration: str) -> dict[str, set[str]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import itertools
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,10 +18,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import create_engine, delete, event, insert, make_url, or_, select, text, update
+from sqlalchemy import and_, create_engine, delete, event, func, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from include.access import schemas
+from include.access.drift import DRIFT, Account
 from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
 from include.ledger.tables import (
     SEEN,
@@ -32,19 +36,24 @@ from include.ledger.tables import (
     SeenBorrower,
     SeenReservation,
     SeenRoom,
+    writable,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Engine, Select
+    from sqlalchemy import Connection, Engine, Row, Select
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
+LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
-CHUNK = 500
+CHUNK = 500  # rows in one insert
+MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
+LONGEST_ID = 200  # of an event; Salto's own have 36 letters
+SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
 LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
 TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
@@ -177,11 +186,17 @@ class Ledger:
 
         ``left``: OPERATIONS that would repair drift and are left out of the plan.
 
-        A second try of the task that plans replaces the first's; once something was sent nothing is replaced.
+        A second try of the task that plans replaces the first's.
+
+        Raises:
+            LedgerError: when the run has sent something already; its record stays as it is.
         """
         rows = [row | {"run_id": run_id, "position": number} for number, row in enumerate(_all(operations, left), 1)]
         rows = [{name: value for name, value in row.items() if name != "rank"} for row in rows]
+        _each_once(rows)
         with self.transaction() as connection:
+            if _has_sent(connection, run_id):
+                raise LedgerError(f"run {run_id} has sent its plan already, so the record of it is not replaced")
             connection.execute(delete(Operation).where(Operation.run_id == run_id))
             _insert(connection, Operation, rows)
             _problems(connection, run_id, problems)
@@ -202,6 +217,11 @@ class Ledger:
             connection.execute(
                 update(Run).where(Run.id == run_id).values(ended_at=ended_at, state=state, causes=causes, **facts)
             )
+
+    def has_sent(self, run_id: int) -> bool:
+        """Whether a run has sent anything that changes something."""
+        with self.reading() as connection:
+            return _has_sent(connection, run_id)
 
     # --- calls ------------------------------------------------------------------------------------------------------------
 
@@ -236,13 +256,14 @@ class Ledger:
 
     # --- what was seen ----------------------------------------------------------------------------------------------------
 
-    def observe(
+    def observe(  # noqa: PLR0913 - a look, when it was made, and what it covers
         self,
         run_id: int,
         integration: str,
         looked: Mapping[str, pd.DataFrame],
         at: datetime,
         *,
+        read_at: datetime | None = None,
         still_read: datetime | None = None,
     ) -> None:
         """Keep what changed since the last look.
@@ -250,15 +271,22 @@ class Ledger:
         Args:
             looked: tables of ``Seen`` by name; those left out were not looked at.
             at: when. A change that one of our own calls brought about is dated by its answer.
+            read_at: when reading Salto began. A look that our own calls, of whichever run, have outdated since is not
+                kept: a newer one may be. What Hector alone shows is kept all the same.
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
         """
         with self.transaction() as connection:
+            outdated = read_at is not None and _changed_since(connection, integration, read_at)
+            if outdated:
+                LOG.info("what was read from Salto at %s is not kept: Salto was changed since", read_at)
+                looked = {name: table for name, table in looked.items() if name in BOOKED}
             changed = _changed_groups(connection, integration)
             known = {name: _known(connection, name, integration, table, still_read) for name, table in looked.items()}
             for name, table in looked.items():
                 _keep_changes(connection, name, integration, run_id, (known[name], table), at, changed)
-            connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
+            if not outdated:
+                connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
 
     def seen(
         self, integration: str, at: datetime | None = None, *, about: About = EVERYTHING, names: Iterable[str] = SCHEMAS
@@ -276,41 +304,44 @@ class Ledger:
         return replace(nothing_seen(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
-        """Key and ``after`` of what the last sync of all reservations before a moment left as somebody's hand made it."""
+        """Key and ``after`` of the drift that the last sync of all reservations before a moment did not repair."""
         with self.reading() as connection:
             last = (
-                select(Run.id)
-                .where(
-                    Run.integration == integration,
-                    Run.kind == "sync",
-                    Run.whole.is_(True),
-                    Run.planned_at.is_not(None),
-                    Run.began_at < moment,
-                )
-                .order_by(Run.began_at.desc())
-                .limit(1)
+                _whole_syncs(integration, moment).where(Run.planned_at.is_not(None)).with_only_columns(Run.id).limit(1)
             )
-            found = connection.execute(
-                select(Operation.key, Operation.after).where(
-                    Operation.run_id == last.scalar_subquery(), Operation.state == LEFT
-                )
+            known = or_(
+                Operation.state == LEFT, and_(Operation.cause == DRIFT, Operation.outcome.is_distinct_from("done"))
             )
-            return frozenset((str(key), after) for key, after in found)
+            query = select(Operation.key, Operation.after).where(Operation.run_id == last.scalar_subquery(), known)
+            return frozenset((str(key), after) for key, after in connection.execute(query))
 
-    def unsure(self, integration: str, moment: datetime) -> frozenset[str]:
-        """Units (of OPERATIONS) that were changed before a moment without another look at Salto after it."""
+    def accounts(self, integration: str, moment: datetime) -> tuple[tuple[Account, ...], frozenset[str]]:
+        """How the runs before a moment left Salto, and the units (of OPERATIONS) of which that is not known.
+
+        The last look of the last sync of all reservations counts for all units; a later reload of some reservations
+        counts for the units it changed, when it looked again after that. Whatever else was changed is not known.
+        """
         with self.reading() as connection:
-            looks = select(Run.observed_at).where(Run.integration == integration, Run.began_at < moment)
-            looked = max(filter(None, connection.execute(looks).scalars()), default=None)
-            query = (
-                select(Operation.unit)
-                .join(CallOperation, CallOperation.operation_id == Operation.id)
-                .join(Call, Call.id == CallOperation.call_id)
-                .join(Run, Run.id == Operation.run_id)
-                .where(Run.integration == integration, Run.began_at < moment)
-            )
-            query = query if looked is None else query.where(Call.sent_at > looked)
-            return frozenset(connection.execute(query).scalars())
+            base = connection.execute(
+                _whole_syncs(integration, moment)
+                .where(Run.observed_at.is_not(None))
+                .with_only_columns(Run.id, Run.observed_at)
+                .limit(1)
+            ).first()
+            if base is None:
+                return (), frozenset()
+            later = connection.execute(_changed_after(integration, moment, base.observed_at)).all()
+        own: dict[datetime, set[str]] = {}
+        unsure: set[str] = set()
+        for unit, rows in itertools.groupby(later, key=lambda row: str(row.unit)):
+            last = max(rows, key=lambda row: row.sent_at)
+            if last.kind == "sync" and last.observed_at is not None and last.observed_at > last.sent_at:
+                own.setdefault(last.observed_at, set()).add(unit)
+            else:
+                unsure.add(unit)
+        looks = [(base.observed_at, None), *((at, frozenset(units)) for at, units in own.items())]
+        accounts = (Account(self.seen(integration, at, names=SALTO_SIDE), units) for at, units in looks)
+        return tuple(accounts), frozenset(unsure)
 
     # --- entries and alerts -----------------------------------------------------------------------------------------------
 
@@ -320,7 +351,11 @@ class Ledger:
             first = min(entries["at"], default=datetime.now(UTC)) - timedelta(days=1)
             recent = select(Entry.entry_id).where(Entry.integration == integration, Entry.at >= first)
             known = set(connection.execute(recent).scalars())
-            rows = [row | {"integration": integration} for row in _rows(entries) if row["entry_id"] not in known]
+            rows = [
+                row | {"integration": integration, "entry_id": shown}
+                for row in _rows(entries)
+                if (shown := _short(row["entry_id"])) not in known
+            ]
             _insert(connection, Entry, rows)
         return len(rows)
 
@@ -438,7 +473,42 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
     if isinstance(value, pd.Timestamp):
         return _within_calendar(value)
+    if isinstance(value, str):
+        return writable(value)  # as it comes back, so that the same look twice is no change
     return value.item() if hasattr(value, "item") else value
+
+
+def _short(entry_id: str) -> str:
+    """Itself; one too long for a unique index by its digest."""
+    return entry_id if len(entry_id) <= LONGEST_ID else hashlib.sha256(entry_id.encode()).hexdigest()
+
+
+def _each_once(rows: list[dict[str, Any]]) -> None:
+    """A key is too long for a unique index of PostgreSQL to see to that.
+
+    Raises:
+        LedgerError: naming the key that is there twice.
+    """
+    known: set[str] = set()
+    for row in rows:
+        if row["key"] in known:
+            raise LedgerError(f"the plan has the operation {row['key']} twice: report it with this task's log")
+        known.add(row["key"])
+
+
+def _has_sent(connection: Connection, run_id: int) -> bool:
+    return connection.execute(select(Call.id).where(Call.run_id == run_id).limit(1)).first() is not None
+
+
+def _changed_since(connection: Connection, integration: str, moment: datetime) -> bool:
+    """Whether a call was sent, or still under way, after a moment."""
+    query = (
+        select(Call.id)
+        .join(Run, Run.id == Call.run_id)
+        .where(Run.integration == integration, func.coalesce(Call.answered_at, Call.sent_at) > moment)
+        .where(or_(Run.ended_at.is_(None), Run.ended_at > moment))  # few: the index of calls by run finds theirs
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _within_calendar(value: pd.Timestamp) -> datetime:
@@ -453,8 +523,21 @@ def _insert(connection: Connection, table: type[Any], rows: list[dict[str, Any]]
 
 
 def _problems(connection: Connection, run_id: int, problems: pd.DataFrame) -> None:
+    """All problems of a run, each open since when the last sync of all reservations before it has it open."""
+    run = connection.execute(select(Run.integration, Run.began_at).where(Run.id == run_id)).one()
+    before = (
+        select(Run.id)
+        .where(Run.integration == run.integration, Run.whole.is_(True), Run.planned_at.is_not(None), Run.id < run_id)
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+    query = select(Problem.code, Problem.subject, Problem.open_since).where(Problem.run_id == before.scalar_subquery())
+    since = {(code, subject): opened for code, subject, opened in connection.execute(query)}
+    rows = _rows(problems)
+    for row in rows:
+        row |= {"run_id": run_id, "open_since": since.get((row["code"], row["subject"]), run.began_at)}
     connection.execute(delete(Problem).where(Problem.run_id == run_id))
-    _insert(connection, Problem, [row | {"run_id": run_id} for row in _rows(problems)])
+    _insert(connection, Problem, rows)
 
 
 def _columns(name: str) -> list[Any]:
@@ -462,13 +545,52 @@ def _columns(name: str) -> list[Any]:
 
 
 def _as_of(connection: Connection, name: str, integration: str, at: datetime | None, about: About) -> pd.DataFrame:
-    query = _live(select(*_columns(name)), TABLES[name], integration, at)
+    table = TABLES[name]
+    query = _live(select(*_columns(name)), table, integration, at)
     if name in BOOKED and about != EVERYTHING:
-        reservations = _live(select(SeenReservation.reservation_id), SeenReservation, integration, at)
-        query = query.where(TABLES[name].reservation_id.in_(about.narrowed(reservations)))  # type: ignore[attr-defined]
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    found = schemas.frame(SCHEMAS[name], rows)
-    return found.sort_values(KEYS[name], ignore_index=True)
+        found = among(connection, query, table.reservation_id, _about(connection, integration, at, about))  # type: ignore[attr-defined]
+    else:
+        found = list(connection.execute(query).all())
+    rows = [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
+    return schemas.frame(SCHEMAS[name], rows).sort_values(KEYS[name], ignore_index=True)
+
+
+def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable[str]) -> list[Row[Any]]:  # noqa: ANN401 - a column
+    """Rows of a query whose column is one of these.
+
+    Ids are given as they are, not as a query: from that, a database that guesses wrong makes a loop in a loop.
+    """
+    wanted = sorted(set(ids))
+    chunks = (wanted[begin : begin + MANY] for begin in range(0, len(wanted), MANY))
+    return [row for some in chunks for row in connection.execute(query.where(column.in_(some)))]
+
+
+def _about(connection: Connection, integration: str, at: datetime | None, about: About) -> set[str]:
+    """Ids of the reservations that somebody asks about."""
+    query = _live(select(SeenReservation.reservation_id), SeenReservation, integration, at)
+    return set(connection.execute(about.narrowed(query)).scalars())
+
+
+def _whole_syncs(integration: str, moment: datetime) -> Select[Any]:
+    """Syncs of all reservations that were to be applied, the latest first."""
+    return (
+        select(Run)
+        .where(Run.integration == integration, Run.kind == "sync", Run.whole.is_(True), Run.began_at < moment)
+        .order_by(Run.began_at.desc(), Run.id.desc())
+    )
+
+
+def _changed_after(integration: str, moment: datetime, looked: datetime) -> Select[Any]:
+    """Units that calls after a look concerned: unit, sent_at, and the run's kind and last look; by unit."""
+    columns: list[Any] = [Operation.unit, Call.sent_at, Run.kind, Run.observed_at]
+    return (
+        select(*columns)
+        .join(CallOperation, CallOperation.operation_id == Operation.id)
+        .join(Call, Call.id == CallOperation.call_id)
+        .join(Run, Run.id == Operation.run_id)
+        .where(Run.integration == integration, Run.began_at < moment, Call.sent_at > looked)
+        .order_by(Operation.unit)
+    )
 
 
 def _live(query: Select[Any], table: Any, integration: str, at: datetime | None) -> Select[Any]:  # noqa: ANN401 - one of SEEN
@@ -490,26 +612,16 @@ def _known(
     table = TABLES[name]
     query = _live(select(table.id, *_columns(name)), table, integration, None)
     if name not in BOOKED or still_read is None:
-        return _frame(connection, query, name)
-    shown = About(finish_after=still_read).narrowed(
-        _live(select(SeenReservation.reservation_id), SeenReservation, integration, None)
-    )
-    found = [_frame(connection, query.where(table.reservation_id.in_(shown)), name)]  # type: ignore[attr-defined]
-    others = sorted(set(looked["reservation_id"]) - set(found[0]["reservation_id"]))
-    chunks = (others[begin : begin + CHUNK] for begin in range(0, len(others), CHUNK))
-    found += [_frame(connection, query.where(table.reservation_id.in_(some)), name) for some in chunks]  # type: ignore[attr-defined]
-    return pd.concat(found, ignore_index=True)
-
-
-def _frame(connection: Connection, query: Select[Any], name: str) -> pd.DataFrame:
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    return pd.DataFrame(rows, columns=["id", *SCHEMAS[name].columns], dtype="object")
+        found = list(connection.execute(query).all())
+    else:
+        shown = _about(connection, integration, None, About(finish_after=still_read)) | set(looked["reservation_id"])
+        found = among(connection, query, table.reservation_id, shown)  # type: ignore[attr-defined]
+    return pd.DataFrame(found, columns=["id", *SCHEMAS[name].columns], dtype="object")
 
 
 def _changed_groups(connection: Connection, integration: str) -> dict[str, datetime]:
     """When our own calls last changed each group since the last look, by group id and name."""
-    last = select(Run.observed_at).where(Run.integration == integration, Run.observed_at.is_not(None))
-    looked = max(filter(None, connection.execute(last).scalars()), default=None)
+    looked = connection.execute(select(func.max(Run.observed_at)).where(Run.integration == integration)).scalar()
     query = (
         select(Operation.group_id, Operation.group_name, Operation.settled_at)
         .join(Run)

@@ -6,16 +6,23 @@ something seen when it is seen no more); nothing is rewritten. No tokens, no tag
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 CASCADE = "CASCADE"
+UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")  # a text column of PostgreSQL takes no NUL, and UTF-8 no half of a pair
+
+
+def writable(words: str) -> str:
+    """Words as the ledger keeps them: what no database takes is replaced, so that it does not stop a run."""
+    return UNWRITABLE.sub("\ufffd", words)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -38,14 +45,28 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(TypeDecorator[str]):
+    """Text of any length and content; what is written and what is looked for are made writable alike."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else writable(value)
+
+
+def _found_by(name: str, column: str) -> Index:
+    """An index on words of any length: PostgreSQL's ordered index ends a write whose words are longer than 2,700 bytes."""
+    return Index(name, column, postgresql_using="hash")
+
+
 class Table(DeclarativeBase):
     """All tables of the ledger."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way
         datetime: Instant(),
-        str: Text(),
-        dict[str, Any]: JSON(),
-        list[str]: JSON(),
+        str: Words(),
+        list[str]: JSON(none_as_null=True),
     }
 
 
@@ -56,10 +77,10 @@ class Run(Table):
     __table_args__ = (Index("runs_by_time", "integration", "began_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    integration: Mapped[str] = mapped_column(String(200))
+    integration: Mapped[str]
     kind: Mapped[str]  # sync | cleanup
     airflow_run_id: Mapped[str]
-    folder: Mapped[str] = mapped_column(String(500))  # name of the run's folder
+    folder: Mapped[str]  # name of the run's folder
     triggered_by: Mapped[str | None]
     began_at: Mapped[datetime]  # the run's clock, as_of
     plan_only: Mapped[bool]
@@ -91,24 +112,24 @@ class Operation(Table):
 
     __tablename__ = "operations"
     __table_args__ = (
-        UniqueConstraint("run_id", "key"),
-        Index("operations_by_reference", "reference"),
-        Index("operations_by_user", "user_id"),
+        UniqueConstraint("run_id", "position"),
+        _found_by("operations_by_reference", "reference"),
+        _found_by("operations_by_user", "user_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete=CASCADE))
     position: Mapped[int]
-    key: Mapped[str] = mapped_column(String(700))
+    key: Mapped[str]  # each once in a run (Ledger.plan); longer than an index of PostgreSQL may hold
     phase: Mapped[int]
     kind: Mapped[str]
     cause: Mapped[str]
     reason: Mapped[str]
     unit: Mapped[str]
-    reference: Mapped[str | None] = mapped_column(String(300))
+    reference: Mapped[str | None]
     group_name: Mapped[str | None]
     group_id: Mapped[str | None]
-    user_id: Mapped[str | None] = mapped_column(String(200))
+    user_id: Mapped[str | None]
     site_user_id: Mapped[str | None]
     platform_user_id: Mapped[str | None]
     lock_id: Mapped[str | None]
@@ -118,7 +139,7 @@ class Operation(Table):
     before: Mapped[str | None]
     after: Mapped[str | None]
     removal: Mapped[bool]
-    state: Mapped[str]  # ready | held
+    state: Mapped[str]  # ready | held | left
     outcome: Mapped[str | None]  # null: not settled (plan only, under way, or killed)
     message: Mapped[str | None]
     settled_at: Mapped[datetime | None]
@@ -128,7 +149,7 @@ class Call(Table):
     """One request that changes something: written before it is sent, completed when it is answered."""
 
     __tablename__ = "calls"
-    __table_args__ = (Index("calls_by_run", "run_id"),)
+    __table_args__ = (Index("calls_by_run", "run_id"), Index("calls_by_time", "sent_at"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete=CASCADE))
@@ -167,6 +188,7 @@ class Problem(Table):
     message: Mapped[str]
     next_step: Mapped[str]
     red: Mapped[bool]
+    open_since: Mapped[datetime]  # when the first run that found it without a break began
 
 
 class Entry(Table):
@@ -179,8 +201,8 @@ class Entry(Table):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    integration: Mapped[str] = mapped_column(String(200))
-    entry_id: Mapped[str] = mapped_column(String(200))
+    integration: Mapped[str]
+    entry_id: Mapped[str]
     at: Mapped[datetime]
     category: Mapped[str]
     detail: Mapped[str | None]
@@ -191,26 +213,31 @@ class Entry(Table):
 
 
 class Alert(Table):
-    """One change of an alert condition, and whether somebody was told."""
+    """One change of an alert condition, and who was told when."""
 
     __tablename__ = "alerts"
     __table_args__ = (Index("alerts_by_time", "integration", "at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    integration: Mapped[str] = mapped_column(String(200))
+    integration: Mapped[str]
     condition: Mapped[str]
     change: Mapped[str]  # entered | worsened | recovered
     severity: Mapped[int]
     at: Mapped[datetime]
     text: Mapped[str]
-    delivered_at: Mapped[datetime | None]  # null: not yet
+    next_step: Mapped[str]
+    marks: Mapped[list[str]]  # kinds of failure, or the digest of the held set, that were told
+    channels: Mapped[dict[str, str | None]] = mapped_column(
+        JSON()
+    )  # whom it is for, each with when it got it; null: not yet
+    delivered_at: Mapped[datetime | None]  # null: a channel still waits for it
 
 
 class _Seen:
     """Something seen in Hector or Salto from ``seen_at`` until ``until`` (null: it still was at the last look)."""
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    integration: Mapped[str] = mapped_column(String(200))
+    integration: Mapped[str]
     since_run: Mapped[int]
     seen_at: Mapped[datetime]
     until: Mapped[datetime | None]
@@ -218,7 +245,7 @@ class _Seen:
 
 def _indexes(name: str, *columns: str) -> tuple[Index, ...]:
     found = [Index(f"{name}_now", "integration", "until")]
-    return (*found, *(Index(f"{name}_by_{column}", column) for column in columns))
+    return (*found, *(_found_by(f"{name}_by_{column}", column) for column in columns))
 
 
 class SeenReservation(_Seen, Table):
@@ -231,8 +258,8 @@ class SeenReservation(_Seen, Table):
         Index("seen_reservations_by_window", "integration", "window_end"),
     )
 
-    reservation_id: Mapped[str] = mapped_column(String(200))
-    reference: Mapped[str] = mapped_column(String(300))
+    reservation_id: Mapped[str]
+    reference: Mapped[str]
     status: Mapped[str]
     start: Mapped[datetime]
     finish: Mapped[datetime]
@@ -248,8 +275,8 @@ class SeenBorrower(_Seen, Table):
     __tablename__ = "seen_borrowers"
     __table_args__ = _indexes("seen_borrowers", "user_id", "reservation_id")
 
-    reservation_id: Mapped[str] = mapped_column(String(200))
-    user_id: Mapped[str] = mapped_column(String(200))
+    reservation_id: Mapped[str]
+    user_id: Mapped[str]
 
 
 class SeenRoom(_Seen, Table):
@@ -258,8 +285,8 @@ class SeenRoom(_Seen, Table):
     __tablename__ = "seen_rooms"
     __table_args__ = _indexes("seen_rooms", "reservation_id")
 
-    reservation_id: Mapped[str] = mapped_column(String(200))
-    place_id: Mapped[str] = mapped_column(String(200))
+    reservation_id: Mapped[str]
+    place_id: Mapped[str]
     place_name: Mapped[str | None]
     lock_name: Mapped[str | None]
     lock_id: Mapped[str | None]
@@ -269,11 +296,11 @@ class SeenPerson(_Seen, Table):
     """A person of Hector or of the site, as far as their doors depend on it."""
 
     __tablename__ = "seen_people"
-    __table_args__ = _indexes("seen_people", "email")
+    __table_args__ = _indexes("seen_people", "email", "user_id")
 
-    person: Mapped[str] = mapped_column(String(300))
+    person: Mapped[str]
     user_id: Mapped[str | None]
-    email: Mapped[str | None] = mapped_column(String(300))
+    email: Mapped[str | None]
     name: Mapped[str | None]
     hector_status: Mapped[str | None]
     has_code: Mapped[bool]
@@ -282,8 +309,10 @@ class SeenPerson(_Seen, Table):
     subscription_state: Mapped[str | None]
     blocked: Mapped[bool]
     has_tag: Mapped[bool]
+    tag_id: Mapped[str | None]
     own_tag: Mapped[bool]
     tag_blocked: Mapped[bool]
+    managed: Mapped[bool]
     office_mode: Mapped[bool]
 
 
@@ -293,7 +322,7 @@ class SeenPlace(_Seen, Table):
     __tablename__ = "seen_places"
     __table_args__ = _indexes("seen_places")
 
-    place_id: Mapped[str] = mapped_column(String(200))
+    place_id: Mapped[str]
     place_name: Mapped[str]
     active: Mapped[bool]
     lock_name: Mapped[str | None]
@@ -306,7 +335,7 @@ class SeenLock(_Seen, Table):
     __tablename__ = "seen_locks"
     __table_args__ = _indexes("seen_locks")
 
-    lock_id: Mapped[str] = mapped_column(String(200))
+    lock_id: Mapped[str]
     name: Mapped[str]
     online: Mapped[bool]
     iq_online: Mapped[bool]
@@ -319,8 +348,8 @@ class SeenGroup(_Seen, Table):
     __tablename__ = "seen_groups"
     __table_args__ = _indexes("seen_groups", "name")
 
-    group_id: Mapped[str] = mapped_column(String(200))
-    name: Mapped[str] = mapped_column(String(300))
+    group_id: Mapped[str]
+    name: Mapped[str]
 
 
 class SeenMember(_Seen, Table):
@@ -329,8 +358,8 @@ class SeenMember(_Seen, Table):
     __tablename__ = "seen_members"
     __table_args__ = _indexes("seen_members")
 
-    group_id: Mapped[str] = mapped_column(String(200))
-    platform_user_id: Mapped[str] = mapped_column(String(200))
+    group_id: Mapped[str]
+    platform_user_id: Mapped[str]
 
 
 class SeenDoor(_Seen, Table):
@@ -339,8 +368,8 @@ class SeenDoor(_Seen, Table):
     __tablename__ = "seen_doors"
     __table_args__ = _indexes("seen_doors")
 
-    group_id: Mapped[str] = mapped_column(String(200))
-    lock_id: Mapped[str] = mapped_column(String(200))
+    group_id: Mapped[str]
+    lock_id: Mapped[str]
 
 
 class SeenSchedule(_Seen, Table):
@@ -349,8 +378,8 @@ class SeenSchedule(_Seen, Table):
     __tablename__ = "seen_schedules"
     __table_args__ = _indexes("seen_schedules")
 
-    group_id: Mapped[str] = mapped_column(String(200))
-    schedule_id: Mapped[str] = mapped_column(String(200))
+    group_id: Mapped[str]
+    schedule_id: Mapped[str]
     monday: Mapped[bool]
     tuesday: Mapped[bool]
     wednesday: Mapped[bool]

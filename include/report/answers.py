@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.access.bookings import ACCESS
-from include.access.chain import BROKEN, OK, chains
+from include.access.bookings import ACCESS, LEFT, NO_ACCESS
+from include.access.chain import BROKEN, LOCK, OK, chains
 from include.access.people import folded
 from include.access.rules import GROUP_PREFIX
 from include.access.seen import may_enter, same_email
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 RELOAD = "start the sync (Hector's reload), then ask again"
 
 
-SIGNS = {OK: "ok", BROKEN: "NO"}
-CLOSED = "closed"
+STILL = "still"  # the door opens all the same
+SIGNS = {OK: "ok", BROKEN: "NO", STILL: "BUT"}
+CLOSED, STILL_OPEN, NO_LOCK = "closed", "still open", "no lock"
+TAKEN_BACK = "start the sync (Hector's reload): it takes the access away"
+HELD_BACK = "if nobody should enter, approve what is held (Required Actions in Airflow), or mend what failed (last error), then reload"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ class Link:
 class Way:
     """One person's way to one door: its links up to the first broken one.
 
-    :param says: ``closed``, ``open now`` or when it opens.
+    :param says: ``closed``, ``open now``, when it opens, ``still open`` (Salto opens it although the reservation should
+        not), or ``no lock`` (the place names none, as rooms without one do).
+    :param refused: Hector's side grants no access through this reservation.
     :param next_step: None when nothing is broken.
     """
 
@@ -52,6 +57,12 @@ class Way:
     links: tuple[Link, ...]
     errors: tuple[str, ...]
     next_step: str | None
+    refused: bool = False
+
+    @property
+    def opens(self) -> bool:
+        """The door opens to this person at the moment asked about, whatever the reason."""
+        return self.says not in {CLOSED, NO_LOCK}
 
     @property
     def headline(self) -> str:
@@ -60,7 +71,7 @@ class Way:
         return f"{self.says}: reservation {self.reference}, {whom}, {where} ({self.looked})"
 
     def lines(self) -> list[str]:
-        told = [self.headline, *(f"  {SIGNS[link.state]:2} {link.name:9} {link.words}" for link in self.links)]
+        told = [self.headline, *(f"  {SIGNS[link.state]:3} {link.name:9} {link.words}" for link in self.links)]
         told += [f"  last error {error}" for error in self.errors]
         return told if self.next_step is None else [*told, f"next step: {self.next_step}"]
 
@@ -152,7 +163,9 @@ def why_reservation(
         if chain.empty:
             line = f"closed: {email} is not among the people of reservation {reference} ({sources.looked})"
             return Answer(opens=False, head=[line, f"next step: add the person to it in Hector; then {RELOAD}"])
-    return _chained(sources, chain, rows, now)
+    answer = _chained(sources, chain, rows, (now, at))
+    answer.notes += _tried(sources, seen.people[seen.people["user_id"].isin(chain["user_id"].dropna())])
+    return answer
 
 
 def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestamp | None) -> Answer:
@@ -173,7 +186,8 @@ def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestam
     moment = at if at is not None else now
     inside = rows[(rows["window_start"] <= moment) & (rows["window_end"] > moment)]
     ahead = rows[rows["window_start"] > moment].sort_values("window_start")
-    chosen = inside if len(inside) else ahead.head(1) if at is None else ahead.iloc[:0]
+    granted = ahead[ahead["decision"].ne(NO_ACCESS)]
+    chosen = inside if len(inside) else (granted if len(granted) else ahead).head(1) if at is None else ahead.iloc[:0]
     if chosen.empty:
         lines = [f"closed: {who.name} has no reservation {_when(sources, at)} ({sources.looked})"]
         for row in rows.sort_values("window_start").tail(5).to_dict("records"):
@@ -183,8 +197,21 @@ def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestam
         return Answer(opens=False, head=lines, notes=_tried(sources, person))
     chain = chains(seen, chosen, now=now, at=at)
     chain = chain[chain["user_id"].isin(person["user_id"])]
-    answer = _chained(sources, chain, chosen, now)
+    answer = _best(_chained(sources, chain, chosen, (now, at)))
     answer.notes += _tried(sources, person)
+    return answer
+
+
+def _best(answer: Answer) -> Answer:
+    """A cancelled reservation is not told beside another one that stands; one good way to a door is enough."""
+    good = {way.lock_name for way in answer.ways if way.opens and not way.refused}
+    standing = [way for way in answer.ways if not way.refused or (way.opens and way.lock_name not in good)]
+    answer.ways = standing or answer.ways
+    doors: dict[str | None, bool] = {}
+    for way in answer.ways:
+        if way.says != NO_LOCK:
+            doors[way.lock_name] = doors.get(way.lock_name, False) or way.opens
+    answer.opens = bool(doors) and all(doors.values())
     return answer
 
 
@@ -199,16 +226,22 @@ def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.Da
         since: group_id, platform_user_id, run, since (see ``questions.memberships_since``); empty: not known.
     """
     seen = sources.seen
-    locks = _locks(seen, door)
+    locks = locks_of(seen, door)
     if locks.empty:
-        known = ", ".join(sorted(seen.locks["name"])[:40])
-        line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
-        return Answer(opens=False, head=[line, "next step: check the name"], known=False)
+        return _no_such_door(sources, door)
     found = may_enter(seen, at)
     found = found[found["lock_id"].isin(locks["lock_id"])]
     if len(since):
         found = found.merge(since, on=["group_id", "platform_user_id"], how="left")
-    lines = [f"{'open' if len(found) else 'closed'}: {len(found)} could enter {door} at {sources.local(at)}"]
+    away = locks[~(locks["online"] & locks["iq_online"])]["name"]
+    opens = bool(len(found)) and away.empty
+    told = f"{len(found)} could enter {door} at {sources.local(at)}"
+    lines = [f"{'open' if opens else 'closed'}: {told}"]
+    if len(away):
+        lines = [
+            f"closed, or open as it last learnt: {told}, but {', '.join(away)} is offline and learns of nothing new"
+        ]
+    endless = set(seen.schedules.loc[seen.schedules["end_date"].isna(), "group_id"])
     for row in found.to_dict("records"):
         who = row["email"] if isinstance(row["email"], str) else f"Salto user {row['platform_user_id']}"
         given = (
@@ -216,19 +249,41 @@ def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.Da
             if "since" in row and pd.notna(row["since"])
             else ""
         )
-        lines.append(f"  {who} through reservation {row['reference']} at {row['lock_name']}{given}")
+        through = f"reservation {row['reference']}"
+        if row["group_id"] in endless:
+            through = f"access group {row['group_name']}, which has no end date and is never touched,"
+        lines.append(f"  {who} through {through} at {row['lock_name']}{given}")
     if found.empty:
         lines += _shut(sources, locks, at)
     lines.append(
         f"  ({sources.looked}; only access groups named {GROUP_PREFIX}... are looked at: others may open it too)"
     )
     here = sources.tries[sources.tries["lock_id"].isin(locks["lock_id"])]
-    return Answer(opens=bool(len(found)), head=lines, notes=_events(sources, here))
+    return Answer(opens=opens, head=lines, notes=_events(sources, here))
 
 
-def _locks(seen: Seen, door: str) -> pd.DataFrame:
+def _no_such_door(sources: Sources, door: str) -> Answer:
+    seen = sources.seen
+    place = seen.places[folded(seen.places["place_name"]).eq(door.strip().casefold())]
+    if len(place):
+        named = place["lock_name"].iloc[0]
+        says = (
+            f"names the lock {named!r}, which is not one lock of the site"
+            if isinstance(named, str)
+            else "names no lock"
+        )
+        line = f"closed: place {place['place_name'].iloc[0]} {says} ({sources.looked})"
+        step = "next step: fill the place attribute Salto Lock Id with the lock's name as the Salto dashboard shows it"
+        return Answer(opens=False, head=[line, step])
+    known = ", ".join(sorted(seen.locks["name"])[:40])
+    line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
+    return Answer(opens=False, head=[line, "next step: check the name"], known=False)
+
+
+def locks_of(seen: Seen, door: str) -> pd.DataFrame:
+    """The locks that are called so, or that a place of this name names (SEEN_LOCKS)."""
     name = door.strip().casefold()
-    places = seen.rooms[folded(seen.rooms["place_name"]).eq(name)]["lock_id"].dropna()
+    places = seen.places[folded(seen.places["place_name"]).eq(name)]["lock_id"].dropna()
     return seen.locks[folded(seen.locks["name"]).eq(name) | seen.locks["lock_id"].isin(places)]
 
 
@@ -245,14 +300,16 @@ def _shut(sources: Sources, locks: pd.DataFrame, at: pd.Timestamp) -> list[str]:
     return [f"  reservation {row.reference}: {row.words}; next step: {row.next_step}" for row in broken.itertuples()]
 
 
-def _chained(sources: Sources, chain: pd.DataFrame, rows: pd.DataFrame, now: pd.Timestamp) -> Answer:
-    opens = not chain["state"].eq(BROKEN).any() and not chain.empty
+def _chained(
+    sources: Sources, chain: pd.DataFrame, rows: pd.DataFrame, when: tuple[pd.Timestamp, pd.Timestamp | None]
+) -> Answer:
     by = ["reference", "user_id", "lock_name"]
     ways = [
-        _way(sources, links, rows, now, (str(reference), _told(user), _told(door)))
+        _way(sources, links, rows, when, (str(reference), _told(user), _told(door)))
         for (reference, user, door), links in chain.groupby(by, dropna=False, sort=True)
     ]
-    return Answer(opens=opens, ways=ways)
+    counted = [way for way in ways if way.says != NO_LOCK] or ways
+    return Answer(opens=bool(ways) and all(way.opens for way in counted), ways=ways)
 
 
 def _told(value: object) -> str | None:
@@ -263,25 +320,66 @@ def _way(
     sources: Sources,
     links: pd.DataFrame,
     rows: pd.DataFrame,
-    now: pd.Timestamp,
+    when: tuple[pd.Timestamp, pd.Timestamp | None],
     about: tuple[str, str | None, str | None],
 ) -> Way:
     reference, user, door = about
+    now, at = when
     row = rows[rows["reference"].eq(reference)].iloc[0]
     broken = links[links["state"].eq(BROKEN)]
     open_now = row["decision"] == ACCESS and row["window_start"] <= now < row["window_end"]
-    says = CLOSED if len(broken) else "open now" if open_now else f"opens {sources.local(row['window_start'])}"
-    reached = links[links["state"].isin(SIGNS)]
+    says = "open now" if open_now else f"opens {sources.local(row['window_start'])}"
+    reached = [
+        Link(one["link"], one["state"], one["words"]) for one in links.to_dict("records") if one["state"] in SIGNS
+    ]
+    errors: tuple[str, ...] = ()
+    step: str | None = None
+    if len(broken):
+        says = NO_LOCK if broken["words"].iloc[0].endswith(" names no lock") else CLOSED
+        errors = tuple(sources.errors(reference, user))
+        step = _step(sources, broken.iloc[0], reference, user)
+        still = _still(sources, (user, door), _moment(row, now, at))
+        if len(still) and broken["link"].iloc[0] != LOCK:
+            says = STILL_OPEN
+            reached.append(Link("door", STILL, f"Salto still opens {door} for user {user} through {', '.join(still)}"))
+            step = _still_step(reference, row, still, errors)
     return Way(
         says=says,
         reference=reference,
         user_id=user,
         lock_name=door,
         looked=sources.looked,
-        links=tuple(Link(one["link"], one["state"], one["words"]) for one in reached.to_dict("records")),
-        errors=tuple(sources.errors(reference, user)) if len(broken) else (),
-        next_step=_step(sources, broken.iloc[0], reference, user) if len(broken) else None,
+        links=tuple(reached),
+        errors=errors,
+        next_step=step,
+        refused=row["decision"] == NO_ACCESS,
     )
+
+
+def _moment(row: pd.Series, now: pd.Timestamp, at: pd.Timestamp | None) -> pd.Timestamp:
+    """The moment at which a reservation's door is asked about: the one given, else now, or when its window begins."""
+    if at is not None:
+        return at
+    return row["window_start"] if pd.notna(row["window_start"]) and row["window_start"] > now else now
+
+
+def _still(sources: Sources, whose: tuple[str | None, str | None], moment: pd.Timestamp) -> list[str]:
+    """Access groups through which Salto opens the door to the person all the same: whoever takes access away must know."""
+    user, door = whose
+    if user is None or door is None:
+        return []
+    found = may_enter(sources.seen, moment)
+    return sorted(set(found[found["user_id"].eq(user) & found["lock_name"].eq(door)]["group_name"]))
+
+
+def _still_step(reference: str, row: pd.Series, still: list[str], errors: tuple[str, ...]) -> str:
+    if f"{GROUP_PREFIX}{reference}" not in still:
+        return "none is needed for this door: another reservation or access group opens it"
+    if row["decision"] == LEFT:
+        return "give each reservation a reference of its own in Hector: until then its access group stays as it is"
+    if row["decision"] == ACCESS:
+        return f"none is needed for the door to open; to bring the site in step, {RELOAD}"
+    return HELD_BACK if errors else TAKEN_BACK
 
 
 def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ import pandas as pd
 from include.access.windows import is_known_zone
 from include.ledger.ledger import About
 from include.ledger.questions import last_errors, last_known, last_look, memberships_since, problems_of, tries
-from include.report.answers import Answer, Sources, Who, who_may_enter, why_person, why_reservation
+from include.report.answers import Answer, Sources, Who, locks_of, who_may_enter, why_person, why_reservation
 
 if TYPE_CHECKING:
     from include.access.seen import Seen
@@ -39,6 +39,10 @@ class Question:
     door: str = ""
     at: str = ""
     user_id: str = ""
+
+    def trimmed(self) -> Question:
+        """Without the spaces around what people typed."""
+        return Question(**{field.name: getattr(self, field.name).strip() for field in fields(self)})
 
     def checked(self) -> Question:
         """Itself.
@@ -77,8 +81,9 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
     Raises:
         QuestionError: when the ledger has no run to answer from, or ``at`` is no moment.
     """
+    question = question.trimmed()
     look = live or kept_look(kept, name, question, now)
-    zone = zone_of(look.seen.locks, question.door)
+    zone = zone_of(look.seen, question)
     at = moment(question.at, zone)
     around = at or now
 
@@ -101,8 +106,9 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
 
 def kept_look(kept: Ledger, name: str, question: Question, now: datetime) -> Look:
     """From the ledger: as it was at the moment asked about, when that is past."""
-    zone = zone_of(kept.seen(name, names=("locks",)).locks, question.door)
-    at = moment(question.at, zone)
+    named = About(reference=question.reference) if question.reference else About(finish_after=now)
+    around = kept.seen(name, about=named, names=("locks", "places", "reservations", "rooms"))
+    at = moment(question.at, zone_of(around, question))
     past = at if at is not None and at < now else None
     last = last_look(kept, name, past)
     if last is None:
@@ -115,20 +121,28 @@ def kept_look(kept: Ledger, name: str, question: Question, now: datetime) -> Loo
 
 
 def _gone(answer: Answer, kept: Ledger, name: str, reference: str) -> Answer:
+    """About a reservation that Hector does not show any more, within what it is asked for."""
     row = last_known(kept, name, reference)
-    if row is None:
-        return answer
+    if row is None or len(kept.seen(name, about=About(reference=reference), names=("reservations",)).reservations):
+        return answer  # never known, or known again since the moment that was asked about
     line = (
-        f"closed: Hector no longer shows reservation {reference} since {row['until']:%Y-%m-%d %H:%M} UTC; its last "
-        f"status was {row['status']}"
+        f"closed: Hector no longer shows reservation {reference} among those of its horizon since "
+        f"{row['until']:%Y-%m-%d %H:%M} UTC: it was removed, or moved further ahead; its last status was {row['status']}"
     )
-    return Answer(opens=False, head=[line, "next step: if it should exist, book it again in Hector, then reload"])
+    step = "next step: look at it in Hector: further ahead, its doors are prepared when it comes into the horizon"
+    return Answer(opens=False, head=[line, step])
 
 
-def zone_of(locks: pd.DataFrame, door: str = "") -> ZoneInfo:
-    """The zone on whose wall clock people speak: of the door, else of most locks."""
-    here = locks[locks["name"].str.casefold().eq(door.strip().casefold())]
-    zones = [zone for zone in (here if len(here) else locks)["zone"].dropna() if is_known_zone(zone)]
+def zone_of(seen: Seen, question: Question | None = None) -> ZoneInfo:
+    """The zone on whose wall clock people speak: of the door or reservation asked about, else of most locks."""
+    here = seen.locks.iloc[:0]
+    if question is not None and question.door:
+        here = locks_of(seen, question.door)
+    if question is not None and question.reference:
+        booked = seen.reservations[seen.reservations["reference"].eq(question.reference)]["reservation_id"]
+        rooms = seen.rooms[seen.rooms["reservation_id"].isin(booked)]
+        here = seen.locks[seen.locks["lock_id"].isin(rooms["lock_id"].dropna())]
+    zones = [zone for zone in (here if len(here) else seen.locks)["zone"].dropna() if is_known_zone(zone)]
     return ZoneInfo(Counter(zones).most_common(1)[0][0] if zones else "UTC")
 
 
@@ -137,7 +151,7 @@ def moment(text: str, zone: ZoneInfo) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        found = datetime.fromisoformat(text.strip())
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise QuestionError(f'AT={text!r} is no date and time; an example: AT="2026-01-14 10:20"') from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

@@ -10,14 +10,43 @@ import pandas as pd
 
 from include.access.operations import PHASES
 from include.access.outcomes import DONE
-from include.access.windows import LAST_SECOND
+from include.access.schemas import WEEKDAYS
+from include.access.windows import LAST_SECOND, SCHEDULE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from include.access.order import Operation
 
+# What an operation finds and what it makes, by kind; those of windows and groups say which.
+BEFORE_AFTER = {
+    "group_delete": ("access group", "no access group"),
+    "member_remove": ("in the access group", "not in the access group"),
+    "lock_remove": ("door in the access group", "door not in the access group"),
+    "schedule_delete": ("", "no such window"),
+    "tag_off": ("tag assigned", "no tag"),
+    "office_off": ("office mode on", "office mode off"),
+    "user_suspend": ("subscribed", "suspended"),
+    "user_delete": ("user of the site", "no user of the site"),
+    "schedule_change": ("", ""),
+    "schedule_create": ("no window", ""),
+    "group_create": ("no access group", ""),
+    "user_adopt": ("user without our mark", "user marked as ours"),
+    "user_email": ("another email than in Hector", "the email in Hector"),
+    "user_subscribe": ("suspended", "subscribed"),
+    "user_create": ("no user of the site", "user of the site"),
+    "tag_on": ("no such tag assigned", "tag assigned"),
+    "office_on": ("office mode off", "office mode on"),
+    "lock_add": ("door not in the access group", "door in the access group"),
+    "member_add": ("not in the access group", "in the access group"),
+}
+MIDNIGHT = "24:00"
 WHO = {"hector_admin": "Hector admin", "salto_admin": "Salto admin", "operator": "operator"}
+
+
+def many(number: int, noun: str) -> str:
+    """A number with what it counts: 1 problem, 2 problems."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def told(operation: Mapping[Any, Any]) -> str:
@@ -47,12 +76,86 @@ def window(operation: Mapping[Any, Any]) -> str:
     return f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
 
 
+def before_after(operation: Mapping[Any, Any]) -> tuple[str, str]:
+    """What an operation finds and what it makes, in words; never an email or a name."""
+    kind = str(operation["kind"])
+    found, made = BEFORE_AFTER[kind]
+    if kind in {"schedule_change", "schedule_delete"}:
+        found = _schedule(operation["before"])
+    if kind in {"schedule_change", "schedule_create", "group_create"}:
+        made = _schedule(operation["after"])
+    if kind == "group_create":
+        made = f"access group, {made}"
+    return found, made
+
+
+def _schedule(value: object) -> str:
+    """A schedule as JSON in words. One that somebody changed by hand may repeat, or have no end."""
+    schedule = json.loads(str(value)) if value is not None else {}
+    if not isinstance(schedule, dict) or not set(SCHEDULE_COLUMNS) <= set(schedule):
+        return "another window"
+    days = [_short(day) for day in WEEKDAYS if schedule[day]]
+    opens, shuts = str(schedule["start_time"])[:5], _end_of(str(schedule["end_time"])[:5])
+    first, last = _moment(schedule["start_date"]), _moment(schedule["end_date"], end=True)
+    if first is not None and last is not None:
+        if days == [_day(first)] and _one_day(first, last) == (opens, shuts):
+            return f"window {_day(first)} {first:%Y-%m-%d} {opens} to {shuts}"
+        if (opens, shuts) == ("00:00", MIDNIGHT) and set(days) == _touched(first, last):
+            return f"window {_day(first)} {first:%Y-%m-%d %H:%M} to {_day(last)} {last:%Y-%m-%d %H:%M}"
+    begin = "without a beginning" if first is None else f"from {first:%Y-%m-%d %H:%M}"
+    end = "without an end" if last is None else f"to {last:%Y-%m-%d %H:%M}"
+    return f"window {', '.join(days) or 'on no day'} {opens} to {shuts}, {begin} {end}"
+
+
+def _short(weekday: str) -> str:
+    return weekday[:3].title()
+
+
+def _day(moment: datetime) -> str:
+    """Not strftime's: that one speaks the language of the machine."""
+    return _short(WEEKDAYS[moment.weekday()])
+
+
+def _one_day(first: datetime, last: datetime) -> tuple[str, str] | None:
+    """The times that say the same as these dates, when they lie within one day."""
+    if first.date() == last.date():
+        return f"{first:%H:%M}", f"{last:%H:%M}"
+    whole = last == datetime.combine(first.date(), datetime.min.time()) + timedelta(days=1)
+    return (f"{first:%H:%M}", MIDNIGHT) if whole else None
+
+
+def _touched(first: datetime, last: datetime) -> set[str]:
+    """The weekdays from one moment to just before another."""
+    span = ((last - timedelta(seconds=1)).date() - first.date()).days
+    return {_day(first + timedelta(days=day)) for day in range(min(span, 6) + 1)}
+
+
+def _end_of(time: str) -> str:
+    """Salto names the last open minute; people read the end."""
+    hours, _, minutes = time.partition(":")
+    if not (hours.isdigit() and minutes.isdigit()):
+        return time
+    end = int(hours) * 60 + int(minutes) + 1
+    return f"{end // 60:02}:{end % 60:02}"
+
+
+def _moment(value: object, *, end: bool = False) -> datetime | None:
+    """A schedule's date on the wall clock; None where there is none that can be read."""
+    try:
+        moment = datetime.fromisoformat(str(value)).replace(tzinfo=None)
+        if end and len(str(value)) == len("2026-01-14"):
+            moment += timedelta(days=1)
+        return moment + timedelta(seconds=end and moment.second == LAST_SECOND)
+    except (ValueError, OverflowError):
+        return None
+
+
 def plan_lines(operations: list[Operation]) -> Iterator[str]:
     """The plan as it will be applied, one line an operation."""
     if not operations:
         yield "plan: nothing has to change"
         return
-    yield f"plan: {len(operations)} operations"
+    yield f"plan: {many(len(operations), 'operation')}"
     for number, operation in enumerate(operations, 1):
         when = window(operation)
         held = " HELD" if operation["state"] != "ready" else ""

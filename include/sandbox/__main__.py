@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from include.sandbox.world import World
+
 SAVE_SECONDS = 0.5
+STATES = ("hector", "salto")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with sandbox:
         sys.stdout.write(_welcome(sandbox))
         sys.stdout.flush()
-        _keep(sandbox, options, stop)
+        if options.announce:
+            announce(sandbox, options.announce)
+        try:
+            _keep(sandbox, options, stop)
+        finally:
+            if options.announce:
+                options.announce.unlink(missing_ok=True)
     return 0
 
 
@@ -57,6 +67,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--salto-port", type=int, default=8802)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--state", type=Path, default=None, help="file to go on from, kept up to date")
+    parser.add_argument("--announce", type=Path, default=None, help="file that says where it is, while it runs")
     return parser.parse_args(arguments)
 
 
@@ -82,9 +93,34 @@ def load(path: Path) -> Scenario:
     )
 
 
-def save(sandbox: Sandbox, path: Path) -> None:
+def save(kept: Scenario | World, path: Path, **notes: str) -> None:
+    """The two states, with notes beside them; notes that stand in the file already stay (``make`` notes the day)."""
+    states = {"hector": json.loads(kept.hector.to_json()), "salto": json.loads(kept.salto.to_json())}
+    _write(path, {**_notes(path), **notes, **states})
+
+
+def announce(sandbox: Sandbox, path: Path) -> None:
+    """Where the servers are and who may speak to them, for other commands to use this sandbox instead of their own."""
+    where = {
+        "pid": os.getpid(),
+        "hector_url": sandbox.hector_url,
+        "salto_url": sandbox.salto_url,
+        "zone": sandbox.salto.site.time_zone,
+        "variables": sandbox.connections("sandbox"),
+    }
+    _write(path, where)
+
+
+def _notes(path: Path) -> dict[str, str]:
+    try:
+        whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: value for name, value in whole.items() if isinstance(value, str) and name not in STATES}
+
+
+def _write(path: Path, whole: dict[str, Any]) -> None:
     """Written beside and renamed: whoever is killed here leaves the old file or the new one, never half of one."""
-    whole = {"hector": json.loads(sandbox.hector.to_json()), "salto": json.loads(sandbox.salto.to_json())}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.new")
     beside.write_text(json.dumps(whole, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -2,203 +2,369 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.access import schemas
 from include.access.operations import HELD
 from include.access.problems import TOKEN_DAYS
-from include.alerts.conditions import (
-    CREDENTIALS,
-    ENTERED,
-    RECOVERED,
-    SENT_AWAY,
-    STALE,
-    WORSENED,
-    Change,
-    RunFacts,
-    news,
-    of_age,
-    of_run,
-    subject_of,
-)
+from include.alerts import conditions as alert
+from include.alerts import mail, told
+from include.alerts.conditions import CREDENTIALS, LEDGER, SENT_AWAY, STALE, Cause, Change, Condition, RunFacts
 from include.integrations.integration import load_all
+from include.ledger.ledger import LedgerError
 from include.ledger.questions import first_run, last_success
-from include.ledger.tables import Alert
 from include.report.page import alert_page
 from runs.bookkeeping import ledger
+from runs.folder import base, made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow.sdk import Connection, ObjectStoragePath
 
     from include.integrations.integration import AlertFields, Integration
     from include.ledger.ledger import Ledger
     from runs.folder import RunFolder
 
+    Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
+
 LOG = logging.getLogger(__name__)
-TITLES = {ENTERED: "New", WORSENED: "Worse", RECOVERED: "Recovered"}
+TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
+HELD_CAUSE = re.compile(r"\d+ operations? (is|are) held\b")  # as the report words it (reporting.py)
+NOT_BEGUN = "the run did not begin, and nothing was written: see the log of the task begin"
+NOT_REPORTED = "the report was not finished: see the log of the task report"
+WITHOUT_LEDGER = "ledger_away.json"  # beside the runs' folders: who was told that the ledger cannot be used
 
 
 class ChannelError(Exception):
     """A channel of alerts that cannot be used; the message says what to do."""
 
 
-def after_sync(
-    name: str, integration: Integration, folder: RunFolder, causes: list[str], steps: tuple[str, ...]
-) -> int:
-    """What this run has to tell; how many changes were told.
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. ``folder``: None: it did not begin; reported: its report ended green."""
 
-    A run of chosen reservations, or a plan only, says nothing about the others: it tells only what it could not do.
-    """
-    facts = _facts(folder, causes, steps)
-    found, judged = of_run(facts)
-    run = folder.read_json("run") or {}
-    conf = run.get("conf") or {}
-    if conf.get("references") or conf.get("plan_only"):
-        judged = frozenset({CREDENTIALS})
-        found = [condition for condition in found if condition.name in judged]
-    return _tell(name, integration, (found, judged), f"run folder: {folder}")
+    folder: RunFolder | None
+    steps: tuple[str, ...]
+    reported: bool
+
+    @property
+    def where(self) -> str:
+        return f"run folder: {self.folder}" if self.folder else "the run has no folder"
 
 
-def look_for_stale(name: str, integration: Integration, now: datetime) -> int:
-    """Whether no sync has succeeded for too long; how many changes were told."""
-    interval = integration.interval()
-    since = first_run(ledger(), name)
-    if interval is None or since is None:
-        return 0
-    found = of_age(last_success(ledger(), name), since, now, interval)
-    return _tell(
-        name, integration, (found, frozenset({STALE})), "no run is under way: the schedule itself was looked at"
-    )
+@dataclass(frozen=True)
+class Channel:
+    """One way to tell. ``label``: as the ledger knows it; send: subject, changes and where they were found."""
+
+    label: str
+    conn_id: str
+    conn_type: str
+    send: Callable[[Connection, Message], None]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes out through one channel."""
+
+    name: str
+    changes: list[Change]
+    where: str
+
+    @property
+    def subject(self) -> str:
+        return alert.subject_of(self.name, self.changes)
+
+    @property
+    def html(self) -> str:
+        return alert_page(self.name, {title: those for title, those in self._parts().items() if those}, self.where)
+
+    @property
+    def plain(self) -> str:
+        lines = [f"{title}: {one.told}" for title, those in self._parts().items() for one in those]
+        return "\n".join([self.subject, *lines, self.where])
+
+    def _parts(self) -> dict[str, list[Change]]:
+        return {title: [one for one in self.changes if one.change == change] for change, title in TITLES.items()}
+
+
+def after_sync(name: str, integration: Integration, ended: Ended) -> int:
+    """What this sync has to tell, and whether none has succeeded for too long; how much of it is news."""
+
+    def judge(book: Ledger) -> Judged:
+        found, judged = _of_sync(ended)
+        late, looked = _of_age(book, name, integration, datetime.now(UTC))
+        return [*found, *late], judged | looked
+
+    return _tell(name, integration, judge, ended.where)
+
+
+def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
+    """The cleanup runs daily, also while the sync is paused: it also says when no sync has succeeded for too long."""
+
+    def judge(book: Ledger) -> Judged:
+        found, judged = alert.of_cleanup(_causes(ended))
+        late, looked = _of_age(book, name, integration, datetime.now(UTC))
+        return [*found, *late], judged | looked
+
+    return _tell(name, integration, judge, ended.where)
 
 
 def deadline_passed(name: str, **kwargs: Any) -> None:  # noqa: ANN401, ARG001 - Airflow hands over its context
     """What Airflow calls when a sync has not succeeded within twice its interval."""
-    look_for_stale(name, load_all()[0][name], datetime.now(UTC))
+    integration = load_all()[0][name]
+    where = "the schedule itself was looked at"
+    _tell(name, integration, lambda book: _of_age(book, name, integration, datetime.now(UTC)), where)
 
 
-def _facts(folder: RunFolder, causes: list[str], steps: tuple[str, ...]) -> RunFacts:
-    failures = [one for one in (folder.read_json(f"failure_{step}") for step in steps) if one]
-    refusals = tuple(one["sentence"] for one in failures if one.get("kind") in SENT_AWAY)
-    if not folder.has("operations"):
-        return RunFacts(tuple(causes), refusals=refusals)
+# --- what is wrong ----------------------------------------------------------------------------------------------------
+
+
+def _of_sync(ended: Ended) -> Judged:
+    """A run of chosen reservations, or a plan only, says nothing about the others: only whether credentials are refused."""
+    found, judged = alert.of_run(_facts(ended))
+    run = (ended.folder.read_json("run") if ended.folder else None) or {}
+    conf = run.get("conf") or {}
+    if conf.get("references") or conf.get("plan_only"):
+        return [one for one in found if one.name == CREDENTIALS], judged & {CREDENTIALS}
+    return found, judged
+
+
+def _of_age(book: Ledger, name: str, integration: Integration, now: datetime) -> Judged:
+    interval, since = integration.interval(), first_run(book, name)
+    if interval is None or since is None:
+        return [], frozenset()
+    return alert.of_age(last_success(book, name), since, now, interval), frozenset({STALE})
+
+
+def _facts(ended: Ended) -> RunFacts:
+    folder, causes = ended.folder, tuple(_causes(ended))
+    refusals = tuple((one["remedy"], one["sentence"]) for one in _failures(ended) if one["kind"] in SENT_AWAY)
+    if folder is None or not folder.has("operations"):
+        return RunFacts(causes, refusals=refusals)
     problems = folder.read("problems", schemas.PROBLEMS)
-    operations = folder.read("operations", schemas.OPERATIONS)
-    told = (f"{row['message']}. Next step: {row['next_step']}" for row in problems.to_dict("records"))
-    token = folder.read_json("token_days") or {}
+    columns = (problems[column] for column in ("code", "subject", "message", "next_step"))
+    days = (folder.read_json("token_days") or {}).get("days")
     return RunFacts(
-        causes=tuple(causes),
-        held=int(operations["state"].eq(HELD).sum()),
+        causes=causes,
+        held=int(folder.read("operations", schemas.OPERATIONS)["state"].eq(HELD).sum()),
         digest=(folder.read_json("plan") or {}).get("digest"),
         refusals=refusals,
-        problems=tuple(zip(problems["code"], problems["subject"], told, strict=True)),
-        token_days=token.get("days") if token.get("days", TOKEN_DAYS + 1) <= TOKEN_DAYS else None,
+        problems=tuple(alert.Problem(*row) for row in zip(*columns, strict=True)),
+        token_days=days if days is not None and days <= TOKEN_DAYS else None,
     )
 
 
-def _tell(name: str, integration: Integration, judged: tuple[list[Any], frozenset[str]], where: str) -> int:
-    """Keep what is news, then send whatever has not been delivered yet: a channel that was down loses nothing."""
-    book = ledger()
-    changes = news(_open(book, name), *judged)
-    now = datetime.now(UTC)
-    book.add_alerts(
-        [
-            {
-                "integration": name,
-                "condition": change.condition,
-                "change": change.change,
-                "severity": change.severity,
-                "at": now,
-                "text": change.text,
-                "delivered_at": None,
-            }
-            for change in changes
-        ]
-    )
-    waiting = _waiting(book, name)
-    for change in waiting.values():
-        LOG.warning("%s: %s: %s", change.change, change.condition, change.text)
-    if waiting:
-        _deliver(name, integration.alerts, list(waiting.values()), where)
-        with book.transaction() as connection:
-            connection.execute(update(Alert).where(Alert.id.in_(list(waiting))).values(delivered_at=datetime.now(UTC)))
-    return len(waiting)
+def _failures(ended: Ended) -> list[dict[str, Any]]:
+    found = (ended.folder.read_json(f"failure_{step}") for step in ended.steps) if ended.folder else ()
+    return [one for one in found if one]
 
 
-def _open(book: Ledger, name: str) -> dict[str, int]:
-    """Severity of each condition that is open, by name."""
-    query = select(Alert.condition, Alert.change, Alert.severity).where(Alert.integration == name).order_by(Alert.id)
-    with book.reading() as connection:
-        last = {condition: (change, severity) for condition, change, severity in connection.execute(query)}
-    return {condition: severity for condition, (change, severity) in last.items() if change != RECOVERED}
+def _causes(ended: Ended) -> list[Cause]:
+    """Why a run is red, each cause with its kind."""
+    if ended.folder is None:
+        return [Cause(alert.kind_of(NOT_BEGUN), NOT_BEGUN)]
+    causes = (ended.folder.read_json("causes") or {}).get("causes", [])
+    if not causes and not ended.reported:
+        causes = [NOT_REPORTED]
+    known = {f"{one['step']}: {one['sentence']}": _kind(one) for one in _failures(ended)} | _red_problems(ended.folder)
+    return [Cause(known.get(cause) or _worded(cause), cause) for cause in causes]
 
 
-def _waiting(book: Ledger, name: str) -> dict[int, Change]:
-    columns = (Alert.id, Alert.condition, Alert.change, Alert.severity, Alert.text)
-    query = select(*columns).where(Alert.integration == name, Alert.delivered_at.is_(None)).order_by(Alert.id)
-    with book.reading() as connection:
-        rows = connection.execute(query).all()
-    return {row.id: Change(row.condition, row.change, row.severity, row.text) for row in rows}
+def _kind(failure: dict[str, Any]) -> str:
+    """The steps that extract ask one service: which of them met the error makes no other kind."""
+    if failure["kind"] in SENT_AWAY:
+        return CREDENTIALS
+    return f"{failure['step'].partition('_')[0]}: {failure['kind']}"
 
 
-def _deliver(name: str, channels: AlertFields, changes: list[Change], where: str) -> None:
-    """Send to every channel; one that fails does not keep the others from being told.
+def _red_problems(folder: RunFolder) -> dict[str, str]:
+    if not folder.has("problems"):
+        return {}
+    found = folder.read("problems", schemas.PROBLEMS)
+    return {f"{one['message']}. Next step: {one['next_step']}": one["code"] for one in found.to_dict("records")}
+
+
+def _worded(cause: str) -> str:
+    return alert.HELD if HELD_CAUSE.match(cause) else alert.kind_of(cause)
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+
+
+def _tell(name: str, integration: Integration, judge: Callable[[Ledger], Judged], where: str) -> int:
+    """Keep what is news, then send what each channel has not got yet; how much is news.
 
     Raises:
-        ChannelError: naming each channel that failed; the changes stay undelivered and go out with the next ones.
+        ChannelError: naming each channel that failed and what to do; it gets what it missed once it works.
     """
-    subject = subject_of(name, changes)
-    failed = []
-    for channel, send in _senders(channels, subject, changes, name, where).items():
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 - whatever a provider raises is told, and the others are tried
-            failed.append(f"{channel}: {type(error).__name__}: {error}")
-        else:
-            LOG.info("told by %s: %s", channel, subject)
-    if failed:
+    channels = _channels(integration.alerts)
+    try:
+        book = _book()
+        found, judged = judge(book)
+        _ledger_is_back(book, name, channels)
+        labels, now = [channel.label for channel in channels], datetime.now(UTC)
+        told.forget_other_channels(book, name, labels, now)
+        changes = told.keep_news(book, name, found, judged, channels=labels, now=now)
+    except LedgerError as error:
+        return _tell_without_ledger(name, channels, str(error), where)
+    for change in changes:
+        LOG.warning("%s: %s", TITLES[change.change].lower(), change.told)
+    _all_sent([_send_waiting(book, name, channel, where) for channel in channels])
+    return len(changes)
+
+
+def _book() -> Ledger:
+    try:
+        return ledger()
+    except OSError as error:
+        raise LedgerError(f"the ledger cannot be used ({error}): check that its folder is writable") from error
+
+
+def _send_waiting(book: Ledger, name: str, channel: Channel, where: str) -> str | None:
+    """Send what this channel has not got yet; why it failed. It is written down at once: nothing goes out twice."""
+    waiting = told.waiting(book, name, channel.label)
+    failure = _sent(channel, Message(name, list(waiting.values()), where)) if waiting else None
+    if waiting and failure is None:
+        told.delivered(book, list(waiting), channel.label, datetime.now(UTC))
+    return failure
+
+
+def _sent(channel: Channel, message: Message) -> str | None:
+    """One that fails does not keep the others from being told; why it failed."""
+    try:
+        channel.send(_connection(channel), message)
+    except ChannelError as error:
+        why = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a provider raises is told
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    else:
+        LOG.info("told by %s: %s", channel.label, message.subject)
+        return None
+    waits = alert.counted(len(message.changes), "alert")
+    return f"{waits} could not be delivered by {channel.label}: {why}. What waits goes out with the next run"
+
+
+def _all_sent(failures: list[str | None]) -> None:
+    found = [one for one in failures if one]
+    if found:
+        raise ChannelError("; ".join(found))
+
+
+def _connection(channel: Channel) -> Connection:
+    try:
+        return BaseHook.get_connection(channel.conn_id)
+    except AirflowNotFoundException:
         raise ChannelError(
-            f"alerts could not be delivered ({'; '.join(failed)}); mend the connection, they go out then"
-        )
+            f"Airflow has no connection {channel.conn_id}: make it, of type {channel.conn_type} (README, Alerts)"
+        ) from None
 
 
-def _senders(
-    channels: AlertFields, subject: str, changes: list[Change], name: str, where: str
-) -> dict[str, Callable[[], None]]:
+# --- without the ledger -----------------------------------------------------------------------------------------------
+
+
+def _tell_without_ledger(name: str, channels: list[Channel], why: str, where: str) -> int:
+    """Tell that the ledger cannot be used, once a channel: a small file beside the runs' folders remembers who knows."""
+    kept = _kept_note(name)
+    note = kept or {"at": datetime.now(UTC).isoformat(), "text": why, "told": {}}
+    news = Change(LEDGER, alert.ENTERED, 1, why)
+    LOG.error("the ledger is away, so nothing else is told: %s", why)
+    failures = []
+    for channel in [channel for channel in channels if channel.label not in note["told"]]:
+        failures.append(_sent(channel, Message(name, [news], where)))
+        if failures[-1] is None:
+            note["told"][channel.label] = datetime.now(UTC).isoformat()
+    _keep_note(name, note)
+    _all_sent(failures)
+    return int(kept is None)
+
+
+def _ledger_is_back(book: Ledger, name: str, channels: list[Channel]) -> None:
+    """What was told without it goes into the ledger, and its end to every channel."""
+    note = _kept_note(name)
+    if note is None:
+        return
+    began = Change(LEDGER, alert.ENTERED, 1, note["text"])
+    over = Change(LEDGER, alert.RECOVERED, 0, alert.WELL[LEDGER])
+    to = [channel.label for channel in channels]
+    told.keep_past(book, name, began, {one: note["told"].get(one) for one in to}, datetime.fromisoformat(note["at"]))
+    told.keep_past(book, name, over, dict.fromkeys(to), datetime.now(UTC))
+    _note(name).unlink(missing_ok=True)
+
+
+def _note(name: str) -> ObjectStoragePath:
+    return base() / name / "history" / WITHOUT_LEDGER
+
+
+def _kept_note(name: str) -> dict[str, Any] | None:
+    """None: nobody was told, or the file cannot be read: then somebody is told once more."""
+    with suppress(OSError, ValueError), _note(name).open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        kept: dict[str, Any] = json.load(file)
+        return kept
+    return None
+
+
+def _keep_note(name: str, note: dict[str, Any]) -> None:
+    try:
+        made(_note(name).parent)
+        with _note(name).open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+            json.dump(note, file, indent=1, sort_keys=True)
+    except OSError as error:
+        LOG.error("%s cannot be written, so the next run tells again: %s", _note(name), error)  # noqa: TRY400 - the sentence says all
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------
+
+
+def _channels(fields: AlertFields) -> list[Channel]:
     """Each channel that is set up. The notifiers are called past their templating: texts name what people typed."""
-    grouped = {title: [one for one in changes if one.change == change] for change, title in TITLES.items()}
-    plain = "\n".join([subject, *(f"{title}: {one.text}" for title, those in grouped.items() for one in those), where])
-    senders: dict[str, Callable[[], None]] = {}
-    if channels.email:
-        html = alert_page(name, {title: those for title, those in grouped.items() if those}, where)
-        senders[f"email ({channels.smtp_conn_id})"] = lambda: _mail(channels, subject, html)
-    if channels.slack_conn_id:
-        senders[f"Slack ({channels.slack_conn_id})"] = lambda: _slack(channels, plain)
-    if channels.apprise_conn_id:
-        senders[f"Apprise ({channels.apprise_conn_id})"] = lambda: _apprise(channels, subject, plain)
-    return senders
+    found = []
+    if fields.email:
+        found.append(_channel("email", fields.smtp_conn_id, "smtp", lambda made, text: _mail(fields, made, text)))
+    if fields.slack_conn_id:
+        found.append(_channel("Slack", fields.slack_conn_id, "slack", lambda made, text: _slack(fields, made, text)))
+    if fields.apprise_conn_id:
+        found.append(_channel("Apprise", fields.apprise_conn_id, "apprise", _apprise))
+    return found
 
 
-def _mail(channels: AlertFields, subject: str, html: str) -> None:
+def _channel(kind: str, conn_id: str, conn_type: str, send: Callable[[Connection, Message], None]) -> Channel:
+    return Channel(f"{kind} ({conn_id})", conn_id, conn_type, send)
+
+
+def _mail(fields: AlertFields, connection: Connection, message: Message) -> None:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # noqa: PLC0415 - only where mail is sent
 
-    SmtpNotifier(to=channels.email, subject=subject, html_content=html, smtp_conn_id=channels.smtp_conn_id).notify({})
+    if not connection.extra_dejson.get("from_email"):
+        raise ChannelError(f"the connection {fields.smtp_conn_id} names no sender: add from_email to its extra")
+    conn_id, subject = fields.smtp_conn_id, message.subject
+    try:
+        SmtpNotifier(to=fields.email, subject=subject, html_content=message.html, smtp_conn_id=conn_id).notify({})
+    except Exception as error:
+        raise ChannelError(f"connection {conn_id}: {mail.meaning(error)}") from error
 
 
-def _slack(channels: AlertFields, text: str) -> None:
+def _slack(fields: AlertFields, connection: Connection, message: Message) -> None:
     try:
         from airflow.providers.slack.notifications.slack import SlackNotifier  # noqa: PLC0415 - may be missing
     except ImportError:
         raise ChannelError("install apache-airflow-providers-slack") from None
-    SlackNotifier(slack_conn_id=channels.slack_conn_id, text=text, channel=channels.slack_channel).notify({})
+    conn_id = connection.conn_id
+    SlackNotifier(slack_conn_id=conn_id, text=message.plain, channel=fields.slack_channel).notify({})
 
 
-def _apprise(channels: AlertFields, subject: str, text: str) -> None:
+def _apprise(connection: Connection, message: Message) -> None:
     try:
         from airflow.providers.apprise.notifications.apprise import AppriseNotifier  # noqa: PLC0415 - may be missing
     except ImportError:
         raise ChannelError("install apache-airflow-providers-apprise") from None
-    AppriseNotifier(body=text, title=subject, apprise_conn_id=channels.apprise_conn_id).notify({})
+    AppriseNotifier(body=message.plain, title=message.subject, apprise_conn_id=connection.conn_id).notify({})

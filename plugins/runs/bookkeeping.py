@@ -16,7 +16,10 @@ from sqlalchemy import URL
 
 from include.access.plan import Previous
 from include.ledger.ledger import Begun, Ledger, LedgerError
+from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
+from runs.failures import StalePlanError
+from runs.folder import days_kept, kept_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +32,6 @@ LOG = logging.getLogger(__name__)
 CONNECTION_SETTING = "HECTOR_SALTO_LEDGER"  # id of an Airflow connection; default: a SQLite file in AIRFLOW_HOME
 RETENTION_SETTING = "HECTOR_SALTO_LEDGER_DAYS"
 RETENTION_DAYS = 730
-SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 
 
 def ledger() -> Ledger:
@@ -88,19 +90,41 @@ class Book:
         run = folder.read_json("run") or {}
         return cls(str(run["integration"]), int(run["ledger_run"]))
 
-    def observe(self, looked: Seen, *, names: Iterable[str] | None = None, still_read: datetime | None = None) -> None:
-        """What was seen just now; ``names``: of the tables that were looked at, None: all."""
+    def observe(
+        self,
+        looked: Seen,
+        *,
+        read_at: datetime,
+        names: Iterable[str] | None = None,
+        still_read: datetime | None = None,
+    ) -> None:
+        """What was seen just now.
+
+        Args:
+            looked: what.
+            read_at: when reading Salto began.
+            names: of the tables that were looked at, None: all.
+            still_read: see ``Ledger.observe``.
+        """
         tables = looked.tables()
         chosen = {name: tables[name] for name in (names or tables)}
-        self.ledger.observe(self.run_id, self.integration, chosen, datetime.now(UTC), still_read=still_read)
+        self.ledger.observe(
+            self.run_id, self.integration, chosen, datetime.now(UTC), read_at=read_at, still_read=still_read
+        )
+
+    def refuse_another_plan(self) -> None:
+        """The record of what a run has sent is not replaced.
+
+        Raises:
+            StalePlanError: when it has sent anything.
+        """
+        if self.ledger.has_sent(self.run_id):
+            raise StalePlanError("this run has sent its plan already; start a new run")
 
     def previous(self, moment: datetime) -> Previous:
         """What was known when a run began."""
-        return Previous(
-            seen=self.ledger.seen(self.integration, moment, names=SALTO_SIDE),
-            unsure=self.ledger.unsure(self.integration, moment),
-            left=self.ledger.left(self.integration, moment),
-        )
+        accounts, unsure = self.ledger.accounts(self.integration, moment)
+        return Previous(accounts, unsure, self.ledger.left(self.integration, moment))
 
     def journal(self) -> RunJournal:
         return RunJournal(self.ledger, self.run_id)
@@ -121,7 +145,7 @@ class RunJournal:
 
     @contextmanager
     def about(self, keys: Iterable[str]) -> Iterator[None]:
-        self._thread.operations = [self._ids[key] for key in keys]
+        self._thread.operations = [self._ids[writable(key)] for key in keys]
         try:
             yield
         finally:
@@ -143,7 +167,7 @@ class RunJournal:
 
     def settled(self, key: str, state: str, message: str) -> None:
         try:
-            self._ledger.settle(self._ids[key], datetime.now(UTC), state, message)
+            self._ledger.settle(self._ids[writable(key)], datetime.now(UTC), state, message)
         except LedgerError as lost:
             LOG.error("%s is %s, but that could not be written down: %s", key, state, lost)  # noqa: TRY400 - the sentence says all
 
@@ -157,9 +181,19 @@ def record_plan(folder: RunFolder, made: Plan, **facts: object) -> None:
     )
 
 
+def check_retention() -> None:
+    """Before a cleanup begins: what its end would remove is known to be meant.
+
+    Raises:
+        RetentionError: when a setting is no number of days.
+    """
+    days_kept(RETENTION_SETTING, RETENTION_DAYS)
+    kept_since(datetime.now(UTC))
+
+
 def remove_outdated(name: str, now: datetime) -> None:
     """Rows past retention."""
-    days = int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS)
+    days = days_kept(RETENTION_SETTING, RETENTION_DAYS)
     removed = ledger().remove_before(name, now.astimezone(UTC) - timedelta(days=days))
     if any(removed.values()):
         counts = ", ".join(f"{count} of {table}" for table, count in removed.items() if count)

@@ -18,6 +18,7 @@ import pandas as pd
 from airflow.sdk import ObjectStoragePath
 
 from include.access import schemas
+from include.integrations.integration import IntegrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "HECTOR_SALTO_RUNS"  # any ObjectStoragePath; default: the folder "runs" in AIRFLOW_HOME
 RETENTION_SETTING = "HECTOR_SALTO_RUN_DAYS"
 RETENTION_DAYS = 30
+LONGEST_RETENTION = 36_500  # days; nothing is older, and a calendar does not go back much further
 STAMP = "%Y%m%dT%H%M%SZ"
+
+
+class RetentionError(IntegrationError):
+    """A setting that says how long something is kept cannot be used; the message names it and what is allowed."""
 
 
 class RunFolder:
@@ -104,7 +110,21 @@ def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath
 
 def kept_since(as_of: datetime) -> datetime:
     """Older runs are past retention."""
-    return as_of.astimezone(UTC) - timedelta(days=int(os.environ.get(RETENTION_SETTING) or RETENTION_DAYS))
+    return as_of.astimezone(UTC) - timedelta(days=days_kept(RETENTION_SETTING, RETENTION_DAYS))
+
+
+def days_kept(setting: str, default: int) -> int:
+    """How many days a setting keeps something; not set, or empty: the default.
+
+    Raises:
+        RetentionError: when it is no whole number of days.
+    """
+    given = (os.environ.get(setting) or "").strip()
+    if not given:
+        return default
+    if not re.fullmatch(r"[0-9]+", given) or not given.strip("0"):
+        raise RetentionError(f"the setting {setting} is {given!r}: allowed is a whole number of days, 1 or more")
+    return LONGEST_RETENTION if len(given.lstrip("0")) > 5 else min(int(given), LONGEST_RETENTION)  # noqa: PLR2004 - digits
 
 
 def remove(path: ObjectStoragePath) -> None:

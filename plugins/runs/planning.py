@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -52,6 +53,7 @@ class Look:
     current: Current
     remaining: pd.DataFrame
     matches: pd.DataFrame
+    read_at: datetime  # when the read began
 
 
 def plan(
@@ -61,13 +63,16 @@ def plan(
 
     Raises:
         RestError: when a read of Salto is not complete, or the account may not act: nothing is written then.
+        StalePlanError: when the run has sent its plan already.
     """
+    Book.of(folder).refuse_another_plan()
+    read_at = datetime.now(UTC)
     made, current = _compare(integration, folder, references=references, approve=approve)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches)
-    _record(integration, folder, made, current)
+    _record(integration, folder, made, current, read_at)
     for line in decision_lines(made.decisions):
         LOG.info(line)
     for line in plan_lines(rows(made.operations)):
@@ -108,7 +113,7 @@ def _compare(
     return made, current
 
 
-def _record(integration: Integration, folder: RunFolder, made: Plan, current: Current) -> None:
+def _record(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:
     """The plan and what it was made from, into the ledger."""
     people, _, loaners = hector_of(folder)
     bookkeeping.record_plan(
@@ -119,7 +124,7 @@ def _record(integration: Integration, folder: RunFolder, made: Plan, current: Cu
         **_site_facts(current),
     )
     moment = asked_from(integration, folder).to_pydatetime()
-    Book.of(folder).observe(looked_at(folder, current, made.matches), still_read=moment)
+    Book.of(folder).observe(looked_at(folder, current, made.matches), read_at=read_at, still_read=moment)
 
 
 def _site_facts(current: Current) -> dict[str, object]:
@@ -151,14 +156,22 @@ def _shared(integration: Integration) -> pd.DataFrame:
 
 
 def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int | str]:
-    """Outdated groups of ours; Hector is not asked."""
+    """Outdated groups of ours; Hector is not asked.
+
+    Raises:
+        StalePlanError: when the run has sent its plan already.
+        RetentionError: when a setting of what the cleanup removes at its end is wrong.
+    """
+    bookkeeping.check_retention()
+    Book.of(folder).refuse_another_plan()
     hook = SaltoHook(integration.salto_conn_id)
+    read_at = datetime.now(UTC)
     current = current_groups(hook.reader(integration.site_id))
     made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches)
     bookkeeping.record_plan(folder, made, **_site_facts(current))
-    Book.of(folder).observe(seen_groups(current), names=CLEANUP_LOOKS)
+    Book.of(folder).observe(seen_groups(current), read_at=read_at, names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
     return _counts(made)
@@ -224,12 +237,14 @@ def look_again(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
 ) -> Look:
     """Salto now, and the operations a fresh comparison would still make (the same desired state and ``as_of``)."""
+    read_at = datetime.now(UTC)
     made, current = _compare(integration, folder, references=references, approve=approve)
-    return Look(current, made.operations, made.matches)
+    return Look(current, made.operations, made.matches, read_at)
 
 
 def look_for_outdated(integration: Integration, folder: RunFolder) -> Look:
     hook = SaltoHook(integration.salto_conn_id)
+    read_at = datetime.now(UTC)
     current = current_groups(hook.reader(integration.site_id))
     made = expired_plan(current, as_of=as_of(folder))
-    return Look(current, made.operations, made.matches)
+    return Look(current, made.operations, made.matches, read_at)

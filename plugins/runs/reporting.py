@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from airflow.sdk.observability import stats
@@ -15,18 +15,21 @@ from airflow.sdk.observability import stats
 from include.access import schemas
 from include.access.operations import HELD
 from include.access.order import rows
+from include.access.outcomes import DONE, NO_SEAT, UNKNOWN
+from include.access.places import silent_places
 from include.access.problems import all_problems, problems
 from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
+from include.ledger.ledger import LedgerError
 from include.report.page import page
-from include.report.summary import Facts, Tables, summary, summary_lines
-from include.report.words import failure_lines, outcome_counts, plan_lines, problem_lines
+from include.report.summary import Before, Facts, Hector, Tables, summary, summary_lines
+from include.report.words import failure_lines, many, outcome_counts, plan_lines, problem_lines
 from rest import tally
 from rest.errors import RestError
 from runs import planning
 from runs.bookkeeping import Book
-from runs.failures import RunError, kept, spent
+from runs.failures import HistoryError, RunError, StalePlanError, kept, spent
 from runs.opening import as_of
 from runs.planning import CLEANUP_LOOKS, Look, current_of, looked_at
 from salto.hook import SaltoHook
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 SETTLING = (0.0, 3.0, 10.0)  # seconds: Salto shows what was written "within a few seconds" (contract, 5.3)
 TOLD_AT_ONCE = 10
+UNREADABLE = (RestError, LedgerError, HistoryError, StalePlanError, schemas.SchemaError)
+BEFORE = {"doors": "current_group_locks", "matches": "current_matches", "locks": "current_locks"}
 
 
 @dataclass(frozen=True)
@@ -58,34 +63,80 @@ class Ending:
     promise: str = "Salto holds what Hector says"
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the report itself found.
+
+    look: Salto after all was sent; unchecked: why tomorrow's doors were not checked; before: our groups before the run;
+    problems: of the whole run, None: nobody looked for more; events: at the doors, None: not read.
+    """
+
+    look: Look | None = None
+    unchecked: str | None = None
+    before: Before | None = None
+    problems: pd.DataFrame | None = None
+    events: pd.DataFrame | None = None
+
+
 def report(folder: RunFolder, ending: Ending) -> None:
     """End the run: green when all of the plan holds in Salto, problems or not; red otherwise, naming each cause.
+
+    The report's files come first: a ledger that is away just then is one of the causes, and hides none of the others.
 
     Raises:
         RunError: with every cause, when the run is red.
     """
     began, sent = time.monotonic(), tally.sent()
     causes = kept(folder, ending.steps)
-    planned = folder.has("operations")
-    look = None
-    if planned:
-        causes += _unfinished(folder)
-        look, missing = _looked(folder, ending, causes)
-        causes += missing
-        _tell_risks(folder, ending, look)
+    found = _Found(unchecked="the run has no plan")
+    if folder.has("operations"):
+        found = _found(folder, ending, causes)
     elif not causes:
-        causes = ["the run ended before a plan was made, and nothing was written to Salto; see the failed task's log"]
-    _close(folder, ending, causes, (time.monotonic() - began, tally.sent() - sent))
+        causes.append(
+            "the run ended before a plan was made, and nothing was written to Salto; see the failed task's log"
+        )
+    facts = _facts(folder, ending, causes, found, (time.monotonic() - began, tally.sent() - sent))
+    tables = _tables(folder, found.before)
+    _write(folder, facts, tables)
+    if lost := _book(folder, facts, tables, found):
+        causes += lost
+        _write(folder, facts, tables)
+    _tell(folder, facts, tables)
     if causes:
         for cause in causes:
             LOG.error(cause)
         more = f"; and {len(causes) - TOLD_AT_ONCE} more" if len(causes) > TOLD_AT_ONCE else ""
         raise RunError("; ".join(causes[:TOLD_AT_ONCE]) + more)
-    waiting = 0 if folder.has("outcomes") else len(folder.read("operations", schemas.OPERATIONS))
-    LOG.info("green: %s", f"plan only, {waiting} operations were not sent" if waiting else ending.promise)
+    LOG.info("green: %s", facts.promise)
 
 
-def _unfinished(folder: RunFolder) -> list[str]:
+def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
+    """Salto after all was sent, and everything that is wrong; adds to ``causes``.
+
+    Whatever happens here the run gets its report: without one nobody would know what else is wrong.
+    """
+    causes += _unfinished(folder, known=bool(causes))
+    before = _before(folder)
+    try:
+        look, missing, unread = _look(folder, ending, causes)
+        causes += missing
+        if look is not None:
+            planning.keep_current(folder, look.current, look.matches)
+        found = _Found(look, _unchecked(folder, look, unread), before)
+        if folder.has("desired_people"):  # the cleanup asks neither Hector nor for users
+            events, unheard = _events(folder, ending.integration)
+            everything = _problems(folder, ending.integration, unheard, risky=found.unchecked is None)
+            found = replace(found, events=events, problems=everything)
+    except Exception as error:
+        LOG.exception("the report is not complete")
+        name = type(error).__name__
+        causes.append(f"report: failed in a way nobody foresaw ({name}); report it with this task's log")
+        return _Found(unchecked="the report is not complete", before=before)
+    return found
+
+
+def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
+    """What is not done or must not stay so; ``known``: something has failed, and says so."""
     operations, found = folder.read("operations", schemas.OPERATIONS), folder.read("problems", schemas.PROBLEMS)
     for line in problem_lines(found):
         LOG.warning(line)
@@ -94,80 +145,139 @@ def _unfinished(folder: RunFolder) -> list[str]:
     plan_ = folder.read_json("plan") or {}
     if len(held):
         why = "; ".join(hold["why"] for hold in plan_["holds"])
+        are, they = ("is", "it is") if len(held) == 1 else ("are", "they are")
         red.append(
-            f"{len(held)} operations are held ({why}); if they are meant, run again with approve: {plan_['digest']}"
+            f"{many(len(held), 'operation')} {are} held ({why}); if {they} meant, run again with approve: {plan_['digest']}"
         )
     if folder.has("outcomes"):
         outcomes = folder.read("outcomes", schemas.OUTCOMES)
         LOG.info("applied: %s", outcome_counts(outcomes))
         red += list(failure_lines(operations[operations["state"].ne(HELD)], outcomes))
+    elif not known and not _plan_only(folder):  # a task that is killed says nothing
+        red.append("apply: ended without a word, and what it sent is not known; start a new run")
     return red
 
 
-def _looked(folder: RunFolder, ending: Ending, causes: list[str]) -> tuple[Look | None, list[str]]:
-    """Salto after all was sent, and what is not in place there although nothing has failed."""
+def _plan_only(folder: RunFolder) -> bool:
+    return bool(((folder.read_json("run") or {}).get("conf") or {}).get("plan_only"))
+
+
+def _before(folder: RunFolder) -> Before | None:
+    """Our groups as the plan found them, kept apart: what is read after the run takes their place. None: not read."""
+    if not all(folder.has(name) for name in ("members", *BEFORE.values())):
+        return None
+    for name, source in BEFORE.items():
+        if not folder.has(f"before_{name}"):  # a second try of the report
+            folder.write(f"before_{name}", folder.read(source))
+    return Before(members=folder.read("members"), **{name: folder.read(f"before_{name}") for name in BEFORE})
+
+
+def _look(folder: RunFolder, ending: Ending, causes: list[str]) -> tuple[Look | None, list[str], str]:
+    """Salto after all was sent, what is not in place there although nothing has failed, and why it cannot be read."""
     if ending.look is None or not folder.has("outcomes"):
-        return None, []
+        return None, [], ""
     look = None
     try:
         for wait in SETTLING:
             time.sleep(wait)
             look = ending.look()
             if causes or look.remaining.empty:
-                return look, []
-    except RestError as error:
+                return look, [], ""
+    except UNREADABLE as error:
         if causes:  # the run is red already, and its causes say why
             LOG.warning("Salto could not be read after the run: %s", error)
-            return look, []
-        return look, [f"what was sent could not be read back: {error}"]
+            return look, [], str(error)
+        return look, [f"what was sent could not be read back: {error}"], str(error)
     left = look.remaining if look is not None else schemas.frame(schemas.OPERATIONS, [])
-    return look, [f"not in place after the run: {line}" for line in plan_lines(rows(left))]
+    return look, [f"not in place after the run: {line}" for line in plan_lines(rows(left))], ""
 
 
-def _tell_risks(folder: RunFolder, ending: Ending, look: Look | None) -> None:
-    """Keep what Salto holds now, and tell which doors of the next day will stay shut."""
-    book = Book.of(folder)
-    if look is not None:
-        planning.keep_current(folder, look.current, look.matches)
-        _observe(folder, book, look)
-    if not folder.has("desired_people"):  # the cleanup asks neither Hector nor for users
-        return
+def _unchecked(folder: RunFolder, look: Look | None, unread: str) -> str | None:
+    """Why nothing can be said about tomorrow's doors: what was read before the run is Salto no longer."""
+    if not folder.has("desired_people"):
+        return "neither Hector nor the users of the site were asked"
+    if not folder.has("outcomes"):
+        return "nothing was sent" if _plan_only(folder) else "the plan was not applied"
+    outcomes = folder.read("outcomes", schemas.OUTCOMES)
+    if look is None and outcomes["state"].isin([DONE, NO_SEAT, UNKNOWN]).any():
+        return f"Salto could not be read after the run: {unread}" if unread else "what was carried out is not known"
+    return None
+
+
+def _problems(folder: RunFolder, integration: Integration, unheard: pd.DataFrame, *, risky: bool) -> pd.DataFrame:
+    """The run's problems with those that show only now: seats, silent places, and (risky) doors that will stay shut."""
     current, matches = current_of(folder)
-    seats = _seats(folder, ending.integration, current)
+    seats = _seats(folder, integration, current)
     folder.write("seats", seats)
-    found = [seat_problems(seats)]
-    if folder.has("outcomes"):
+    decisions = folder.read("decisions", schemas.DECISIONS)
+    lines = folder.read("reservation_places", schemas.RESERVATION_PLACES)
+    silent = silent_places(lines, folder.read("hector_places", schemas.HECTOR_PLACES), decisions)
+    found = [seat_problems(seats), silent, unheard]
+    if risky:
         found.append(risks(looked_at(folder, current, matches), as_of=as_of(folder)))
-    found.append(_read_events(folder, ending.integration, book))
     new = pd.concat(found, ignore_index=True)
     for line in problem_lines(new):
         LOG.warning(line)
     everything = all_problems([folder.read("problems", schemas.PROBLEMS), new])
     folder.write("problems", everything)
-    book.ledger.add_problems(book.run_id, everything)
+    return everything
 
 
-def _read_events(folder: RunFolder, integration: Integration, book: Book) -> pd.DataFrame:
-    """The doors' events of the last day, into the ledger; that they cannot be read is a problem, and no failure."""
+def _events(folder: RunFolder, integration: Integration) -> tuple[pd.DataFrame | None, pd.DataFrame]:
+    """The doors' events of the last day; that they cannot be read is a problem, and no failure."""
     if not integration.entries:
-        return problems("entries_unread", pd.DataFrame())
+        return None, problems("entries_unread", pd.DataFrame())
     since = as_of(folder).to_pydatetime() - timedelta(days=1)
     try:
         events = SaltoHook(integration.salto_conn_id).reader(integration.site_id).events(since)
     except RestError as error:
-        return problems("entries_unread", pd.DataFrame([{"why": str(error)}]))
-    new = book.ledger.add_entries(book.integration, events)
-    LOG.info("doors: %d events of the last day, %d of them new", len(events), new)
-    return problems("entries_unread", pd.DataFrame())
+        return None, problems("entries_unread", pd.DataFrame([{"why": str(error)}]))
+    return events, problems("entries_unread", pd.DataFrame())
+
+
+def _book(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> list[str]:
+    """What was found and how the run ended, into the ledger; what could not be written there, as causes."""
+    lost: list[str] = []
+    for write in (_book_found, _book_end):
+        try:
+            write(folder, replace(facts, causes=[*facts.causes, *lost]), tables, found)
+        except LedgerError as error:
+            cause = f"the end of the run could not be written down, so make why knows less than happened: {error}"
+            lost += [cause] if cause not in lost else []
+    return lost
+
+
+def _book_found(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> None:  # noqa: ARG001 - as _book_end
+    book = Book.of(folder)
+    if found.look is not None:
+        _observe(folder, book, found.look)
+    if found.problems is not None:
+        book.ledger.add_problems(book.run_id, found.problems)
+    if found.events is not None:
+        new = book.ledger.add_entries(book.integration, found.events)
+        LOG.info("doors: %d events of the last day, %d of them new", len(found.events), new)
+
+
+def _book_end(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> None:  # noqa: ARG001 - as _book_found
+    book = Book.of(folder)
+    book.ledger.end_run(
+        book.run_id,
+        ended_at=datetime.now(UTC),
+        causes=facts.causes,
+        **({"seats_used": now["used"]} if (now := tables.seats_now) else {}),
+        seconds=facts.seconds,
+        requests_hector=facts.requests.get("Hector", 0),
+        requests_salto=facts.requests.get("Salto KS", 0),
+    )
 
 
 def _observe(folder: RunFolder, book: Book, look: Look) -> None:
     if folder.has("desired_people"):
         looked: Seen = looked_at(folder, look.current, look.matches)
         names = [name for name in looked.tables() if name not in {"reservations", "borrowers", "rooms"}]
-        book.observe(looked, names=names)
+        book.observe(looked, read_at=look.read_at, names=names)
     else:
-        book.observe(seen_groups(look.current), names=CLEANUP_LOOKS)
+        book.observe(seen_groups(look.current), read_at=look.read_at, names=CLEANUP_LOOKS)
 
 
 def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.DataFrame:
@@ -186,16 +296,14 @@ def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.
     )
 
 
-def _close(
-    folder: RunFolder, ending: Ending, causes: list[str], reporting: tuple[float, Counter[str]]
-) -> dict[str, Any]:
-    """report.json, report.html, the summary in the log, and the run's end in the ledger."""
+def _facts(
+    folder: RunFolder, ending: Ending, causes: list[str], found: _Found, reporting: tuple[float, Counter[str]]
+) -> Facts:
     run = folder.read_json("run") or {}
     plan_ = folder.read_json("plan") or {}
     seconds, requests = spent(folder, ending.steps)
-    seconds, requests = seconds + reporting[0], requests + reporting[1]
     conf = run.get("conf") or {}
-    facts = Facts(
+    return Facts(
         integration=run["integration"],
         site_id=ending.integration.site_id,
         kind=run.get("kind", "sync"),
@@ -207,30 +315,40 @@ def _close(
         causes=causes,
         holds=plan_.get("holds", []),
         digest=plan_.get("digest"),
-        seconds=seconds,
-        requests=requests,
-        promise=ending.promise,
+        seconds=seconds + reporting[0],
+        requests=requests + reporting[1],
+        promise=_promise(folder, ending),
+        unchecked=found.unchecked,
     )
-    tables = _tables(folder)
-    folder.write_json("causes", {"causes": causes})
-    _count(facts, tables)
+
+
+def _promise(folder: RunFolder, ending: Ending) -> str:
+    """What a green run may say: not that all is well where something was not sent, or only reported."""
+    planned = folder.has("operations") and not folder.has("outcomes")
+    waiting = len(folder.read("operations", schemas.OPERATIONS)) if planned else 0
+    promise = ending.promise
+    if waiting:
+        were = "was" if waiting == 1 else "were"
+        promise = f"plan only, {many(waiting, 'operation')} {were} not sent"
+    left = len(folder.read("left", schemas.OPERATIONS)) if folder.has("left") else 0
+    are = "is" if left == 1 else "are"
+    return f"{promise}, but for {many(left, 'change')} by hand that {are} only reported" if left else promise
+
+
+def _write(folder: RunFolder, facts: Facts, tables: Tables) -> None:
+    """report.json, report.html, and what the alerts tell."""
+    folder.write_json("causes", {"causes": facts.causes})
     told = summary(facts, tables)
     folder.write_text("report.json", json.dumps(told, indent=1, ensure_ascii=False))
     folder.write_text("report.html", page(told))
-    for line in summary_lines(told):
+
+
+def _tell(folder: RunFolder, facts: Facts, tables: Tables) -> None:
+    """The summary in the log, and the run's metrics."""
+    _count(facts, tables)
+    for line in summary_lines(summary(facts, tables)):
         LOG.info(line)
     LOG.info("report: %s/report.html", folder)
-    book = Book.of(folder)
-    book.ledger.end_run(
-        book.run_id,
-        ended_at=datetime.now(UTC),
-        causes=causes,
-        **({"seats_used": now["used"]} if (now := tables.seats_now) else {}),
-        seconds=seconds,
-        requests_hector=requests["Hector"],
-        requests_salto=requests["Salto KS"],
-    )
-    return told
 
 
 def _count(facts: Facts, tables: Tables) -> None:
@@ -252,7 +370,7 @@ def _count(facts: Facts, tables: Tables) -> None:
             stats.gauge(f"hector_salto.seats_{name}", seats, tags=tags)
 
 
-def _tables(folder: RunFolder) -> Tables:
+def _tables(folder: RunFolder, before: Before | None) -> Tables:
     def read(name: str, schema: schemas.Schema) -> pd.DataFrame | None:
         return folder.read(name, schema) if folder.has(name) else None
 
@@ -264,4 +382,19 @@ def _tables(folder: RunFolder) -> Tables:
         problems=read("problems", schemas.PROBLEMS),
         seats=read("seats", schemas.SEATS),
         seats_now=now,
+        left=read("left", schemas.OPERATIONS),
+        hector=_hector(folder),
+        before=before,
+    )
+
+
+def _hector(folder: RunFolder) -> Hector | None:
+    """What Hector showed of the reservations; None: nobody asked, or nothing was decided."""
+    if not (folder.has("decisions") and folder.has("reservations")):
+        return None
+    return Hector(
+        decisions=folder.read("decisions", schemas.DECISIONS),
+        reservations=folder.read("reservations", schemas.RESERVATIONS),
+        people=folder.read("reservation_people", schemas.RESERVATION_PEOPLE),
+        places=folder.read("reservation_places", schemas.RESERVATION_PLACES),
     )

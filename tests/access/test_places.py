@@ -1,6 +1,6 @@
 from include.access import schemas
-from include.access.places import place_locks
-from tests.access.tables import codes, lock, place
+from include.access.places import place_locks, silent_places
+from tests.access.tables import booking, codes, current, desired, loaners, lock, place, plan, user
 
 
 def doors(places, locks):
@@ -69,3 +69,36 @@ def test_locks_without_a_name_are_nobodys_door():
 
     assert found == {}
     assert codes(problems) == ["no_lock_names"]
+
+
+def silent(places, bookings):
+    """Places before which somebody with access will stand in vain, as the run of these bookings says it."""
+    users = [user("u_1")]
+    made = plan(desired(users, places, bookings), current(locks=[lock("k1", "Door")]))
+    return silent_places(loaners(bookings).places, schemas.frame(schemas.HECTOR_PLACES, places), made.decisions)
+
+
+def test_a_place_without_a_lock_beside_one_that_opens_is_said_once_with_its_first_reservations():
+    places = [place("p_1", "Door"), place("p_2", " ")]
+    bookings = [booking(str(number), where=("p_1", "p_2"), start=number, finish=number + 1) for number in range(1, 6)]
+    found = silent(places, bookings)
+
+    assert codes(found) == ["place_without_lock"]
+    assert found["subject"].tolist() == ["place p_2"]
+    assert found["who"].tolist() == ["hector_admin"]
+    assert "stays shut for reservations 1, 2, 3 and 2 more, whose other places open" in found["message"].iloc[0]
+    assert "for reservation 1, whose" in silent(places, bookings[:1])["message"].iloc[0]
+
+
+def test_places_that_hurt_nobody_ahead_are_not_told():
+    places = [place("p_1", "Door"), place("p_2", None), place("p_3", None, active=False), place("p_4", None)]
+
+    for bookings in (
+        [booking("1", where="p_1")],
+        [booking("1", where="p_2")],  # none of its places has a lock: it is no reservation of ours
+        [booking("1", where=("p_1", "p_3"))],  # not in use
+        [booking("1", where=("p_1", "p_2"), status="cancelled")],
+        [booking("1", where=("p_1", "p_2"), start=24.0 * 30, finish=24.0 * 30 + 1)],  # beyond the horizon
+        [booking("1", where=("p_1", "p_2"), start=-5.0, finish=-4.0)],  # over
+    ):
+        assert silent(places, bookings).empty

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.access.tables import codes, current, desired, moves, plan, salto_user, tag, user
+from tests.access.tables import booking, codes, current, desired, lock, moves, place, plan, salto_user, tag, user
 
 
 def tag_plan(users, salto, tags):
@@ -159,3 +159,32 @@ def test_the_tag_of_an_active_user_without_an_email_moves_only_when_their_code_i
     salto = [salto_user(1), salto_user(2)]
 
     assert tag_plan(users, salto, [tag("7", "s_2")])[0] == [("tag_off", "u_2", "t_7"), ("tag_on", "u_1", "t_7")]
+
+
+def gone_codes(users, salto, tags, bookings):
+    """People of whom the run says that they hold a reservation and have no tag."""
+    have = current(salto, tags, [lock("k1", "Door")])
+    made = plan(desired(users, [place("p_1", "Door")], bookings), have)
+    return made.problems[made.problems["code"].eq("code_missing")]
+
+
+def test_a_code_that_is_gone_is_told_by_the_run_that_takes_the_tag_off():
+    found = gone_codes([user("u_1")], [salto_user(1, tag="7")], [tag("7", "s_1")], [booking("1")])
+
+    assert found["subject"].tolist() == ["user u_1"]
+    assert found["message"].iloc[0] == (
+        "user u_1 holds a reservation but has no unique code in Hector, so the tag they carry in Salto is to come off"
+    )
+    assert len(gone_codes([user("u_1")], [salto_user(1)], [tag("7")], [booking("1")])) == 1  # and by the next one
+
+
+@pytest.mark.parametrize(
+    ("users", "salto", "bookings"),
+    [
+        ([user("u_1")], [salto_user(1, tag="7")], []),  # nobody misses it
+        ([user("u_1", tag="8")], [salto_user(1, tag="7")], [booking("1")]),  # another one takes its place
+        ([user("u_1")], [salto_user(1, tag="7", alias="cleaning")], [booking("1")]),  # not ours: it stays
+    ],
+)
+def test_who_misses_no_tag_is_not_told_of(users, salto, bookings):
+    assert gone_codes(users, salto, [tag("7", "s_1"), tag("8")], bookings).empty

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
+from include.access import outcomes
 from include.ledger.ledger import Ledger
 from include.ledger.tables import Table
 
+VIEWS = importlib.import_module("include.ledger.migrations.versions.0001_the_first_tables_and_views").VIEWS
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
 
 
-def test_every_table_and_column_is_explained():
+def told():
+    """Columns of each table and view, in the order in which they are explained."""
     parts = re.split(r"^### `(\w+)`$", DOCUMENT, flags=re.MULTILINE)
-    told = {
-        name: re.findall(r"^\| `(\w+)` \| \S", body, re.MULTILINE)
-        for name, body in zip(parts[1::2], parts[2::2], strict=True)
+    bodies = zip(parts[1::2], parts[2::2], strict=True)
+    return {name: re.findall(r"^\| `(\w+)` \| \S", body, re.MULTILINE) for name, body in bodies}
+
+
+def test_every_table_and_view_and_column_is_explained(ledger):
+    found = inspect(ledger.engine)
+    names = {*Table.metadata.tables, *found.get_view_names()}
+
+    assert {name: set(columns) for name, columns in told().items()} == {
+        name: {column["name"] for column in found.get_columns(name)} for name in names
     }
 
-    assert {name: set(columns) for name, columns in told.items()} == {
-        table.name: {column.name for column in table.columns} for table in Table.metadata.sorted_tables
-    }
+
+def test_every_state_of_a_reservation_is_explained():
+    made = VIEWS["latest_reservations"]
+
+    states = set(re.findall(r"(?:then|else) '([^']+)'", made))
+    explained = DOCUMENT.partition("### `latest_reservations`")[2].partition("### ")[0]
+    assert {state for state in states if f"`{state}`" in explained} == states
+    assert len(states) == 8
+
+
+def test_every_outcome_is_explained():
+    (line,) = re.findall(r"^\| `outcome` \| null: .*$", DOCUMENT, re.MULTILINE)
+
+    for outcome in (outcomes.DONE, outcomes.NO_SEAT, outcomes.FAILED, outcomes.UNKNOWN, outcomes.NOT_SENT, outcomes.HELD):
+        assert f"`{outcome}`" in line
 
 
 @pytest.mark.parametrize("query", re.findall(r"^(select .*?);", DOCUMENT, re.MULTILINE | re.DOTALL))

@@ -219,7 +219,7 @@ def test_a_reservation_that_is_over_is_not_taken_for_a_cancelled_one(ledger):
 )
 def test_the_latest_state_of_a_reservation(ledger, outcome, state):
     run = ledger.begin_run(begun())
-    ledger.plan(run, adding("ana", reference="10452"), NOTHING)
+    ledger.plan(run, adding("ana", reference="10452"), NOTHING, planned_at=NOW)
     (number,) = ledger.operation_ids(run).values()
     if outcome:
         ledger.settle(number, NOW, outcome, "")
@@ -242,17 +242,28 @@ def test_problems_are_open_since_the_first_run_that_found_them_without_a_break(l
     assert "2026-01-16 15:00" in str(row["open_since"])
 
 
-def test_units_changed_without_another_look_are_unsure(ledger):
-    looked, killed = ledger.begin_run(begun()), ledger.begin_run(begun(1))
-    ledger.observe(looked, "campus", members(), NOW)
-    ledger.plan(killed, adding("ana", reference="7"), NOTHING)
-    (number,) = ledger.operation_ids(killed).values()
-    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == frozenset()
+def test_a_run_answers_for_what_it_looked_at_after_it_changed_it(ledger):
+    """Drift is measured against the last sync of all; a later reload answers for its own; what was cut off, nobody."""
+    whole, reload = ledger.begin_run(begun()), ledger.begin_run(begun(1, chosen_references=["7"]))
+    assert ledger.accounts("campus", NOW + timedelta(hours=2)) == ((), frozenset())
+    ledger.observe(whole, "campus", members("ana"), NOW)
+    ledger.plan(reload, adding("bo", reference="7"), NOTHING)
+    (number,) = ledger.operation_ids(reload).values()
 
-    ledger.send(killed, [number], ("Salto KS", "PATCH", "/x"), NOW + timedelta(hours=1))
-    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == {"reservation 7"}
-    ledger.observe(killed, "campus", members(), NOW + timedelta(hours=1, minutes=1))
-    assert ledger.unsure("campus", NOW + timedelta(hours=2)) == frozenset()
+    ledger.send(reload, [number], ("Salto KS", "PATCH", "/x"), NOW + timedelta(hours=1))
+    (base,), unsure = ledger.accounts("campus", NOW + timedelta(hours=2))
+    assert (base.units, unsure) == (None, {"reservation 7"})
+    assert set(base.seen.members["platform_user_id"]) == {"ana"}
+
+    cleanup = ledger.begin_run(begun(1.5, kind="cleanup"))
+    ledger.observe(cleanup, "campus", members("ana", "bo", "somebody"), NOW + timedelta(hours=1, minutes=30))
+    assert ledger.accounts("campus", NOW + timedelta(hours=2))[1] == {"reservation 7"}
+
+    ledger.observe(reload, "campus", members("ana", "bo", "somebody"), NOW + timedelta(hours=1, minutes=40))
+    (base, own), unsure = ledger.accounts("campus", NOW + timedelta(hours=2))
+    assert set(base.seen.members["platform_user_id"]) == {"ana"}
+    assert (own.units, unsure) == ({"reservation 7"}, frozenset())
+    assert set(own.seen.members["platform_user_id"]) == {"ana", "bo", "somebody"}
 
 
 def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):
@@ -280,7 +291,7 @@ def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     person = {
         "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "name": "Ana Roy", "hector_status": "active", "has_code": True,
         "site_user_id": None, "platform_user_id": None, "subscription_state": None, "blocked": False, "has_tag": False,
-        "own_tag": False, "tag_blocked": False, "office_mode": True,
+        "tag_id": None, "own_tag": False, "tag_blocked": False, "managed": True, "office_mode": True,
     }  # fmt: skip
     room = {"reservation_id": "l_1", "place_id": "p", "place_name": "Room", "lock_name": None, "lock_id": None}
     look = replace(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from include.access.current import Current, Groups
 from include.access.operations import operations
 from include.access.plan import fingerprint_of
 from include.integrations.integration import Integration
+from include.ledger.ledger import Ledger, LedgerError
 from include.report.words import problem_lines
 from runs import applying, history, opening, planning, reporting
 from runs.failures import ChangedPlanError, RunError, StalePlanError
@@ -46,7 +48,8 @@ def look(folder, remaining):
     empty = {name: schemas.frame(schema, []) for name, schema in planning._CURRENT.items()}
     groups = Groups(empty["groups"], empty["group_users"], empty["group_locks"], empty["schedules"])
     current = Current("UTC", None, None, "me", None, empty["users"], empty["tags"], empty["locks"], groups)
-    return Look(current, remaining, schemas.pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str"))
+    matches = schemas.pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str")
+    return Look(current, remaining, matches, NOW)
 
 
 def made(folder):
@@ -163,7 +166,9 @@ def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
         "plan", {"holds": [{"guard": "withdrawals", "why": "11 removals"}], "digest": "abc123", "seats_short": False}
     )
 
-    with pytest.raises(RunError, match=r"1 operations are held \(11 removals\).*approve: abc123"):
+    with pytest.raises(
+        RunError, match=r"1 operation is held \(11 removals\); if it is meant, run again with approve: abc123"
+    ):
         end(folder, ("plan", "apply"), None)
 
 
@@ -197,3 +202,92 @@ def test_one_remedy_is_told_once_however_many_steps_it_mends(folder):
 
     with pytest.raises(RunError, match=r"^extract_users: extract_users is refused: make a new token$"):
         end(folder, ("extract_users", "extract_places"), None)
+
+
+def away(*arguments, **words):
+    raise LedgerError("the ledger at postgresql://x cannot be used (connection refused)")
+
+
+def told_in(folder):
+    return json.loads((folder.path / "report.json").read_text())
+
+
+@pytest.mark.parametrize("method", ["observe", "end_run"])
+def test_a_ledger_that_is_away_at_the_end_costs_neither_the_report_nor_a_cause(folder, monkeypatch, method):
+    planned(folder)
+    outcomes(folder, "failed", "Salto said no")
+    monkeypatch.setattr(Ledger, method, away)
+
+    with pytest.raises(RunError, match=r"Salto said no; the end of the run could not be written down.*refused"):
+        end(folder, ("plan", "apply"), lambda: look(folder, schemas.frame(schemas.OPERATIONS, [])))
+
+    causes = told_in(folder)["causes"]
+    assert len(causes) == 2
+    assert folder.read_json("causes") == {"causes": causes}
+    page = (folder.path / "report.html").read_text()
+    assert "Salto said no" in page
+    assert "connection refused" in page
+
+
+def test_a_ledger_that_is_away_at_the_end_turns_a_green_run_red(folder, monkeypatch):
+    planned(folder, ())
+    outcomes(folder, "done")
+    monkeypatch.setattr(reporting.Book, "of", away)
+
+    with pytest.raises(RunError, match="could not be written down"):
+        end(folder, ("plan", "apply"), None)
+
+    assert told_in(folder)["state"] == "red"
+
+
+def test_a_ledger_that_is_away_when_salto_is_read_back_is_a_cause(folder):
+    planned(folder)
+    outcomes(folder, "done")
+
+    with pytest.raises(RunError, match=r"what was sent could not be read back: the ledger at"):
+        end(folder, ("plan", "apply"), away)
+
+
+def test_a_report_that_goes_wrong_itself_is_still_written(folder):
+    planned(folder)
+    outcomes(folder, "failed", "Salto said no")
+
+    def broken():
+        raise KeyError("x")
+
+    with pytest.raises(RunError, match=r"Salto said no; report: failed in a way nobody foresaw \(KeyError\)"):
+        end(folder, ("plan", "apply"), broken)
+
+    assert len(told_in(folder)["causes"]) == 2
+
+
+def test_an_apply_that_was_killed_is_no_green_run(folder):
+    """It leaves no outcomes and no failure: a worker that is lost writes nothing."""
+    planned(folder)
+
+    with pytest.raises(RunError, match="apply: ended without a word"):
+        end(folder, ("plan", "apply"), None)
+
+
+def test_a_plan_only_says_how_much_was_not_sent(folder, caplog):
+    run = folder.read_json("run")
+    folder.write_json("run", run | {"conf": {"plan_only": True}})
+    planned(folder)
+    caplog.set_level("INFO")
+
+    end(folder, ("plan", "apply"), None)
+
+    assert "green: plan only, 1 operation was not sent" in caplog.text
+    assert told_in(folder)["says"] == "plan only, 1 operation was not sent"
+
+
+@pytest.mark.parametrize(("left", "words"), [(1, "1 change by hand that is"), (2, "2 changes by hand that are")])
+def test_a_green_run_says_what_it_left_as_somebody_made_it(folder, left, words):
+    planned(folder, ("member_remove",) * left)
+    folder.write("left", folder.read("operations"))
+    planned(folder, ())
+    outcomes(folder, "done")
+
+    end(folder, ("plan", "apply"), None)
+
+    assert told_in(folder)["says"] == f"Salto holds what Hector says, but for {words} only reported"

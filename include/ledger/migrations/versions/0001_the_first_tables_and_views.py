@@ -12,40 +12,57 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# Sets that do not depend on the row are made once; a join with them would be at the mercy of a database's guess at sizes.
 LATEST_RESERVATIONS = """
 create view latest_reservations as
+with whole as (
+  select integration, max(id) as run_id from runs
+  where kind = 'sync' and whole = true and plan_only = false and planned_at is not null
+  group by integration
+), applied as (
+  select n.id, n.integration
+  from runs n left join whole w on w.integration = n.integration
+  where n.kind = 'sync' and n.plan_only = false and n.planned_at is not null and n.id >= coalesce(w.run_id, 0)
+), acts as (
+  select a.integration, o.reference,
+    max(case when o.state = 'held' or o.outcome = 'held' then 1 else 0 end) as held,
+    max(case when o.outcome in ('failed', 'unknown', 'not_sent', 'no_seat') then 1 else 0 end) as failed,
+    row_number() over (partition by a.integration, o.reference order by a.id desc) as nth
+  from applied a join operations o on o.run_id = a.id
+  where o.reference is not null
+  group by a.integration, o.reference, a.id
+), looked as (
+  select integration, max(id) as run_id from runs
+  where kind = 'sync' and plan_only = false and planned_at is not null and ended_at is not null
+  group by integration
+), versions as (
+  select v.*, row_number() over (partition by v.integration, v.reservation_id order by v.id desc) as nth
+  from seen_reservations v
+)
 select
   r.integration, r.reference, r.reservation_id, r.status, r.start, r.finish, r.decision, r.reason,
   r.window_start, r.window_end, r.seen_at as so_since, r.until as gone_since,
   case
     when r.until is not null then 'gone'
+    when (r.integration, r.reference) in (
+      select o.integration, o.reference from acts o where o.nth = 1 and o.held = 1
+    ) then 'held'
+    when (r.integration, r.reference) in (
+      select o.integration, o.reference from acts o where o.nth = 1 and o.failed = 1
+    ) then 'failed'
+    when (r.integration, r.reference) in (
+      select l.integration, p.reference from looked l join problems p on p.run_id = l.run_id
+      where substr(p.code, 1, 5) = 'risk_' and p.reference is not null
+    ) then 'at risk'
     when r.decision = 'left_as_is' then 'left as it is'
     when r.decision <> 'access' then 'no access'
-    when exists (
-      select 1 from operations o where o.reference = r.reference and o.run_id = l.run_id and o.state = 'held'
-    ) then 'held'
-    when exists (
-      select 1 from operations o where o.reference = r.reference and o.run_id = l.run_id
-        and o.outcome in ('failed', 'unknown', 'not_sent', 'no_seat')
-    ) then 'failed'
-    when exists (
-      select 1 from seen_groups g where g.integration = r.integration and g.until is null
-        and g.name = 'Hector_' || r.reference
+    when (r.integration, 'Hector_' || r.reference) in (
+      select g.integration, g.name from seen_groups g where g.until is null
     ) then 'in place'
     else 'planned'
-  end as state,
-  l.run_id as last_run_id
-from seen_reservations r
-left join (
-  select n.integration, o.reference, max(o.run_id) as run_id
-  from operations o join runs n on n.id = o.run_id
-  where n.plan_only = false
-  group by n.integration, o.reference
-) l on l.integration = r.integration and l.reference = r.reference
-where r.id = (
-  select max(v.id) from seen_reservations v
-  where v.integration = r.integration and v.reservation_id = r.reservation_id
-)
+  end as state
+from versions r
+where r.nth = 1
 """
 RUN_CHANGES = """
 create view run_changes as
@@ -59,24 +76,9 @@ where n.plan_only = false
 OPEN_PROBLEMS = """
 create view open_problems as
 select
-  n.integration, p.code, p.who, p.subject, p.reference, p.message, p.next_step, p.red, n.id as run_id,
-  (
-    select min(m.began_at) from problems q join runs m on m.id = q.run_id
-    where m.integration = n.integration and q.code = p.code and q.subject = p.subject
-      and not exists (
-        select 1 from runs w
-        where w.integration = n.integration and w.whole = true and w.planned_at is not null and w.id > m.id and w.id < n.id
-          and not exists (
-            select 1 from problems x where x.run_id = w.id and x.code = p.code and x.subject = p.subject
-          )
-      )
-  ) as open_since
+  n.integration, p.code, p.who, p.subject, p.reference, p.message, p.next_step, p.red, n.id as run_id, p.open_since
 from problems p join runs n on n.id = p.run_id
-where n.id = (
-  select max(z.id) from runs z
-  where z.integration = n.integration and z.whole = true
-    and z.planned_at is not null
-)
+where n.id in (select max(id) from runs where whole = true and planned_at is not null group by integration)
 """
 VIEWS = {
     "latest_reservations": LATEST_RESERVATIONS,
@@ -89,12 +91,15 @@ def upgrade() -> None:
     op.create_table(
         "alerts",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("condition", sa.Text(), nullable=False),
         sa.Column("change", sa.Text(), nullable=False),
         sa.Column("severity", sa.Integer(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("next_step", sa.Text(), nullable=False),
+        sa.Column("marks", sa.JSON(), nullable=False),
+        sa.Column("channels", sa.JSON(), nullable=False),
         sa.Column("delivered_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -103,8 +108,8 @@ def upgrade() -> None:
     op.create_table(
         "entries",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
-        sa.Column("entry_id", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
+        sa.Column("entry_id", sa.Text(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("category", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
@@ -120,24 +125,24 @@ def upgrade() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("airflow_run_id", sa.Text(), nullable=False),
-        sa.Column("folder", sa.String(length=500), nullable=False),
+        sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("triggered_by", sa.Text(), nullable=True),
         sa.Column("began_at", Instant(), nullable=False),
         sa.Column("plan_only", sa.Boolean(), nullable=False),
         sa.Column("whole", sa.Boolean(), nullable=False),
-        sa.Column("chosen_references", sa.JSON(), nullable=True),
+        sa.Column("chosen_references", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("approve", sa.Text(), nullable=True),
         sa.Column("planned_at", Instant(), nullable=True),
         sa.Column("observed_at", Instant(), nullable=True),
         sa.Column("ended_at", Instant(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("causes", sa.JSON(), nullable=True),
+        sa.Column("causes", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("operations", sa.Integer(), nullable=True),
         sa.Column("held", sa.Integer(), nullable=True),
-        sa.Column("holds", sa.JSON(), nullable=True),
+        sa.Column("holds", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("digest", sa.Text(), nullable=True),
         sa.Column("users_read", sa.Integer(), nullable=True),
         sa.Column("reservations_read", sa.Integer(), nullable=True),
@@ -154,25 +159,27 @@ def upgrade() -> None:
 
     op.create_table(
         "seen_borrowers",
-        sa.Column("reservation_id", sa.String(length=200), nullable=False),
-        sa.Column("user_id", sa.String(length=200), nullable=False),
+        sa.Column("reservation_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("seen_borrowers_by_reservation_id", "seen_borrowers", ["reservation_id"], unique=False)
-    op.create_index("seen_borrowers_by_user_id", "seen_borrowers", ["user_id"], unique=False)
+    op.create_index(
+        "seen_borrowers_by_reservation_id", "seen_borrowers", ["reservation_id"], unique=False, postgresql_using="hash"
+    )
+    op.create_index("seen_borrowers_by_user_id", "seen_borrowers", ["user_id"], unique=False, postgresql_using="hash")
     op.create_index("seen_borrowers_now", "seen_borrowers", ["integration", "until"], unique=False)
 
     op.create_table(
         "seen_doors",
-        sa.Column("group_id", sa.String(length=200), nullable=False),
-        sa.Column("lock_id", sa.String(length=200), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("lock_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -182,27 +189,27 @@ def upgrade() -> None:
 
     op.create_table(
         "seen_groups",
-        sa.Column("group_id", sa.String(length=200), nullable=False),
-        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("seen_groups_by_name", "seen_groups", ["name"], unique=False)
+    op.create_index("seen_groups_by_name", "seen_groups", ["name"], unique=False, postgresql_using="hash")
     op.create_index("seen_groups_now", "seen_groups", ["integration", "until"], unique=False)
 
     op.create_table(
         "seen_locks",
-        sa.Column("lock_id", sa.String(length=200), nullable=False),
+        sa.Column("lock_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("online", sa.Boolean(), nullable=False),
         sa.Column("iq_online", sa.Boolean(), nullable=False),
         sa.Column("zone", sa.Text(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -212,10 +219,10 @@ def upgrade() -> None:
 
     op.create_table(
         "seen_members",
-        sa.Column("group_id", sa.String(length=200), nullable=False),
-        sa.Column("platform_user_id", sa.String(length=200), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("platform_user_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -225,9 +232,9 @@ def upgrade() -> None:
 
     op.create_table(
         "seen_people",
-        sa.Column("person", sa.String(length=300), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=True),
-        sa.Column("email", sa.String(length=300), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("hector_status", sa.Text(), nullable=True),
         sa.Column("has_code", sa.Boolean(), nullable=False),
@@ -236,28 +243,31 @@ def upgrade() -> None:
         sa.Column("subscription_state", sa.Text(), nullable=True),
         sa.Column("blocked", sa.Boolean(), nullable=False),
         sa.Column("has_tag", sa.Boolean(), nullable=False),
+        sa.Column("tag_id", sa.Text(), nullable=True),
         sa.Column("own_tag", sa.Boolean(), nullable=False),
         sa.Column("tag_blocked", sa.Boolean(), nullable=False),
+        sa.Column("managed", sa.Boolean(), nullable=False),
         sa.Column("office_mode", sa.Boolean(), nullable=False),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("seen_people_by_email", "seen_people", ["email"], unique=False)
+    op.create_index("seen_people_by_email", "seen_people", ["email"], unique=False, postgresql_using="hash")
+    op.create_index("seen_people_by_user_id", "seen_people", ["user_id"], unique=False, postgresql_using="hash")
     op.create_index("seen_people_now", "seen_people", ["integration", "until"], unique=False)
 
     op.create_table(
         "seen_places",
-        sa.Column("place_id", sa.String(length=200), nullable=False),
+        sa.Column("place_id", sa.Text(), nullable=False),
         sa.Column("place_name", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("lock_name", sa.Text(), nullable=True),
         sa.Column("lock_id", sa.Text(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -267,8 +277,8 @@ def upgrade() -> None:
 
     op.create_table(
         "seen_reservations",
-        sa.Column("reservation_id", sa.String(length=200), nullable=False),
-        sa.Column("reference", sa.String(length=300), nullable=False),
+        sa.Column("reservation_id", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("start", Instant(), nullable=False),
         sa.Column("finish", Instant(), nullable=False),
@@ -277,7 +287,7 @@ def upgrade() -> None:
         sa.Column("window_start", Instant(), nullable=True),
         sa.Column("window_end", Instant(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -285,31 +295,41 @@ def upgrade() -> None:
     )
     op.create_index("seen_reservations_by_finish", "seen_reservations", ["integration", "finish"], unique=False)
     op.create_index("seen_reservations_by_window", "seen_reservations", ["integration", "window_end"], unique=False)
-    op.create_index("seen_reservations_by_reservation_id", "seen_reservations", ["reservation_id"], unique=False)
-    op.create_index("seen_reservations_by_reference", "seen_reservations", ["reference"], unique=False)
+    op.create_index(
+        "seen_reservations_by_reservation_id",
+        "seen_reservations",
+        ["reservation_id"],
+        unique=False,
+        postgresql_using="hash",
+    )
+    op.create_index(
+        "seen_reservations_by_reference", "seen_reservations", ["reference"], unique=False, postgresql_using="hash"
+    )
     op.create_index("seen_reservations_now", "seen_reservations", ["integration", "until"], unique=False)
 
     op.create_table(
         "seen_rooms",
-        sa.Column("reservation_id", sa.String(length=200), nullable=False),
-        sa.Column("place_id", sa.String(length=200), nullable=False),
+        sa.Column("reservation_id", sa.Text(), nullable=False),
+        sa.Column("place_id", sa.Text(), nullable=False),
         sa.Column("place_name", sa.Text(), nullable=True),
         sa.Column("lock_name", sa.Text(), nullable=True),
         sa.Column("lock_id", sa.Text(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("seen_rooms_by_reservation_id", "seen_rooms", ["reservation_id"], unique=False)
+    op.create_index(
+        "seen_rooms_by_reservation_id", "seen_rooms", ["reservation_id"], unique=False, postgresql_using="hash"
+    )
     op.create_index("seen_rooms_now", "seen_rooms", ["integration", "until"], unique=False)
 
     op.create_table(
         "seen_schedules",
-        sa.Column("group_id", sa.String(length=200), nullable=False),
-        sa.Column("schedule_id", sa.String(length=200), nullable=False),
+        sa.Column("group_id", sa.Text(), nullable=False),
+        sa.Column("schedule_id", sa.Text(), nullable=False),
         sa.Column("monday", sa.Boolean(), nullable=False),
         sa.Column("tuesday", sa.Boolean(), nullable=False),
         sa.Column("wednesday", sa.Boolean(), nullable=False),
@@ -322,7 +342,7 @@ def upgrade() -> None:
         sa.Column("start_date", sa.Text(), nullable=True),
         sa.Column("end_date", sa.Text(), nullable=True),
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("integration", sa.String(length=200), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("since_run", sa.Integer(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.Column("until", Instant(), nullable=True),
@@ -345,22 +365,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("calls_by_run", "calls", ["run_id"], unique=False)
+    op.create_index("calls_by_time", "calls", ["sent_at"], unique=False)
 
     op.create_table(
         "operations",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(length=700), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("phase", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("reference", sa.String(length=300), nullable=True),
+        sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("group_name", sa.Text(), nullable=True),
         sa.Column("group_id", sa.Text(), nullable=True),
-        sa.Column("user_id", sa.String(length=200), nullable=True),
+        sa.Column("user_id", sa.Text(), nullable=True),
         sa.Column("site_user_id", sa.Text(), nullable=True),
         sa.Column("platform_user_id", sa.Text(), nullable=True),
         sa.Column("lock_id", sa.Text(), nullable=True),
@@ -376,10 +397,10 @@ def upgrade() -> None:
         sa.Column("settled_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("run_id", "key"),
+        sa.UniqueConstraint("run_id", "position"),
     )
-    op.create_index("operations_by_reference", "operations", ["reference"], unique=False)
-    op.create_index("operations_by_user", "operations", ["user_id"], unique=False)
+    op.create_index("operations_by_reference", "operations", ["reference"], unique=False, postgresql_using="hash")
+    op.create_index("operations_by_user", "operations", ["user_id"], unique=False, postgresql_using="hash")
 
     op.create_table(
         "problems",
@@ -392,6 +413,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("next_step", sa.Text(), nullable=False),
         sa.Column("red", sa.Boolean(), nullable=False),
+        sa.Column("open_since", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )

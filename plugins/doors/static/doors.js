@@ -1,0 +1,22 @@
+// Everything works without this script; with it, links to Airflow's own pages leave our frame, and a choice shows at once.
+(() => {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-airflow]");
+    if (!link || window.parent === window) return;
+    // A frame may not move the page around it; a link of that page may.
+    event.preventDefault();
+    const outside = window.parent.document.createElement("a");
+    outside.href = link.href;
+    window.parent.document.body.append(outside);
+    outside.click();
+    outside.remove();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
+  });
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    // One press, one run: what was pressed is sent first, then nothing can be pressed again.
+    window.setTimeout(() => event.target.querySelectorAll("button").forEach((button) => { button.disabled = true; }), 0);
+  });
+})();

@@ -1,0 +1,49 @@
+"""Tells Airflow of the page: where it is served, its entry in the navigation, and its tab on the runs of a DAG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PREFIX = "/doors"
+
+
+class OnFirstRequest:
+    """The page's application, imported when somebody looks at it: every process of Airflow loads its plugins, only one serves them."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            from doors.app import app  # noqa: PLC0415 - see above
+
+            self._app = app
+        await self._app(scope, receive, send)
+
+
+class DoorsPage(AirflowPlugin):
+    """The page and its two ways in."""
+
+    name = "hector_salto_doors"
+    fastapi_apps: list[dict[str, Any]] = [{"app": OnFirstRequest(), "url_prefix": PREFIX, "name": "Salto doors"}]  # noqa: RUF012 - Airflow reads a plain list
+    external_views: list[dict[str, Any]] = [  # noqa: RUF012 - as above
+        {
+            "name": "Salto doors",
+            "href": f"{PREFIX}/",
+            "url_route": "doors",
+            "destination": "nav",
+            "icon": f"{PREFIX}/static/door.svg",
+            "icon_dark_mode": f"{PREFIX}/static/door-dark.svg",
+        },
+        {
+            "name": "Doors",
+            "href": f"{PREFIX}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "url_route": "doors_run",
+            "destination": "dag_run",
+        },
+    ]

@@ -1,0 +1,318 @@
+"""`make up` and `make down`: what they start, keep, print and end."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from rich.console import Console
+
+from commands import up
+from commands.demo import announcement, booking, demo, running, state_file, todays_campus
+from include.sandbox import Sandbox, campus
+from include.sandbox.__main__ import announce, load, save
+
+# That a process outlives the command is what `make up` is for.
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
+CHILDREN = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}, 'child']); time.sleep(60)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.setenv("HECTOR_SALTO_SANDBOX", str(tmp_path / "sandbox"))
+    for name in ("UI_PORT", "UI_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Processes as `make up` starts them; whatever a test leaves is ended."""
+    monkeypatch.setattr(up, "LINGERS", 1.0)
+    made = []
+
+    def start(code: str, mark: str) -> up.Background:
+        made.append(up.Background.start("sandbox", mark, [sys.executable, "-c", code, mark], dict(os.environ)))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.end(signal.SIGKILL)
+
+
+def said(console: Console) -> str:
+    return console.file.getvalue()
+
+
+def until(look):
+    end = time.monotonic() + 10
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+# --- processes
+
+
+def test_down_ends_nothing_when_nothing_is_recorded(console):
+    assert up.down(console) == 0
+    assert said(console) == "nothing is running\n"
+
+
+def test_a_stale_record_ends_no_stranger(console, started):
+    """After a reboot the number in the record belongs to somebody else, who may lead a session too."""
+    stranger = started("import time; time.sleep(60)", "somebody else's")
+    up._remember(airflow={"name": "airflow", "pid": stranger.pid, "mark": "make_up=/here"}, port=8080)
+
+    assert up.down(console) == 0
+    assert said(console) == "nothing is running\n"
+    assert psutil.Process(stranger.pid).status() != psutil.STATUS_ZOMBIE
+    assert up.running_page() is None
+
+
+def test_the_end_takes_along_what_the_process_started_and_what_ignores_it(started):
+    background = started(CHILDREN.format(child=STUBBORN), "ours")
+    until(lambda: len(background.processes()) == 2)
+
+    assert background.end(signal.SIGTERM) == 2
+    assert background.processes() == []
+
+
+def test_children_whose_parent_was_killed_are_found(started):
+    background = started(CHILDREN.format(child=STUBBORN), "ours")
+    child = until(lambda: psutil.Process(background.pid).children())[0]
+    os.kill(background.pid, signal.SIGKILL)
+    until(lambda: background.leader() is None)
+
+    assert background.crippled()
+    assert [one.pid for one in background.processes()] == [child.pid]
+    assert background.end(signal.SIGINT) == 1
+    assert background.processes() == []
+
+
+def test_what_dies_during_start_is_told_with_the_end_of_its_log(started):
+    background = started("print('no room on the device')", "ours")
+
+    with pytest.raises(up.UpError, match=r"the sandbox did not come up[\s\S]*sandbox.log[\s\S]*no room on the device"):
+        up._until(lambda: None, "the sandbox", background)
+
+
+# --- ports and passwords
+
+
+def test_a_taken_port_is_told_with_the_way_to_another():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(up.UpError, match=f"port {port} is taken by another program.*UI_PORT={port + 1} make up"):
+            up._refuse_taken(port)
+    up._refuse_taken(port)
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "70000", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused(port, monkeypatch, console):
+    monkeypatch.setenv("UI_PORT", port)
+
+    with pytest.raises(up.UpError, match="UI_PORT=8081 make up"):
+        up.up(console)
+
+
+def test_passwords_are_made_once_differ_and_are_readable_by_their_owner_only():
+    first = up._passwords()
+
+    assert len(set(first.values())) == len(up.LOGINS)
+    assert all(len(password) >= 12 for password in first.values())
+    assert up._passwords() == first
+    path = up._folder() / "secrets.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_password_of_the_users_choice_is_that_of_all_logins_and_forgets_none(monkeypatch):
+    made = up._passwords()
+    monkeypatch.setenv("UI_PASSWORD", "correct horse")
+
+    assert set(up._passwords().values()) == {"correct horse"}
+    monkeypatch.delenv("UI_PASSWORD")
+    assert up._passwords() == made
+
+
+def test_airflow_is_bound_to_loopback_and_starts_no_site_by_itself(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False")
+    monkeypatch.setenv("AIRFLOW__API__HOST", "0.0.0.0")  # noqa: S104 - what must not be
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "3")
+    with Sandbox(campus(datetime.now(UTC))) as sandbox:
+        announce(sandbox, announcement())
+        settings = up._settings(up.Page(8123, "x"), running())
+        assert sandbox.hector_url in settings["AIRFLOW_CONN_HECTOR_SANDBOX"]
+
+    assert settings["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "True"
+    assert settings["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert settings["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
+    assert settings["AIRFLOW__CORE__PARALLELISM"] == "3"
+    assert "HECTOR_SALTO_DEADLINES" not in settings
+
+
+# --- the campus
+
+
+def test_both_commands_show_the_same_campus_until_the_day_is_over(console):
+    assert todays_campus(console)
+    with demo(console) as found:
+        address = f"{found.hector_url.removesuffix('/api/v1')}/_sandbox/loaners/l_1"
+        requests.put(address, data=json.dumps({"reference": "1"}), timeout=5).raise_for_status()
+
+    assert not todays_campus(console)
+    assert load(state_file()).hector.loaners["l_1"]["reference"] == "1"
+
+    kept = json.loads(state_file().read_text(encoding="utf-8"))
+    state_file().write_text(json.dumps(kept | {"day": "2026-01-14"}), encoding="utf-8")
+    assert todays_campus(console)
+    assert "a new day, so the campus starts anew" in said(console)
+    assert "l_1" not in load(state_file()).hector.loaners
+
+
+def test_a_campus_that_cannot_be_read_starts_anew(console):
+    state_file().parent.mkdir(parents=True)
+    state_file().write_text('{"day": "', encoding="utf-8")
+
+    assert todays_campus(console)
+    assert "cannot be read" in said(console)
+    assert load(state_file()).hector.loaners
+
+
+def test_a_command_uses_the_sandbox_that_runs_and_leaves_its_state_to_it(console):
+    with Sandbox(campus(datetime.now(UTC))) as sandbox:
+        announce(sandbox, announcement())
+
+        with demo(console) as found:
+            assert found.hector_url == sandbox.hector_url
+            assert found.connections("sandbox") == sandbox.connections("sandbox")
+            assert found.openings(datetime.now(UTC), datetime.now(UTC) + timedelta(days=8))
+        assert not state_file().exists()
+    assert running() is None  # the file is still there, and nobody answers
+
+
+@pytest.mark.parametrize("minute", [0, 7, 14, 59])
+def test_the_booking_to_try_opens_a_free_room_whose_lock_is_online(minute):
+    now = datetime.now(UTC).replace(minute=minute, second=1)
+    made = campus(now)
+    save(made, state_file())
+    with Sandbox(made) as sandbox:
+        found = booking(load(state_file()), sandbox.hector_url, now)
+        address, row = re.fullmatch(r"curl -s -X PUT '(\S+)' -d '(.*)'", found.curl).groups()
+        requests.put(address, data=row, timeout=5).raise_for_status()
+
+        booked = sandbox.hector.loaners[f"l_{found.reference}"]
+    assert timedelta(0) < found.start - now <= timedelta(minutes=15)
+    assert found.start.minute % 15 == 0
+    [place] = [line["place_id"] for line in booked["lines"]]
+    [lock] = [lock for lock in made.salto.locks.values() if lock.name.casefold() == found.place.casefold()]
+    assert lock.online
+    others = [row for row in made.hector.loaners.values() if row["id"] != booked["id"]]
+    assert not any(
+        line.get("place_id") == place
+        and datetime.fromisoformat(row["start"]) < datetime.fromisoformat(booked["finish"])
+        and datetime.fromisoformat(row["finish"]) > found.start
+        for row in others
+        for line in row["lines"]
+    )
+    user = made.hector.users[booked["borrower"]["id"]]
+    assert user["status"] == "active"
+    assert made.salto.tag_numbered(user["unique_code"]) is not None
+
+
+def test_what_is_printed_names_page_logins_and_the_way_out(console):
+    with Sandbox(campus(datetime.now(UTC))) as sandbox:
+        announce(sandbox, announcement())
+        lines = up._lines(up.Page(8123, "x"), running(), dict.fromkeys(up.LOGINS, "secret"))
+
+    text = "\n".join(lines)
+    assert 'http://localhost:8123/   ("Salto doors" in its navigation: http://localhost:8123/plugin/doors)' in text
+    assert re.search(r"admin +secret", text)
+    assert re.search(r"guest +secret", text)
+    assert lines[-1].startswith("make down")
+
+
+# --- the real thing
+
+
+@pytest.mark.airflow
+@pytest.mark.timeout(280)
+def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
+    integrations("sandbox", (ROOT / "include" / "integrations" / "sandbox.yaml").read_text(encoding="utf-8"))
+    integrations("campus", SITE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "HECTOR_SALTO_LEDGER"))
+    }
+    settings = {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "UI_PORT": port,
+    }
+
+    def command(name: str, patience: int) -> tuple[int, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "commands", name],
+            env={**kept, **settings},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+        )
+        return ended.returncode, ended.stdout + ended.stderr
+
+    try:
+        status, text = command("up", 200)
+        assert status == 0, text
+        page = up.Page(int(port), re.search(r"admin +(\S+)", text)[1])
+        assert page.unwell() == []
+        assert page.serves("salto_sync__sandbox")
+        assert page.ask("GET", "/dags/salto_sync__campus").json()["is_paused"]
+        runs = page.ask("GET", "/dags/salto_sync__sandbox/dagRuns").json()["dag_runs"]
+        assert [run["state"] for run in runs] == ["success"]
+        found = running()
+        assert any(one["group"].startswith("Hector_1") for one in found.openings(*week()))
+        again, text = command("up", 60)
+        assert again == 0
+        assert "it is up already" in text
+        record = up._record()
+    finally:
+        status, text = command("down", 120)
+    assert status == 0
+    assert "ended: Airflow (" in text
+    assert "the sandbox (1 process)" in text
+    assert not [one for name in ("airflow", "sandbox") for one in up.Background(**record[name]).processes()]
+    assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(up._words(one))]
+    assert running() is None
+
+
+def week():
+    now = datetime.now(UTC)
+    return now, now + timedelta(days=7)

@@ -1,0 +1,131 @@
+"""A run's plan is made once; a look at Salto is dated by when it began."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from unittest.mock import Mock
+
+import pytest
+
+from include.access import schemas
+from include.access.current import Current, Groups
+from include.integrations.integration import Integration
+from include.ledger.ledger import Begun
+from runs import opening, planning, reporting
+from runs.bookkeeping import Book, ledger
+from runs.failures import StalePlanError
+from runs.planning import Look
+from tests.ledger.test_ledger import NOTHING, adding
+
+NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
+INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
+REQUEST = ("Salto KS", "PATCH", "/x")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
+    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
+
+
+def salto(*people):
+    """Salto with one group, in which are these."""
+    tables = {name: schemas.frame(schema, []) for name, schema in planning._CURRENT.items()}
+    group = {"group_id": "g", "name": "Hector_1", "user_count": len(people), "lock_count": 0}
+    tables["groups"] = schemas.frame(schemas.SALTO_GROUPS, [group])
+    members = [{"group_id": "g", "platform_user_id": one} for one in people]
+    groups = Groups(
+        tables["groups"],
+        schemas.frame(schemas.SALTO_GROUP_USERS, members),
+        tables["group_locks"],
+        tables["schedules"],
+    )
+    return Current("UTC", None, None, "me", None, tables["users"], tables["tags"], tables["locks"], groups)
+
+
+def sends_and_looks(who):
+    """Another run of the site, that is faster."""
+    begun = Begun("campus", "sync", "fast", "fast", NOW)
+    book = Book.begin(begun)
+    book.ledger.plan(book.run_id, adding("ana"), NOTHING)
+    call = book.ledger.send(book.run_id, book.ledger.operation_ids(book.run_id).values(), REQUEST, datetime.now(UTC))
+    book.ledger.answer(call, datetime.now(UTC), 204, None)
+    book.observe(planning.seen_groups(salto(who)), read_at=datetime.now(UTC), names=planning.CLEANUP_LOOKS)
+
+
+@pytest.fixture
+def overtaken(monkeypatch):
+    """Reading Salto takes so long that another run changes it meanwhile."""
+
+    def reading(_site):
+        found = salto()
+        sends_and_looks("ana")
+        return found
+
+    monkeypatch.setattr(planning, "SaltoHook", Mock())
+    monkeypatch.setattr(planning, "current_groups", reading)
+
+
+def inside():
+    return set(ledger().seen("campus").members["platform_user_id"])
+
+
+def test_the_cleanup_does_not_take_back_what_a_faster_sync_saw(folder, overtaken):
+    planning.plan_cleanup(INTEGRATION, folder)
+
+    assert inside() == {"ana"}
+
+
+def test_nor_does_its_look_at_the_end(folder, overtaken):
+    look = planning.look_for_outdated(INTEGRATION, folder)
+    reporting._observe(folder, Book.of(folder), look)
+
+    assert inside() == {"ana"}
+
+
+def test_a_syncs_looks_are_dated_by_when_they_began_too(folder, monkeypatch):
+    moments = []
+
+    def comparing(*_given, **_named):
+        moments.append(datetime.now(UTC))
+        return Mock(), salto()
+
+    monkeypatch.setattr(planning, "_compare", comparing)
+    look = planning.look_again(INTEGRATION, folder, references=None, approve=None)
+
+    assert isinstance(look, Look)
+    assert look.read_at <= moments[0]
+
+    class HereItEndsError(Exception):
+        pass
+
+    def recording(*given):
+        moments.append(given[-1])
+        raise HereItEndsError
+
+    for name in ("_shared", "all_problems", "replace", "_keep_plan", "keep_current"):
+        monkeypatch.setattr(planning, name, Mock())
+    folder.write("token", schemas.frame(schemas.PROBLEMS, []))
+    monkeypatch.setattr(planning, "_record", recording)
+    with pytest.raises(HereItEndsError):
+        planning.plan(INTEGRATION, folder, references=None, approve=None)
+    assert moments[-1] <= moments[-2]
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda folder: planning.plan(INTEGRATION, folder, references=None, approve=None),
+        lambda folder: planning.plan_cleanup(INTEGRATION, folder),
+    ],
+)
+def test_a_run_that_has_sent_its_plan_makes_no_other(folder, again):
+    book = Book.of(folder)
+    book.ledger.plan(book.run_id, adding("ana"), NOTHING)
+    book.ledger.send(book.run_id, book.ledger.operation_ids(book.run_id).values(), REQUEST, NOW)
+
+    with pytest.raises(StalePlanError, match="this run has sent its plan already; start a new run"):
+        again(folder)
+
+    assert len(book.ledger.operation_ids(book.run_id)) == 1
+    assert not folder.has("operations")
