@@ -688,6 +688,8 @@ def _lines(page: Page, campus: Campus, passwords: Mapping[str, str]) -> list[str
 
 
 def _try_this(campus: Campus) -> list[str]:
+    if NAME not in load_all()[0]:
+        return []
     try:
         found = booking(load(state_file()), campus.hector_url, datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError):

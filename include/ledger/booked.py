@@ -129,8 +129,9 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
 
 def _state(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:
     state = pd.Series(PLANNED, index=rows.index, dtype="str")
-    for name in (IN_PLACE, AT_RISK, HELD):
-        state = state.mask(rows["reference"].isin(states[name]), name)
+    state = state.mask(rows["reference"].isin(states[IN_PLACE]), IN_PLACE)
     state = state.mask(rows["decision"].ne(ACCESS) & ~rows["reason"].isin(A_MATTER_OF_TIME), REFUSED)
+    for name in (AT_RISK, HELD):  # also of a cancelled one, whose access is still there
+        state = state.mask(rows["reference"].isin(states[name]), name)
     over = pd.to_datetime(rows["window_end"], utc=True) <= now
     return state.mask(over & state.ne(REFUSED), OVER)

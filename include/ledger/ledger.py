@@ -627,7 +627,8 @@ def _changed_groups(connection: Connection, integration: str) -> dict[str, datet
         .join(Run)
         .where(Run.integration == integration, Operation.outcome == "done", Operation.group_name.is_not(None))
     )
-    query = query if looked is None else query.where(Operation.settled_at > looked)
+    if looked is not None:  # only runs that may have settled anything since: all others' operations need not be read
+        query = query.where(Operation.settled_at > looked, or_(Run.ended_at.is_(None), Run.ended_at > looked))
     found: dict[str, datetime] = {}
     for group_id, name, settled in connection.execute(query):
         for subject in filter(None, (group_id, name)):

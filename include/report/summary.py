@@ -9,34 +9,19 @@ import pandas as pd
 
 from include.access.drift import DRIFT, REASONS
 from include.access.operations import HELD
-from include.access.order import rows
 from include.access.outcomes import DONE
+from include.report.about import About, rows_of
 from include.report.words import WHO, before_after, many, told, window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from include.access.order import Operation
+    from include.report.about import Before, Hector
 
 GREEN, RED = "green", "red"
-PLANNED, LEFT, REPAIRED = "planned", "left", "repaired"
-NOT_SHOWN = "Hector no longer shows the reservation: it was deleted, or moved out of the horizon"
-# What people or places must have for a reservation to open doors; these problems say why one does not.
-EXPLAINING = frozenset(
-    {
-        "email_missing",
-        "email_twice",
-        "user_not_active",
-        "user_status_unknown",
-        "user_unknown",
-        "salto_user_twice",
-        "lock_unknown",
-        "lock_ambiguous",
-        "place_unknown",
-        "zones_differ",
-        "zone_unknown",
-    }
-)
+LEFT, REPAIRED = "left", "repaired"
+TOLD_IN_LOG = 50  # lines of one sort
 DID = {
     "group_delete": "access group removed",
     "member_remove": "taken out of the access group",
@@ -103,34 +88,12 @@ class Tables:
     before: Before | None = None
 
 
-@dataclass(frozen=True)
-class Hector:
-    """decisions: DECISIONS; reservations: RESERVATIONS; people: RESERVATION_PEOPLE; places: RESERVATION_PLACES."""
-
-    decisions: pd.DataFrame
-    reservations: pd.DataFrame
-    people: pd.DataFrame
-    places: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Before:
-    """Our groups before the run: members: group_id, platform_user_id; doors: group_id, lock_id; matches: platform_user_id,
-    user_id; locks: lock_id, name.
-    """
-
-    members: pd.DataFrame
-    doors: pd.DataFrame
-    matches: pd.DataFrame
-    locks: pd.DataFrame
-
-
 def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
     """The run as plain values: what report.json holds and report.html shows."""
-    about = _About(tables)
-    changes = [_change(row, about) for row in _rows(tables.operations)]
-    by_hand = [_by_hand(row, about) for row in _rows(tables.operations) if _is_by_hand(row)]
-    by_hand += [_by_hand(row, about, LEFT) for row in _rows(tables.left)]
+    about = About(tables)
+    changes = [_change(row, about) for row in rows_of(tables.operations)]
+    by_hand = [_by_hand(row, about) for row in rows_of(tables.operations) if _is_by_hand(row)]
+    by_hand += [_by_hand(row, about, LEFT) for row in rows_of(tables.left)]
     return {
         "integration": facts.integration,
         "site_id": facts.site_id,
@@ -171,130 +134,7 @@ def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(operations: pd.DataFrame | None) -> list[Operation]:
-    return [] if operations is None else rows(operations)
-
-
-class _About:
-    """What the operations themselves do not say: what became of them, whom and which doors they concern, and why."""
-
-    def __init__(self, tables: Tables) -> None:
-        outcomes = tables.outcomes
-        self._outcomes = {} if outcomes is None else outcomes.set_index("key")[["state", "message"]].T.to_dict()
-        self._people: dict[str, list[str]] = {}
-        self._doors: dict[str, list[str]] = {}
-        self._groups: dict[str, list[str]] = {}
-        self._locks: dict[str, str] = {}
-        if tables.before is not None:
-            self._remember(tables.before)
-        self._why = None if tables.hector is None else _Why(tables.hector, tables.problems)
-
-    def _remember(self, before: Before) -> None:
-        names: dict[str, str] = dict(before.matches[["platform_user_id", "user_id"]].itertuples(index=False))
-        self._locks = dict(before.locks[["lock_id", "name"]].itertuples(index=False))
-        for group, person in before.members[["group_id", "platform_user_id"]].itertuples(index=False):
-            self._people.setdefault(group, []).append(_person(names.get(person), person))
-            self._groups.setdefault(person, []).append(group)
-        for group, lock in before.doors[["group_id", "lock_id"]].itertuples(index=False):
-            self._doors.setdefault(group, []).append(self._locks.get(lock, lock))
-
-    def outcome(self, row: Operation) -> tuple[str, str]:
-        """State and message."""
-        planned = HELD if row["state"] == HELD else PLANNED
-        found = self._outcomes.get(row["key"], {"state": planned, "message": ""})
-        return str(found["state"]), str(found["message"])
-
-    def door(self, row: Operation) -> str | None:
-        """An operation that takes a door out names only the lock's id."""
-        named = row["lock_name"] or self._locks.get(str(row["lock_id"])) or row["lock_id"]
-        return None if named is None else str(named)
-
-    def people(self, row: Operation) -> list[str]:
-        """Whom the operation concerns, by id."""
-        if row["user_id"] is not None or row["platform_user_id"] is not None:
-            return [_person(row["user_id"], row["platform_user_id"])]
-        return sorted(self._people.get(str(row["group_id"]), ()))
-
-    def doors(self, row: Operation) -> list[str]:
-        """Which doors the operation concerns: those of its group, or of all groups of its person."""
-        if (door := self.door(row)) is not None:
-            return [door]
-        own = row["group_id"] is None and row["group_name"] is None
-        groups = self._groups.get(str(row["platform_user_id"]), ()) if own else (str(row["group_id"]),)
-        return sorted({door for group in groups for door in self._doors.get(group, ())})
-
-    def why(self, row: Operation) -> str:
-        """The reason in Hector for what is withdrawn, else the plan's own."""
-        found = self._why.of(row, self.people(row)[:1]) if self._why is not None else None
-        if found is None:
-            return str(row["reason"])
-        return f"{found}; {row['reason']}" if row["state"] == HELD else found
-
-
-def _person(user_id: object, platform_user_id: object) -> str:
-    return f"user {user_id}" if isinstance(user_id, str) else f"Salto user {platform_user_id}"
-
-
-class _Why:
-    """What Hector says about reservations whose access, or part of it, is withdrawn."""
-
-    def __init__(self, hector: Hector, problems: pd.DataFrame | None) -> None:
-        statuses = hector.reservations.set_index("reservation_id")["status"]
-        decided = hector.decisions.assign(status=hector.decisions["reservation_id"].map(statuses))
-        self._decided = decided.drop_duplicates("reference").set_index("reference")[["reason", "status"]].T.to_dict()
-        references = hector.decisions.set_index("reservation_id")["reference"]
-        self._people = _lists(hector.people, references, "person_id", "user ")
-        self._places = _lists(hector.places, references, "place_id", "place ")
-        explaining = [] if problems is None else problems[problems["code"].isin(EXPLAINING)].to_dict("records")
-        self._problems: dict[str | None, list[tuple[str, str]]] = {}
-        for row in explaining:
-            reference = row["reference"] if isinstance(row["reference"], str) else None
-            self._problems.setdefault(reference, []).append((row["subject"], row["message"]))
-
-    def of(self, row: Operation, whom: Iterable[str]) -> str | None:
-        """None: the operation's own reason says it."""
-        kind, reference = row["kind"], str(row["reference"])
-        if (kind, row["cause"]) == ("group_delete", "withdrawn"):
-            return self._reservation(reference)
-        if (kind, row["cause"]) == ("member_remove", "moved"):
-            return self._member(reference, *whom)
-        if (kind, row["cause"]) == ("lock_remove", "moved"):
-            messages = self._messages(reference, self._places.get(reference, ()))
-            return _because("none of the reservation's places names this door any more", messages)
-        return None
-
-    def _reservation(self, reference: str) -> str:
-        decided = self._decided.get(reference)
-        if decided is None:
-            return NOT_SHOWN
-        subjects = {*self._people.get(reference, ()), *self._places.get(reference, ())}
-        said = f"Hector shows the reservation with status {decided['status']}: {decided['reason']}"
-        own = [message for _, message in self._problems.get(reference, ())]
-        return _because(said, [*own, *self._messages(reference, subjects)])
-
-    def _member(self, reference: str, whom: str) -> str | None:
-        if whom not in self._people.get(reference, ()):
-            return f"Hector does not name {whom} in the reservation"
-        messages = self._messages(reference, [whom])
-        return _because("named in the reservation, but not to be given access", messages) if messages else None
-
-    def _messages(self, reference: str, subjects: Collection[str]) -> list[str]:
-        """What is wrong with these people and places, as far as it hurts this reservation."""
-        known = [*self._problems.get(reference, ()), *self._problems.get(None, ())]
-        return [message for subject, message in known if subject in subjects]
-
-
-def _lists(lines: pd.DataFrame, references: pd.Series, column: str, label: str) -> dict[str, list[str]]:
-    """Of each reference what its reservation names, as subjects of problems."""
-    named = lines.assign(reference=lines["reservation_id"].map(references)).dropna(subset="reference")
-    return {str(one): [label + name for name in found] for one, found in named.groupby("reference")[column]}
-
-
-def _because(said: str, messages: list[str]) -> str:
-    return f"{said} ({'; '.join(dict.fromkeys(messages))})" if messages else said
-
-
-def _change(row: Operation, about: _About) -> dict[str, Any]:
+def _change(row: Operation, about: About) -> dict[str, Any]:
     """One operation: whom, what, when, why, and what became of it."""
     state, message = about.outcome(row)
     before, after = before_after(row)
@@ -327,7 +167,7 @@ def _is_by_hand(row: Operation) -> bool:
     return row["cause"] == DRIFT and known
 
 
-def _by_hand(row: Operation, about: _About, outcome: str | None = None) -> dict[str, Any]:
+def _by_hand(row: Operation, about: About, outcome: str | None = None) -> dict[str, Any]:
     """What somebody changed by hand: ``before`` as it was found, ``after`` as Hector says; and whether it was repaired."""
     change = _change(row, about)
     kept = ("for", "what", "did", "reference", "user_id", "door", "people", "before", "after", "why", "message")
@@ -367,8 +207,26 @@ def summary_lines(report: Mapping[str, Any]) -> Iterator[str]:
     others = [one for one in others if not one.split()[1].startswith("cause_")]
     asked = ", ".join(f"{count} to {service}" for service, count in took["requests"].items()) or "none"
     yield f"summary: {many(counts['operations'], 'operation')}: {', '.join([f'{done} done', *others])}"
-    yield from _withdrawn_lines(report["changes"])
-    for found in report["by_hand"]:
+    yield from _first(_withdrawn_lines(report["changes"]), "withdrawn: ")
+    yield from _first(_by_hand_lines(report["by_hand"]), "changed by hand: ")
+    for who, found in report["problems"].items():
+        yield f"summary: {many(len(found), 'problem')} for the {who}"
+    if report["kind"] == "sync" and not report["doors"]["checked"]:
+        yield f"summary: tomorrow's doors were not checked: {report['doors']['why']}"
+    yield from _seat_lines(report["seats"])
+    yield f"summary: {took['seconds']:.0f} s in tasks; requests: {asked}"
+
+
+def _first(lines: Iterable[str], start: str) -> Iterator[str]:
+    """A log is read from its end: thousands of lines there would hide the problems."""
+    kept = list(lines)
+    yield from kept[:TOLD_IN_LOG]
+    if len(kept) > TOLD_IN_LOG:
+        yield f"{start}{len(kept) - TOLD_IN_LOG} more, see report.html"
+
+
+def _by_hand_lines(by_hand: list[dict[str, Any]]) -> Iterator[str]:
+    for found in by_hand:
         whom = ", ".join([*found["people"], *([f"door {found['door']}"] if found["door"] else [])])
         became = DONE if found["outcome"] == REPAIRED else found["outcome"]
         about = f": {whom}" if whom else ""
@@ -376,12 +234,6 @@ def summary_lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"changed by hand: {found['for']}: {found['why']} ({became}){about}: found: {found['before']}; "
             f"Hector says: {found['after']}"
         )
-    for who, found in report["problems"].items():
-        yield f"summary: {many(len(found), 'problem')} for the {who}"
-    if report["kind"] == "sync" and not report["doors"]["checked"]:
-        yield f"summary: tomorrow's doors were not checked: {report['doors']['why']}"
-    yield from _seat_lines(report["seats"])
-    yield f"summary: {took['seconds']:.0f} s in tasks; requests: {asked}"
 
 
 def _withdrawn_lines(changes: list[dict[str, Any]]) -> Iterator[str]:

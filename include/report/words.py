@@ -86,6 +86,8 @@ def before_after(operation: Mapping[Any, Any]) -> tuple[str, str]:
         made = _schedule(operation["after"])
     if kind == "group_create":
         made = f"access group, {made}"
+    if found == made:  # the same to the minute, but not as Salto keeps it
+        found, made = f"{found}{_as_written(operation['before'])}", f"{made}{_as_written(operation['after'])}"
     return found, made
 
 
@@ -105,6 +107,14 @@ def _schedule(value: object) -> str:
     begin = "without a beginning" if first is None else f"from {first:%Y-%m-%d %H:%M}"
     end = "without an end" if last is None else f"to {last:%Y-%m-%d %H:%M}"
     return f"window {', '.join(days) or 'on no day'} {opens} to {shuts}, {begin} {end}"
+
+
+def _as_written(value: object) -> str:
+    schedule = json.loads(str(value)) if value is not None else {}
+    parts = [
+        f"{name} {schedule[name]}" for name in ("start_time", "end_time", "start_date", "end_date") if name in schedule
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _short(weekday: str) -> str:

@@ -22,8 +22,9 @@ from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
 from include.ledger.ledger import LedgerError
+from include.report.about import Before, Hector
 from include.report.page import page
-from include.report.summary import Before, Facts, Hector, Tables, summary, summary_lines
+from include.report.summary import Facts, Tables, summary, summary_lines
 from include.report.words import failure_lines, many, outcome_counts, plan_lines, problem_lines
 from rest import tally
 from rest.errors import RestError

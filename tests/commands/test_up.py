@@ -261,7 +261,7 @@ def test_what_is_printed_names_page_logins_and_the_way_out(console):
 
 
 @pytest.mark.airflow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(400)
 def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     integrations("sandbox", (ROOT / "include" / "integrations" / "sandbox.yaml").read_text(encoding="utf-8"))
     integrations("campus", SITE)
@@ -289,7 +289,7 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
         return ended.returncode, ended.stdout + ended.stderr
 
     try:
-        status, text = command("up", 200)
+        status, text = command("up", 240)
         assert status == 0, text
         page = up.Page(int(port), re.search(r"admin +(\S+)", text)[1])
         assert page.unwell() == []

@@ -45,7 +45,14 @@ def test_every_state_of_a_reservation_is_explained():
 def test_every_outcome_is_explained():
     (line,) = re.findall(r"^\| `outcome` \| null: .*$", DOCUMENT, re.MULTILINE)
 
-    for outcome in (outcomes.DONE, outcomes.NO_SEAT, outcomes.FAILED, outcomes.UNKNOWN, outcomes.NOT_SENT, outcomes.HELD):
+    for outcome in (
+        outcomes.DONE,
+        outcomes.NO_SEAT,
+        outcomes.FAILED,
+        outcomes.UNKNOWN,
+        outcomes.NOT_SENT,
+        outcomes.HELD,
+    ):
         assert f"`{outcome}`" in line
 
 

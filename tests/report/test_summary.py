@@ -14,8 +14,9 @@ from include.access.operations import KINDS
 from include.access.plan import Previous
 from include.access.rules import AccessRules
 from include.access.seen import seen
+from include.report.about import Before, Hector
 from include.report.page import page
-from include.report.summary import DID, Before, Facts, Hector, Tables, summary, summary_lines
+from include.report.summary import DID, Facts, Tables, summary, summary_lines
 from include.report.words import BEFORE_AFTER, before_after, many
 from tests.access.tables import (
     NOW,
@@ -87,9 +88,29 @@ def test_every_kind_of_operation_has_words_for_before_and_after():
     assert set(BEFORE_AFTER) == set(KINDS) == set(DID)
 
 
+def test_a_new_group_names_who_comes_in_and_where():
+    change = only(told(USERS, PLACES, [booking("1", ("u_1", "u_2"))], groups=[]), "access group made")
+
+    assert (change["people"], change["doors"]) == (["user u_1", "user u_2"], ["Studio 204"])
+    assert change["after"] == "access group, window Wed 2026-01-14 10:45 to 12:15"
+
+
+def test_two_windows_that_read_the_same_are_shown_as_they_are_written():
+    times = ("10:00", "12:14", "2026-01-12T10:00:00")
+    before, after = (schedule(("mon",), *times, end) for end in ("2026-01-12T12:14:59", "2026-01-12T12:15:00"))
+    found, made_ = before_after({"kind": "schedule_change", "before": before, "after": after})
+
+    assert found.startswith("window Mon 2026-01-12 10:00 to 12:15 (")
+    assert "end_date 2026-01-12T12:14:59" in found
+    assert "end_date 2026-01-12T12:15:00" in made_
+
+
 def schedule(days, opens, shuts, first, last):
     named = {day: day[:3] in days for day in schemas.WEEKDAYS}
     return json.dumps(named | {"start_time": opens, "end_time": shuts, "start_date": first, "end_date": last})
+
+
+OTHER = schedule(("sun",), "08:00", "08:59", "2026-01-11T08:00:00", "2026-01-11T09:00:00")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +145,7 @@ def schedule(days, opens, shuts, first, last):
     ],
 )
 def test_a_schedule_in_words(value, words):
-    assert before_after({"kind": "schedule_change", "before": value, "after": value}) == (words, words)
+    assert before_after({"kind": "schedule_change", "before": value, "after": OTHER})[0] == words
 
 
 def test_changes_have_before_and_after_in_words_and_no_json():
@@ -226,6 +247,15 @@ def test_a_stranger_is_told_by_their_salto_id():
 
     assert out["why"] == "Hector does not name Salto user p9 in the reservation"
     assert "x@x.example" not in json.dumps(out)
+
+
+def test_the_log_does_not_drown_in_withdrawals():
+    report = told(USERS, PLACES, [booking("1", status="cancelled")])
+    report["changes"] *= 60
+    lines = [line for line in summary_lines(report) if line.startswith("withdrawn: ")]
+
+    assert len(lines) == 51
+    assert lines[-1] == "withdrawn: 10 more, see report.html"
 
 
 # --- changes by hand --------------------------------------------------------------------------------------------------
