@@ -32,6 +32,7 @@ class RunLine:
     kind: str
     airflow_run_id: str
     began_at: datetime
+    planned_at: datetime | None
     ended_at: datetime | None
     state: str
     plan_only: bool
@@ -54,13 +55,18 @@ class RunLine:
     requests: int
 
     @property
+    def planned(self) -> bool:
+        """It came as far as a plan."""
+        return self.planned_at is not None
+
+    @property
     def dag_prefix(self) -> str:
         """The DAG's id without the integration's name."""
         return f"salto_{self.kind}__"
 
 
 _RUN_COLUMNS = (
-    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.ended_at, Run.state, Run.plan_only, Run.whole,
+    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.planned_at, Run.ended_at, Run.state, Run.plan_only, Run.whole,
     Run.chosen_references, Run.triggered_by, Run.causes, Run.operations, Run.held, Run.holds, Run.digest, Run.site_name, Run.site_zone,
     Run.seats, Run.seats_used, Run.seconds, Run.requests_hector, Run.requests_salto,
 )  # fmt: skip

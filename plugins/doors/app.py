@@ -334,7 +334,6 @@ def tab_of_a_run(request: Request, visitor: VisitorDep, dag_id: str = "", run_id
 
 
 def _run(here: Site, run: RunLine) -> dict[str, Any]:
-    newest = next((one for one in last_runs(here.kept, here.name, limit=5, kind="sync") if one.digest), None)
     operations = operations_of(here.kept, run.id)
     problems: dict[str, list[dict[str, Any]]] = {}
     for row in problems_listed(here.kept, run.id):
@@ -347,9 +346,16 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "operations": operations[:OPERATIONS_SHOWN],
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,
-        "approvable": run.digest is not None and newest is not None and newest.digest == run.digest,
+        "approvable": _approvable(here.kept, here.name, run),
         "token": here.visitor.form_token(),
     }
+
+
+def _approvable(kept: Ledger, name: str, run: RunLine) -> bool:
+    """Whether no later plan has looked at what this run holds."""
+    planned = (one for one in last_runs(kept, name, limit=PAGE_OF_RUNS, kind="sync") if one.planned)
+    newest = next(planned, None)
+    return run.digest is not None and newest is not None and newest.digest == run.digest
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------
@@ -384,6 +390,10 @@ def approve(
     held = run_by_id(ledger(), integration, run)
     if held is None or held.digest is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "that run holds nothing back")
+    if not _approvable(ledger(), integration, held):
+        raise HTTPException(
+            status.HTTP_409_CONFLICT, "a later run has looked at this set again: approve what that one holds"
+        )
     waiting = schedule.waiting_for(integration, held.digest)
     if waiting is not None and visitor.may_answer(approval_dag(integration)):
         schedule.answer(integration, waiting, visitor)

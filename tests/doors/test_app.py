@@ -1,0 +1,293 @@
+"""Each view as its visitors see it: what it shows, who may see it, who may press what, and what is never let through."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+VIEWS = ("/", "/week", "/why", "/lists", "/runs", "/runs/1", "/run?dag_id=salto_sync__campus&run_id=manual__1%2B0")
+
+
+def token(client, path="/"):
+    return re.search(r'name="token" value="([^"]+)"', client.get(path).text).group(1)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What would be started, instead of starting it: (integration, conf, who, unpause)."""
+    from doors import schedule
+
+    calls = []
+
+    def start(name, conf, visitor, *, unpause=False):
+        calls.append((name, conf, visitor.name, unpause))
+        return "manual__now"
+
+    monkeypatch.setattr(schedule, "start", start)
+    monkeypatch.setattr(schedule, "waiting_for", lambda name, digest: None)
+    return calls
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Airflow has read the DAG, and it is not paused."""
+    from doors import app, schedule
+
+    monkeypatch.setattr(app, "schedules", lambda names: dict.fromkeys(names, schedule.Schedule(known=True)))
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_nobody_sees_anything_without_logging_in(campus, visit, path):
+    answer = visit(None).get(path)
+
+    assert answer.status_code == 401
+    assert "Log in" in answer.text
+    assert "campus" not in answer.text
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_every_view_is_shown_to_a_reader_and_nothing_of_it_is_markup_of_others(campus, visit, path):
+    answer = visit("viewer").get(path)
+
+    assert answer.status_code == 200
+    assert "<b>1</b>" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
+def test_an_integration_that_may_not_be_read_is_not_there(campus, visit, monkeypatch):
+    from doors.visitor import Visitor
+
+    monkeypatch.setattr(Visitor, "may_read", lambda self, dag_id: False)
+    client = visit("viewer")
+
+    assert client.get("/week?integration=campus").status_code == 404
+    assert "campus" not in client.get("/").text
+    assert "is not one that opens doors, or you may not read it" in client.get("/run?dag_id=salto_sync__campus").text
+
+
+def test_a_card_says_how_the_integration_stands_and_shows_its_settings(campus, visit, integrations, known):
+    integrations("bad", "site: <script>1</script>\n")
+    text = visit("admin").get("/").text
+
+    assert "Rehearsal House (DE1)" in text
+    assert "4 used of 10" in text
+    assert "removals are held back and wait for approval" in text.lower()
+    assert "1 planned, 0 done, 1 held, 0 not done" in text
+    assert "campus.yaml" in text
+    assert "<code>grace_period.before</code>" in text
+    assert "bad.yaml: " in text
+    assert "<script>1" not in text
+
+
+def test_a_viewer_is_not_told_what_a_broken_file_says(campus, visit, integrations, monkeypatch):
+    from doors.visitor import Visitor
+
+    monkeypatch.setattr(Visitor, "may_read_import_errors", lambda self: False)
+    integrations("bad", "site: 1\n")
+    text = visit("viewer").get("/").text
+
+    assert "1 integration file cannot be used" in text
+    assert "unknown key" not in text
+
+
+def test_who_may_not_trigger_gets_no_button_and_is_refused(campus, visit, known, started):
+    client = visit("viewer")
+    assert "<button" not in client.get("/").text
+    assert "Approve" not in client.get("/runs/1").text
+    given = visit("user").get("/")
+    assert ">Reload</button>" in given.text
+
+    client = visit("viewer")
+    from doors.visitor import Visitor
+
+    own = Visitor(type("User", (), {"get_id": lambda self: "viewer", "get_name": lambda self: "viewer"})()).form_token()
+    for path, form in (("/reload", {}), ("/approve", {"run": "1"})):
+        answer = client.post(path, data={"integration": "campus", "token": own} | form)
+        assert (answer.status_code, "you may not start" in answer.text) == (403, True)
+    assert started == []
+
+
+def test_reload_plan_only_and_one_reservation_start_just_that(campus, visit, known, started):
+    client = visit("user")
+    given = token(client)
+    for form in ({}, {"plan_only": "true"}, {"reference": "10452"}):
+        answer = client.post("/reload", data={"integration": "campus", "token": given} | form)
+        assert (answer.status_code, answer.headers["location"].startswith("/doors/?done=started")) == (303, True)
+
+    assert [call[1] for call in started] == [{}, {"plan_only": True}, {"references": ["10452"]}]
+    assert {call[2] for call in started} == {"user"}
+
+
+def test_a_paused_dag_is_told_and_can_be_unpaused_with_the_press(campus, visit, started, monkeypatch):
+    from doors import app, schedule
+
+    paused = schedule.Schedule(known=True, paused=True)
+    monkeypatch.setattr(app, "schedules", lambda names: dict.fromkeys(names, paused))
+    client = visit("user")
+    text = client.get("/").text
+    assert "The DAG is paused" in text
+    assert ">Unpause and reload</button>" in text
+
+    client.post("/reload", data={"integration": "campus", "token": token(client), "unpause": "true"})
+    assert started == [("campus", {}, "user", True)]
+
+
+@pytest.mark.parametrize("forged", ["", "nonsense", "of somebody else", "by another site"])
+def test_a_forged_form_does_nothing(campus, visit, known, started, forged):
+    own = token(visit("admin"))
+    headers = {"sec-fetch-site": "cross-site"} if forged == "by another site" else {}
+    client = visit("user")
+    if forged == "by another site":
+        own = token(client)
+    sent = own if forged.startswith(("of", "by")) else forged
+    answer = client.post("/reload", data={"integration": "campus", "token": sent}, headers=headers)
+
+    assert answer.status_code == 403
+    assert started == []
+
+
+def test_a_form_is_too_old_after_half_a_day(campus, visit, known, started, monkeypatch):
+    from doors import visitor
+
+    client = visit("user")
+    given = token(client)
+    monkeypatch.setattr(visitor, "FORM_LIVES", -1)
+
+    assert client.post("/reload", data={"integration": "campus", "token": given}).status_code == 403
+    assert started == []
+
+
+def test_the_newest_held_set_can_be_approved_and_an_older_one_cannot(campus, visit, known, started, now):
+    client = visit("user")
+    assert "Approve 1 held operations" in client.get("/runs/1").text
+    answer = client.post("/approve", data={"integration": "campus", "run": "1", "token": token(client, "/runs/1")})
+    assert answer.status_code == 303
+    assert started == [("campus", {"approve": "ab12"}, "user", False)]
+
+    from include.ledger.ledger import Begun
+
+    from tests.doors.conftest import removal, trouble
+
+    newer = campus.begin_run(Begun(integration="campus", kind="sync", airflow_run_id="r2", folder="g", began_at=now))
+    campus.plan(newer, removal(), trouble(), planned_at=now, holds=["x"], digest="cd34")
+    text = client.get("/runs/1").text
+    assert "A later run has looked at this set again" in text
+    assert "Approve 1" not in text
+    answer = client.post("/approve", data={"integration": "campus", "run": "1", "token": token(client, "/")})
+    assert answer.status_code == 409
+
+
+def test_the_week_shows_the_bar_with_its_words(campus, visit):
+    text = visit("viewer").get("/week").text
+
+    assert 'class="bar held"' in text
+    assert "Ana Roy &lt;ana@x.example&gt;" in text
+    assert "America/Toronto" in text
+    assert "<small>offline</small>" in text
+    assert 'class="bar' not in visit("viewer").get("/week?words=attic").text
+    assert 'class="bar' not in visit("viewer").get("/week?state=in+place").text
+    assert visit("viewer").get("/week?day=tomorrow").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("%3Cb%3E1%3C/b%3E", "reservation &lt;b&gt;1&lt;/b&gt;"),
+        ("ANA@x.example", "reservation &lt;b&gt;1&lt;/b&gt;"),
+        ("ana roy", "reservation &lt;b&gt;1&lt;/b&gt;"),
+        ("studio", "could enter Studio"),
+        ("barn", "place Barn names no lock"),
+        ("cy roy", "user u_3 has no reservation"),
+        ("nobody", "Nothing is called “nobody”"),
+        ("roy", "What is meant?"),
+    ],
+)
+def test_one_box_finds_references_emails_names_and_doors(campus, visit, words, told):
+    assert told in visit("viewer").get(f"/why?words={words}").text
+
+
+def test_a_question_that_cannot_be_answered_says_why(campus, visit):
+    assert "is no date and time" in visit("viewer").get("/why?words=studio&at=noon").text
+
+
+def test_lists_say_what_is_missing_and_come_as_csv_without_formulas(campus, visit):
+    client = visit("viewer")
+    text = client.get("/lists").text
+    for title in ("People without an email (1)", "People without a unique code (1)", "Codes without their tag (1)",
+                  "Places that name no lock (1)", "Places whose lock is not on the site (1)",
+                  "Locks that no place names (1)", "Locks that are offline (1)"):  # fmt: skip
+        assert title in text
+
+    answer = client.get("/lists/no-tag.csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="campus-no-tag.csv"'
+    (row,) = list(csv.DictReader(io.StringIO(answer.text)))
+    assert row["who"] == "'=cmd|' /C calc'!A0"
+    assert row["step"].startswith("create the tag in the Salto dashboard")
+    assert client.get("/lists/other.csv").status_code == 404
+
+
+def test_a_run_tells_before_after_and_where_its_log_is(campus, visit):
+    text = visit("viewer").get("/runs/1").text
+
+    assert "withdrawals: 1 removal from 1 live group" in text
+    assert "access group removed" in text
+    assert 'href="/dags/salto_sync__campus/runs/manual__1%2B0/tasks/report"' in text
+    assert "create it in the Salto dashboard" in text
+
+
+def test_the_tab_on_runs_of_other_dags_says_so(campus, visit):
+    client = visit("viewer")
+
+    assert "other_dag is not one that opens doors" in client.get("/run?dag_id=other_dag&run_id=x").text
+    assert "knows nothing of this run yet" in client.get("/run?dag_id=salto_sync__campus&run_id=y").text
+    assert "1 planned" in client.get("/run?dag_id=salto_sync__campus&run_id=manual__1+0").text
+
+
+def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(visit, integrations, ledger_url, monkeypatch):
+    import time
+
+    from include.sandbox import Sandbox, empty
+
+    integrations("campus", "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n")
+    client = visit("user")
+    with Sandbox(empty()) as sandbox:
+        for name, value in sandbox.connections("campus").items():
+            monkeypatch.setenv(name, value)
+        sandbox.salto.add_lock("Studio")
+        sandbox.hector.add_place("Studio", lock="studio ")
+        assert "First steps" in client.get("/").text
+        end = time.monotonic() + 20
+        while "asking" in (text := client.get("/steps").text) and time.monotonic() < end:
+            time.sleep(0.05)
+    states = re.findall(r'<li class="(\w+)">', text)
+    assert states == ["done", "done", "done", "done", "done", "open", "open"]
+    assert "1 of 1 places name a lock of the site" in text
+    assert "every 4s" in text
+    assert visit("viewer").get("/steps").status_code == 403
+
+
+def test_steps_that_fail_say_what_to_do_and_those_after_them_wait(integrations):
+    from doors.steps import found_steps
+    from include.integrations.integration import load
+
+    path = integrations("nowhere", "hector_conn_id: hector_x\nsalto_conn_id: salto_x\nsite_id: DE1\n")
+    steps = found_steps(load(path))
+
+    assert steps[0].done is False
+    assert "cannot be found or read in Airflow" in steps[0].told
+    assert {step.done for step in steps[1:]} == {None}
+
+
+def test_a_ledger_that_cannot_be_read_is_told_as_a_page(visit, integrations, monkeypatch):
+    integrations("campus", "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n")
+    monkeypatch.setenv("HECTOR_SALTO_LEDGER", "nowhere")
+    answer = visit("viewer").get("/week")
+
+    assert answer.status_code == 503
+    assert "the ledger&#39;s connection nowhere cannot be found" in answer.text
