@@ -69,7 +69,17 @@ pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs 
 
 .PHONY: test
 test: $(VENV)/.ready ## Run the whole test suite
-	@$(PY) -m pytest -n auto
+	@$(PY) -m pytest -n auto --dist loadgroup
+
+.PHONY: images
+images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Chromium)
+	@IMAGES=docs/images $(PY) -m pytest -q tests/doors/test_in_airflow.py -k has_its_picture
+
+LEDGER ?= sqlite
+
+.PHONY: bench
+bench: $(VENV)/.ready ## Measure the page with a year of runs beside an empty ledger (LEDGER=postgresql: on a server)
+	@PYTHONPATH=.:plugins $(PY) -m benchmarks.page --ledger $(LEDGER)
 
 EFFORT ?= 20
 
@@ -98,5 +108,6 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 
 .PHONY: clean
 clean: ## Remove everything that these commands made
+	@test ! -x $(PY) || $(RUN) down
 	rm -rf $(VENV) .audit .airflow .sandbox mutants plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

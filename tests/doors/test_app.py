@@ -171,7 +171,6 @@ def test_the_newest_held_set_can_be_approved_and_an_older_one_cannot(campus, vis
     assert started == [("campus", {"approve": "ab12"}, "user", False)]
 
     from include.ledger.ledger import Begun
-
     from tests.doors.conftest import removal, trouble
 
     newer = campus.begin_run(Begun(integration="campus", kind="sync", airflow_run_id="r2", folder="g", began_at=now))
