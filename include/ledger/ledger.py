@@ -85,16 +85,27 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Which reservations: those that finish after a moment, and those with a reference; neither given: all."""
+    """Which reservations: those for which all that is given holds; nothing given: all.
+
+    finish_after: they finish after that moment; open_at: their window is open then; reference: they have it; user_ids: it
+    is among their people.
+    """
 
     finish_after: datetime | None = None
+    open_at: datetime | None = None
     reference: str | None = None
+    user_ids: frozenset[str] | None = None
 
     def narrowed(self, query: Select[Any]) -> Select[Any]:
-        """A query of ``seen_reservations``, narrowed to these."""
-        chosen = [SeenReservation.finish > self.finish_after] if self.finish_after is not None else []
-        chosen += [SeenReservation.reference == self.reference] if self.reference is not None else []
-        return query.where(or_(*chosen)) if chosen else query
+        """A query of ``seen_reservations``, narrowed by all but the people."""
+        table = SeenReservation
+        if self.finish_after is not None:
+            query = query.where(table.finish > self.finish_after)
+        if self.open_at is not None:
+            query = query.where(table.window_start <= self.open_at, table.window_end > self.open_at)
+        if self.reference is not None:
+            query = query.where(table.reference == self.reference)
+        return query
 
 
 EVERYTHING = About()
@@ -567,8 +578,14 @@ def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable
 
 def _about(connection: Connection, integration: str, at: datetime | None, about: About) -> set[str]:
     """Ids of the reservations that somebody asks about."""
-    query = _live(select(SeenReservation.reservation_id), SeenReservation, integration, at)
-    return set(connection.execute(about.narrowed(query)).scalars())
+    query = about.narrowed(_live(select(SeenReservation.reservation_id), SeenReservation, integration, at))
+    if about.user_ids is None:
+        return set(connection.execute(query).scalars())
+    theirs = select(SeenBorrower.reservation_id).where(SeenBorrower.integration == integration)
+    rows = among(connection, theirs, SeenBorrower.user_id, about.user_ids)
+    return {
+        str(row[0]) for row in among(connection, query, SeenReservation.reservation_id, {str(row[0]) for row in rows})
+    }
 
 
 def _whole_syncs(integration: str, moment: datetime) -> Select[Any]:

@@ -58,6 +58,7 @@ class Way:
     errors: tuple[str, ...]
     next_step: str | None
     refused: bool = False
+    person: str = ""  # name and email, for whoever may see them
 
     @property
     def opens(self) -> bool:
@@ -353,7 +354,17 @@ def _way(
         errors=errors,
         next_step=step,
         refused=row["decision"] == NO_ACCESS,
+        person=_person(sources.seen.people, user),
     )
+
+
+def _person(people: pd.DataFrame, user_id: str | None) -> str:
+    """Name and email of a Hector user; empty where neither is known."""
+    if user_id is None:
+        return ""
+    found = people[people["user_id"].eq(user_id)].head(1)
+    told = [f"<{email}>" for email in found["email"].dropna()]
+    return " ".join([*found["name"].dropna(), *told])
 
 
 def _moment(row: pd.Series, now: pd.Timestamp, at: pd.Timestamp | None) -> pd.Timestamp:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AROUND = timedelta(hours=12)
 LOOKED_BACK = timedelta(days=40)  # longer than any window
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # people type years that no calendar reaches back from
 
 
 class QuestionError(ValueError):
@@ -100,24 +101,36 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
         email = question.email or None
         answer = why_reservation(sources, question.reference, now=present, at=instant, email=email)
         return answer if answer.known or live is not None else _gone(answer, kept, name, question.reference)
-    who = Who(email=question.email) if question.email else Who(user_id=question.user_id)
-    return why_person(sources, who, now=present, at=instant)
+    return why_person(sources, _who(question), now=present, at=instant)
 
 
 def kept_look(kept: Ledger, name: str, question: Question, now: datetime) -> Look:
     """From the ledger: as it was at the moment asked about, when that is past."""
-    named = About(reference=question.reference) if question.reference else About(finish_after=now)
-    around = kept.seen(name, about=named, names=("locks", "places", "reservations", "rooms"))
+    booked = ("reservations", "rooms") if question.reference else ()
+    around = kept.seen(name, about=About(reference=question.reference), names=("locks", "places", *booked))
     at = moment(question.at, zone_of(around, question))
     past = at if at is not None and at < now else None
     last = last_look(kept, name, past)
     if last is None:
         raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
-    about = (
-        About(reference=question.reference) if question.reference else About(finish_after=(past or now) - LOOKED_BACK)
-    )
+    about = _about(kept, name, question, at or now, past)
     words = f"as the run of {last.began_at:%Y-%m-%d %H:%M} UTC saw it"
     return Look(kept.seen(name, past, about=about), words, problems_of(kept, last.run_id))
+
+
+def _about(kept: Ledger, name: str, question: Question, around: datetime, past: datetime | None) -> About:
+    """The reservations that an answer needs: a ledger of years holds many others."""
+    if question.reference:
+        return About(reference=question.reference)
+    if question.door:
+        return About(open_at=around)
+    people = kept.seen(name, past, names=("people",)).people
+    theirs = _who(question).among(people)["user_id"].dropna()
+    return About(finish_after=max(around, EARLIEST) - LOOKED_BACK, user_ids=frozenset(theirs))
+
+
+def _who(question: Question) -> Who:
+    return Who(email=question.email) if question.email else Who(user_id=question.user_id)
 
 
 def _gone(answer: Answer, kept: Ledger, name: str, reference: str) -> Answer:

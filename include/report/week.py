@@ -164,9 +164,13 @@ def _drawn(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
 
 def _told(table: pd.DataFrame) -> list[str]:
     """What each bar says to whoever cannot see its place, length and colour."""
-    columns = ["people", "start", "finish", "window_start", "window_end", "state", "reason"]
+    moments = ("start", "finish", "window_start", "window_end")
+    # Plain datetimes of the wall clock: thousands of pandas' own take ten times as long to write.
+    walls = [table[name].dt.tz_localize(None).to_numpy("datetime64[s]").astype(object) for name in moments]
     told = []
-    for people, start, finish, opens, shuts, state, reason in table[columns].itertuples(index=False, name=None):
+    for people, start, finish, opens, shuts, state, reason in zip(
+        table["people"].tolist(), *walls, table["state"].tolist(), table["reason"].tolist(), strict=True
+    ):
         until = f"{finish:%H:%M}" if finish.date() == start.date() else f"{finish:%a %d %b %H:%M}"
         when = f"{start:%a %d %b %H:%M} to {until} (door {opens:%H:%M} to {shuts:%H:%M})"
         told.append(f"{people or 'nobody'}, {when}, {state}{': ' + reason if state == REFUSED else ''}")

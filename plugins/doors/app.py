@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from include.ledger.ledger import Ledger
-    from include.report.answers import Answer
 
 PAGE_OF_RUNS = 25
 OPERATIONS_SHOWN = 500
@@ -211,6 +210,7 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
         "after": first + timedelta(days=length),
         "words": words,
         "states": STATES,
+        "classes": {one: one.replace(" ", "-") for one in STATES},
         "chosen_states": chosen,
         "total": sum(drawn.counts.values()),
     }
@@ -251,21 +251,8 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
         except QuestionError as error:
             shown["wrong"] = str(error)
         shown["reference"] = question.reference
-    shown["known"] = _known(site, shown["answer"]) if shown["answer"] else {}
     shown |= {"token": site.visitor.form_token(), "zone": str(site.zone), "asked": question, "nothing": not question}
     return HTMLResponse(page(request, "why.html.j2", view="why", **site.common(), **shown))
-
-
-def _known(site: Site, answer: Answer) -> dict[str, str]:
-    """Name and email of the people an answer is about, by user id."""
-    about = {way.user_id for way in answer.ways}
-    people = site.kept.seen(site.name, names=("people",)).people
-    rows = people[people["user_id"].isin(list(about))]
-    columns = zip(rows["user_id"], rows["name"], rows["email"], strict=True)
-    return {
-        str(user): " ".join([name] * isinstance(name, str) + [f"<{email}>"] * isinstance(email, str))
-        for user, name, email in columns
-    }
 
 
 def _fields(question: Question) -> dict[str, str]:

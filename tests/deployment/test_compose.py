@@ -213,7 +213,7 @@ def test_the_examples_of_connections_are_what_airflow_reads(example):
         if name.startswith("AIRFLOW_CONN_"):
             assert text[0] == text[-1] == "'"
             connection = Connection.from_json(text[1:-1], conn_id="example")
-            assert connection.conn_type in {"hector", "salto_ks"}
+            assert connection.conn_type in {"hector", "salto_ks", "smtp"}
 
 
 def _write_logins(compose, folder, passwords, users="admin:admin,desk:user"):
