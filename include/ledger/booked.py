@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from include.ledger.ledger import Ledger
 
@@ -65,11 +65,19 @@ def _reservations(connection: Connection, integration: str, begin: datetime, end
     query = _now(SeenReservation, integration, _RESERVATION).where(
         SeenReservation.window_end > begin, SeenReservation.window_start < end
     )
-    found = pd.DataFrame(connection.execute(query).all(), columns=_RESERVATION)
+    # As objects: pandas would look for a type in each of thousands of instants, column by column, and again.
+    found = pd.DataFrame(_tuples(connection.execute(query).all()), columns=_RESERVATION, dtype="object")
+    moments = ("start", "finish", "window_start", "window_end")
+    found = found.assign(**{name: pd.to_datetime(found[name], utc=True) for name in moments})
     query = _now(SeenRoom, integration, _ROOM)
-    rooms = pd.DataFrame(among(connection, query, SeenRoom.reservation_id, found["reservation_id"]), columns=_ROOM)
-    texts = {"reservation_id": "str"}
-    return found.astype(texts | {"reference": "str"}).merge(rooms.astype(texts), on="reservation_id")
+    rows = among(connection, query, SeenRoom.reservation_id, found["reservation_id"])
+    rooms = pd.DataFrame(_tuples(rows), columns=_ROOM, dtype="object").astype("str")
+    texts = dict.fromkeys(("reservation_id", "reference", "status", "decision", "reason"), "str")
+    return found.astype(texts).merge(rooms, on="reservation_id")
+
+
+def _tuples(rows: Iterable[Row[Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in rows]
 
 
 def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> dict[str, str]:

@@ -311,7 +311,11 @@ class Ledger:
             names: of the tables to read; the others stay empty.
         """
         with self.reading() as connection:
-            tables = {name: _as_of(connection, name, integration, at, about) for name in names}
+            wanted = list(names)
+            ids = (
+                None if about == EVERYTHING or BOOKED.isdisjoint(wanted) else _about(connection, integration, at, about)
+            )
+            tables = {name: _as_of(connection, name, integration, at, ids) for name in wanted}
         return replace(nothing_seen(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
@@ -555,11 +559,14 @@ def _columns(name: str) -> list[Any]:
     return [getattr(TABLES[name], column) for column in SCHEMAS[name].columns]
 
 
-def _as_of(connection: Connection, name: str, integration: str, at: datetime | None, about: About) -> pd.DataFrame:
+def _as_of(
+    connection: Connection, name: str, integration: str, at: datetime | None, reservations: set[str] | None
+) -> pd.DataFrame:
+    """One table of a look; of what belongs to a reservation, that of these only (None: all)."""
     table = TABLES[name]
     query = _live(select(*_columns(name)), table, integration, at)
-    if name in BOOKED and about != EVERYTHING:
-        found = among(connection, query, table.reservation_id, _about(connection, integration, at, about))  # type: ignore[attr-defined]
+    if name in BOOKED and reservations is not None:
+        found = among(connection, query, table.reservation_id, reservations)  # type: ignore[attr-defined]
     else:
         found = list(connection.execute(query).all())
     rows = [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
