@@ -167,7 +167,9 @@ def test_whoever_may_only_look_is_refused(house):
     secrets = house.sites["campus"].credentials
     for path in ("/", "/week", "/why?words=10448", "/lists", "/runs"):
         shown = house.view(page, path).content()
-        assert not any(secret in shown for secret in (secrets.hector_token, secrets.client_secret, secrets.user_password))
+        assert not any(
+            secret in shown for secret in (secrets.hector_token, secrets.client_secret, secrets.user_password)
+        )
     context.close()
 
 
