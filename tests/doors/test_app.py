@@ -248,7 +248,9 @@ def test_the_tab_on_runs_of_other_dags_says_so(campus, visit):
     assert "1 planned" in client.get("/run?dag_id=salto_sync__campus&run_id=manual__1+0").text
 
 
-def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(visit, integrations, ledger_url, monkeypatch):
+def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(
+    visit, integrations, ledger_url, known, monkeypatch
+):
     import time
 
     from include.sandbox import Sandbox, empty
