@@ -9,7 +9,6 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
@@ -19,17 +18,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]
 import requests
 
+from commands.background import POLL, Background, log_of, own_folder, short, wait_until
 from commands.dag_run import DagRun, alone
 from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
-from commands.settings import ROOT, airflow, home, prepare, prepared, server_environment
+from commands.settings import airflow, home, prepare, prepared, server_environment
 from include.integrations.integration import integrations_folder, load_all
 from include.sandbox.__main__ import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
@@ -43,87 +42,12 @@ UNDER_WAY = ("scheduled", "queued", "running")
 LOOPBACK = "127.0.0.1"
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")  # where a ledger's connection is looked up: see commands/why.py
 STARTS, RUNS, ANSWERS, SILENCE = 180.0, 300.0, 15.0, 60.0  # seconds of patience
-ENDS, LINGERS, DIES = 45.0, 10.0, 10.0
-POLL = 0.25
-TAIL = 25
 LAST_PORT = 65_535
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class UpError(Exception):
     """It cannot be started, or did not come up; the message says why and what to do. Nothing is left running."""
-
-
-@dataclass(frozen=True)
-class Background:
-    """A process that outlives the command which started it, with all that it starts in turn: one session.
-
-    name: in words; pid: of the first one, which leads the session; mark: part of its command line, by which it is told
-    from a stranger who has got its number since.
-    """
-
-    name: str
-    pid: int
-    mark: str
-
-    @classmethod
-    def start(cls, name: str, mark: str, command: Sequence[str], environment: Mapping[str, str]) -> Background:
-        with log_of(name).open("w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C in this terminal, or its end, is not meant for it
-            )
-        return cls(name, process.pid, mark)
-
-    def leader(self) -> psutil.Process | None:
-        found = _process(self.pid)
-        return found if found is not None and self.mark in _words(found) else None
-
-    def processes(self) -> list[psutil.Process]:
-        """All that live: the session, while no stranger leads it."""
-        leader = _process(self.pid)
-        words = _words(leader) if leader is not None else []
-        if words and self.mark not in words:
-            return []
-        members = [one for one in map(_process, psutil.pids()) if one is not None and _session(one) == self.pid]
-        # Without its leader, or with one that is just dying and has no command line any more, each must be known by itself.
-        return members if words else [one for one in members if _is_of_this_checkout(one)]
-
-    def crippled(self) -> bool:
-        """True when something that it started itself has died: Airflow's standalone then stays up without it."""
-        leader = self.leader()
-        if leader is None:
-            return True
-        with contextlib.suppress(psutil.Error):
-            return any(child.status() == psutil.STATUS_ZOMBIE for child in leader.children())
-        return False
-
-    def end(self, number: signal.Signals) -> int:
-        """Ask the leader to end, then whatever is left, in the end without asking.
-
-        Returns:
-            How many processes there were.
-        """
-        before = len(self.processes())
-        if (leader := self.leader()) is not None:
-            patience = LINGERS if self.crippled() else ENDS  # Airflow waits for ever for a part that has died
-            _send([leader], number)
-            if _wait(lambda: self.leader() is None, patience):
-                _wait(lambda: not self.processes(), LINGERS)
-        for last, patience in ((signal.SIGTERM, LINGERS), (signal.SIGKILL, DIES)):
-            if found := self.processes():
-                _send(found, last)
-                _wait(lambda: not self.processes(), patience)
-        return before
-
-    def tail(self) -> str:
-        lines = log_of(self.name).read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(["", f"the end of {_short(log_of(self.name))}:", *lines[-TAIL:]])
 
 
 @dataclass(frozen=True)
@@ -270,7 +194,7 @@ def down(console: Console) -> int:
         return 0
     counts = ", ".join(f"{name} ({count} process{'es' if count > 1 else ''})" for name, count in ended)
     console.print(f"ended: {counts}", highlight=False)
-    console.print(f"what it did is kept in {_short(home())}, the campus in {_short(state_file())}", highlight=False)
+    console.print(f"what it did is kept in {short(home())}, the campus in {short(state_file())}", highlight=False)
     return 0
 
 
@@ -377,7 +301,7 @@ def _start_airflow(port: int, campus: Campus, console: Console) -> tuple[Page, B
     page = Page(port, passwords["admin"])
     _keep_secret("passwords.json", passwords)
     console.print("starting Airflow (half a minute)")
-    mark = f"make_up={_folder()}"
+    mark = f"make_up={own_folder()}"
     command = [sys.executable, "-X", mark, *airflow("standalone")[1:]]
     server = Background.start("airflow", mark, command, _settings(page, campus))
     _remember(airflow=asdict(server), port=port)
@@ -403,7 +327,7 @@ def _settings(page: Page, campus: Campus) -> dict[str, str]:
         # A site of the user's own opens no door before somebody has read its first plan and unpaused it.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in LOGINS.items()),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_folder() / "passwords.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(own_folder() / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{page.api}/execution/",
         "AIRFLOW__API__HOST": LOOPBACK,  # logins in plain HTTP are for this machine only
         "AIRFLOW__API__PORT": str(page.port),
@@ -459,7 +383,7 @@ def _synced_today() -> bool:
 
 def _unpause(page: Page, server: Background, integrations: Mapping[str, Integration], console: Console) -> None:
     if NAME not in integrations:
-        folder = _short(integrations_folder())
+        folder = short(integrations_folder())
         console.print(f"there is no {NAME}.yaml in {folder}: no DAG keeps the sandbox in step", style="yellow")
         return
     for dag_id in (one.format(NAME) for one in OURS):
@@ -483,7 +407,7 @@ def _end_all() -> list[tuple[str, int]]:
         if name in record and (count := Background(**record[name]).end(number)):
             ended.append(({"airflow": "Airflow"}.get(name, f"the {name}"), count))
     announcement().unlink(missing_ok=True)
-    (_folder() / "record.json").unlink(missing_ok=True)
+    (own_folder() / "record.json").unlink(missing_ok=True)
     return ended
 
 
@@ -496,7 +420,7 @@ def _all_up(console: Console) -> tuple[Page, Campus] | None:
     page, campus = running_page(), running()
     if page is None or campus is None or Background(**_record()["airflow"]).crippled():
         return None
-    if not _wait(lambda: not page.unwell(), ANSWERS):
+    if not wait_until(lambda: not page.unwell(), ANSWERS):
         raise UpError(f"it is up, but not well ({', '.join(page.unwell())}): `make down`, then `make up`")
     if page.port != _port() and os.environ.get(PORT_SETTING):
         console.print(f"it keeps its port, {page.port}; another one takes `make down` first", style="yellow")
@@ -563,16 +487,16 @@ def _secrets() -> dict[str, str]:
 
 
 def _keep_secret(name: str, values: Mapping[str, str]) -> None:
-    beside = _folder() / f"{name}.new"
+    beside = own_folder() / f"{name}.new"
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(dict(values), file, indent=1)
-    beside.replace(_folder() / name)
+    beside.replace(own_folder() / name)
 
 
 def _kept_json(name: str) -> dict[str, Any]:
     try:
-        found = json.loads((_folder() / name).read_text(encoding="utf-8"))
+        found = json.loads((own_folder() / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -584,30 +508,15 @@ def _record() -> dict[str, Any]:
 
 def _remember(**facts: object) -> None:
     """At once after each start: whoever is killed next has left word of what runs."""
-    beside = _folder() / "record.json.new"
+    beside = own_folder() / "record.json.new"
     beside.write_text(json.dumps({**_record(), **facts}), encoding="utf-8")
-    beside.replace(_folder() / "record.json")
-
-
-def _folder() -> Path:
-    folder = home().absolute() / "up"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def log_of(name: str) -> Path:
-    return _folder() / f"{name}.log"
-
-
-def _short(path: Path) -> Path:
-    """As it is typed from the project's folder."""
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    beside.replace(own_folder() / "record.json")
 
 
 @contextmanager
 def _turn(console: Console) -> Iterator[None]:
     """One `make up` or `make down` at a time."""
-    with (_folder() / "lock").open("w") as file:
+    with (own_folder() / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -623,43 +532,6 @@ def _interruptible() -> None:
     """Every way of being told to stop ends what was started; also in a background job, for which bash ignores SIGINT."""
     for number in STOPPING:
         signal.signal(number, signal.default_int_handler)
-
-
-def _process(pid: int) -> psutil.Process | None:
-    with contextlib.suppress(psutil.Error):
-        found = psutil.Process(pid)
-        return found if found.status() != psutil.STATUS_ZOMBIE else None
-    return None
-
-
-def _session(process: psutil.Process) -> int | None:
-    with contextlib.suppress(OSError):
-        return os.getsid(process.pid)
-    return None
-
-
-def _is_of_this_checkout(process: psutil.Process) -> bool:
-    return any(word.startswith((sys.prefix, "airflow")) for word in _words(process))
-
-
-def _words(process: psutil.Process) -> list[str]:
-    """Its command line; empty while it dies."""
-    with contextlib.suppress(psutil.Error):
-        return list(process.cmdline())
-    return []
-
-
-def _send(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-            process.send_signal(number)
-
-
-def _wait(look: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < end:
-        time.sleep(POLL)
-    return found
 
 
 # --- what is said -------------------------------------------------------------------------------------------------------
@@ -680,7 +552,7 @@ def _lines(page: Page, campus: Campus, passwords: Mapping[str, str]) -> list[str
         *(f"            {login}" for login in logins[1:]),
         f"  Hector    {campus.hector_url}",
         f"  Salto KS  {campus.salto_url}",
-        f"  logs      {_short(log_of('airflow'))}, {_short(log_of('sandbox'))}; of tasks: {_short(home() / 'logs')}",
+        f"  logs      {short(log_of('airflow'))}, {short(log_of('sandbox'))}; of tasks: {short(home() / 'logs')}",
         "",
         *_try_this(campus),
         "make down    ends all of it; runs, ledger and campus are kept",

@@ -20,7 +20,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from commands import up
+from commands import background, up
 from commands.demo import announcement, booking, demo, running, state_file, todays_campus
 from include.sandbox import Sandbox, campus
 from include.sandbox.__main__ import announce, load, save
@@ -50,11 +50,11 @@ def console():
 @pytest.fixture
 def started(monkeypatch):
     """Processes as `make up` starts them; whatever a test leaves is ended."""
-    monkeypatch.setattr(up, "LINGERS", 1.0)
+    monkeypatch.setattr(background, "LINGERS", 1.0)
     made = []
 
-    def start(code: str, mark: str) -> up.Background:
-        made.append(up.Background.start("sandbox", mark, [sys.executable, "-c", code, mark], dict(os.environ)))
+    def start(code: str, mark: str) -> background.Background:
+        made.append(background.Background.start("sandbox", mark, [sys.executable, "-c", code, mark], dict(os.environ)))
         return made[-1]
 
     yield start
@@ -146,7 +146,7 @@ def test_passwords_are_made_once_differ_and_are_readable_by_their_owner_only():
     assert len(set(first.values())) == len(up.LOGINS)
     assert all(len(password) >= 12 for password in first.values())
     assert up._passwords() == first
-    path = up._folder() / "secrets.json"
+    path = background.own_folder() / "secrets.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -308,8 +308,8 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     assert status == 0
     assert "ended: Airflow (" in text
     assert "the sandbox (1 process)" in text
-    assert not [one for name in ("airflow", "sandbox") for one in up.Background(**record[name]).processes()]
-    assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(up._words(one))]
+    assert not [one for name in ("airflow", "sandbox") for one in background.Background(**record[name]).processes()]
+    assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(background._words(one))]
     assert running() is None
 
 
