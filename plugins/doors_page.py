@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/doors"
+# A browser asks for the page below the address at which it sees Airflow.
+SEEN_AT = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX
 
 
 class OnFirstRequest:
@@ -34,15 +38,15 @@ class DoorsPage(AirflowPlugin):
     external_views: list[dict[str, Any]] = [  # noqa: RUF012 - as above
         {
             "name": "Salto doors",
-            "href": f"{PREFIX}/",
+            "href": f"{SEEN_AT}/",
             "url_route": "doors",
             "destination": "nav",
-            "icon": f"{PREFIX}/static/door.svg",
-            "icon_dark_mode": f"{PREFIX}/static/door-dark.svg",
+            "icon": f"{SEEN_AT}/static/door.svg",
+            "icon_dark_mode": f"{SEEN_AT}/static/door-dark.svg",
         },
         {
             "name": "Doors",
-            "href": f"{PREFIX}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "href": f"{SEEN_AT}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
             "url_route": "doors_run",
             "destination": "dag_run",
         },

@@ -12,6 +12,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import AfterValidator, Field
 
 from doors import schedule
 from doors.cards import Card, card
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from include.ledger.ledger import Ledger
 
 PAGE_OF_RUNS = 25
+FIRST_YEAR, LAST_YEAR = 1971, 2200
+Words = Annotated[
+    str, Query(max_length=200), AfterValidator(lambda text: text.replace("\0", ""))
+]  # PostgreSQL has none
+Number = Annotated[int, Field(ge=1, lt=2**31)]
 OPERATIONS_SHOWN = 500
 SANDBOX = "sandbox"
 LISTED = ("people", "places", "locks")
@@ -189,7 +195,7 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     site: SiteDep,
     day: str = "",
     days: int = WEEK,
-    words: Annotated[str, Query(max_length=200)] = "",
+    words: Words = "",
     state: Annotated[list[str] | None, Query()] = None,
 ) -> HTMLResponse:
     """Doors x time: each reservation's window, its grace, its state."""
@@ -220,9 +226,12 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
 def _first(day: str, days: int, today: date) -> date:
     """The day a picture begins with: the one asked for, else today, or this week's Monday."""
     try:
-        return date.fromisoformat(day) if day else today - timedelta(days=today.weekday() if days != DAY else 0)
+        first = date.fromisoformat(day) if day else today - timedelta(days=today.weekday() if days != DAY else 0)
     except ValueError:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, f"{day!r} is no day; an example: 2026-01-14") from None
+        first = date.min
+    if not FIRST_YEAR <= first.year <= LAST_YEAR:  # pictures need a day before and a week after
+        raise HTTPException(status.HTTP_400_BAD_REQUEST, f"{day!r} is no day to show; an example: 2026-01-14")
+    return first
 
 
 # --- why --------------------------------------------------------------------------------------------------------------
@@ -232,10 +241,10 @@ def _first(day: str, days: int, today: date) -> date:
 def why(  # noqa: PLR0913, PLR0917 - the fields of its form
     request: Request,
     site: SiteDep,
-    words: Annotated[str, Query(max_length=200)] = "",
+    words: Words = "",
     at: Annotated[str, Query(max_length=40)] = "",
     kind: str = "",
-    user_id: str = "",
+    user_id: Words = "",
 ) -> HTMLResponse:
     """The chain from a booking to its door, or who may enter a door."""
     shown: dict[str, Any] = {"words": words, "at": at, "meanings": [], "answer": None, "wrong": "", "reference": ""}
@@ -290,7 +299,7 @@ def list_as_file(site: SiteDep, key: str) -> Response:
 
 
 @app.get("/runs", dependencies=READER)
-def runs(request: Request, site: SiteDep, before: int | None = None) -> HTMLResponse:
+def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLResponse:
     """The last runs of an integration."""
     found = last_runs(site.kept, site.name, limit=PAGE_OF_RUNS + 1, before=before)
     shown = {"runs": found[:PAGE_OF_RUNS], "more": len(found) > PAGE_OF_RUNS, "zone": str(site.zone)}
@@ -298,7 +307,7 @@ def runs(request: Request, site: SiteDep, before: int | None = None) -> HTMLResp
 
 
 @app.get("/runs/{number}", dependencies=READER)
-def one_run(request: Request, site: SiteDep, number: int) -> HTMLResponse:
+def one_run(request: Request, site: SiteDep, number: Number) -> HTMLResponse:
     """What a run planned, applied, held and failed, with before and after."""
     found = run_by_id(site.kept, site.name, number)
     if found is None:
@@ -370,7 +379,7 @@ def reload(  # noqa: PLR0913, PLR0917 - the fields of its form
 
 @app.post("/approve", dependencies=[*READER, Depends(own_form)])
 def approve(
-    request: Request, visitor: VisitorDep, integration: Annotated[str, Form()], run: Annotated[int, Form()]
+    request: Request, visitor: VisitorDep, integration: Annotated[str, Form()], run: Annotated[Number, Form()]
 ) -> RedirectResponse:
     """Let exactly the set that a run holds through, once: by its question under Required Actions, where one waits."""
     _require_trigger(visitor, integration)

@@ -191,7 +191,9 @@ def test_the_week_shows_the_bar_with_its_words(campus, visit):
     assert "<small>offline</small>" in text
     assert 'class="bar' not in visit("viewer").get("/week?words=attic").text
     assert 'class="bar' not in visit("viewer").get("/week?state=in+place").text
-    assert visit("viewer").get("/week?day=tomorrow").status_code == 400
+    for day in ("tomorrow", "0001-01-01", "9999-12-31"):
+        assert visit("viewer").get(f"/week?day={day}").status_code == 400
+    assert 'class="bar' not in visit("viewer").get("/week?day=2199-12-30&words=%00ana").text
 
 
 @pytest.mark.parametrize(
@@ -238,6 +240,11 @@ def test_a_run_tells_before_after_and_where_its_log_is(campus, visit):
     assert "access group removed" in text
     assert 'href="/dags/salto_sync__campus/runs/manual__1%2B0/tasks/report"' in text
     assert "create it in the Salto dashboard" in text
+
+
+@pytest.mark.parametrize("path", ["/runs/0", "/runs/-1", f"/runs/{2**40}", "/runs?before=0", "/week?days=x"])
+def test_what_no_link_of_ours_asks_is_refused_and_breaks_nothing(campus, visit, path):
+    assert visit("viewer").get(path).status_code in {404, 422}
 
 
 def test_the_tab_on_runs_of_other_dags_says_so(campus, visit):
