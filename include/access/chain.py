@@ -26,6 +26,7 @@ GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK = "group", "schedule", "door", "m
 LINKS = (BOOKING, STATUS, PERSON, PLACE, WINDOW, GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK)
 RELOAD = "start the sync (Hector's reload) and read what it reports about this reservation"
 
+LONGEST = pd.Timedelta(days=33)  # a reservation of 31 days with its grace
 UNTOUCHED = " has no tag in Salto, and the sync never changes this user there (owner, admin, pod member or guest)"
 
 # What bookings.py and plan.py say about a reservation without access, and the link that it breaks.
@@ -138,7 +139,9 @@ def _rows(seen: Seen, reservations: pd.DataFrame) -> pd.DataFrame:
 def _fitting(rows: pd.DataFrame, found: pd.DataFrame) -> set[str]:
     """Groups that carry exactly the one schedule their reservation means."""
     known = rows["zone"].map(is_known_zone, na_action="ignore").eq(other=True)
-    meant = rows[known & rows["group_id"].notna() & rows["window_start"].notna()].drop_duplicates("group_id")
+    # No longer window is ever served, and walking through centuries of clock changes takes its time.
+    served = rows["window_end"] - rows["window_start"] <= LONGEST
+    meant = rows[known & served & rows["group_id"].notna()].drop_duplicates("group_id")
     meant = schedules(meant[["group_id", "window_start", "window_end", "zone"]].reset_index(drop=True))
     now = found[["group_id", *SCHEDULE_COLUMNS]].rename(columns={name: f"{name}_now" for name in SCHEDULE_COLUMNS})
     pairs = meant.merge(now, on="group_id")

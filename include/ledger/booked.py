@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Select, desc, func, select
 
 from include.access.bookings import ACCESS
+from include.access.operations import READY
 from include.access.rules import GROUP_PREFIX
 from include.ledger.ledger import among
 from include.ledger.runs import HELD, UNWELL
@@ -17,6 +18,7 @@ from include.ledger.tables import (
     Run,
     SeenBorrower,
     SeenGroup,
+    SeenLock,
     SeenPerson,
     SeenReservation,
     SeenRoom,
@@ -35,6 +37,7 @@ STATES = (IN_PLACE, PLANNED, HELD, AT_RISK, OVER, REFUSED)
 _RESERVATION = [
     "reservation_id", "reference", "status", "decision", "reason", "start", "finish", "window_start", "window_end",
 ]  # fmt: skip
+_ABLE = ["subscription_state", "blocked", "has_tag", "tag_blocked"]
 _ROOM = ["reservation_id", "place_name", "place_id", "lock_id"]
 A_MATTER_OF_TIME = frozenset({"its window starts beyond the horizon", "its window is over"})
 
@@ -48,11 +51,16 @@ def booked(ledger: Ledger, integration: str, begin: datetime, end: datetime, *, 
     """
     with ledger.reading() as connection:
         rows = _reservations(connection, integration, begin, end)
-        people = _people(connection, integration, rows["reservation_id"])
+        people, unable = _people(connection, integration, rows["reservation_id"])
+        off = _offline(connection, integration)
         states = _states(connection, integration)
-    rows["people"] = rows["reservation_id"].map(lambda one: people.get(one, "")).astype("str")
-    rows["state"] = _state(rows, states, pd.Timestamp(now))
-    return rows
+    lockless = rows["lock_id"].isna() & rows["decision"].eq(ACCESS)
+    shut = rows["lock_id"].isin(off) | rows["reservation_id"].isin(unable)
+    rows = rows.assign(
+        people=rows["reservation_id"].map(lambda one: people.get(one, "")).astype("str"),
+        reason=rows["reason"].mask(lockless, "its place names no lock of the site"),
+    )
+    return rows.assign(state=_state(rows, states, shut, pd.Timestamp(now)))
 
 
 def _now(table: Any, integration: str, names: Iterable[str]) -> Select[Any]:  # noqa: ANN401 - one of SEEN
@@ -80,17 +88,24 @@ def _tuples(rows: Iterable[Row[Any]]) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> dict[str, str]:
-    """Who holds each reservation, as people know them: name and email."""
+def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> tuple[dict[str, str], set[str]]:
+    """Who holds each reservation, as people know them (name and email); and those with somebody who can open no door."""
     query = _now(SeenBorrower, integration, ["reservation_id", "user_id"])
     borrowers = among(connection, query, SeenBorrower.reservation_id, reservations)
-    query = _now(SeenPerson, integration, ["user_id", "name", "email"])
+    query = _now(SeenPerson, integration, ["user_id", "name", "email", *_ABLE])
     persons = among(connection, query, SeenPerson.user_id, (row.user_id for row in borrowers))
     shown = {row.user_id: _shown(row.name, row.email) for row in persons}
+    able = {row.user_id for row in persons if _can_open(row)}
     found: dict[str, list[str]] = {}
     for row in borrowers:
         found.setdefault(row.reservation_id, []).append(shown.get(row.user_id) or f"user {row.user_id}")
-    return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}
+    unable = {row.reservation_id for row in borrowers if row.user_id not in able}
+    return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}, unable
+
+
+def _can_open(row: Row[Any]) -> bool:
+    """As ``access.seen.can_open``: subscribed, not blocked, with a tag that works."""
+    return row.subscription_state == "subscribed" and row.has_tag and not (row.blocked or row.tag_blocked)
 
 
 def _shown(name: str | None, email: str | None) -> str:
@@ -107,20 +122,22 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
     ]
     whole = select(func.max(Run.id)).where(*applied, Run.whole.is_(True)).scalar_subquery()
     done = (
-        select(Operation.reference, Operation.run_id, Operation.state, Operation.outcome)
+        select(Operation.reference, Operation.run_id, Operation.state, Operation.outcome, Run.ended_at)
         .join(Run)
         .where(*applied, Run.id >= func.coalesce(whole, 0), Operation.reference.is_not(None))
         .order_by(Operation.run_id)
     )
     last: dict[str, int] = {}
     stuck: dict[str, dict[str, int]] = {HELD: {}, AT_RISK: {}}
-    for name, run_id, state, outcome in connection.execute(done):
+    for name, run_id, state, outcome, ended in connection.execute(done):
         reference = str(name)
         last[reference] = run_id
         if HELD in {state, outcome}:
             stuck[HELD][reference] = run_id
-        if outcome in UNWELL:
+        if outcome in UNWELL or (outcome is None and ended is not None and state == READY):
             stuck[AT_RISK][reference] = run_id
+    for run_id, chosen in connection.execute(_reloads(applied, whole)):
+        last |= {str(reference): max(run_id, last.get(str(reference), 0)) for reference in chosen or ()}
     looked = select(Run.id).where(*applied, Run.ended_at.is_not(None)).order_by(desc(Run.id)).limit(1)
     risky = select(Problem.reference).where(
         Problem.run_id == looked.scalar_subquery(), Problem.code.like(r"risk\_%", escape="\\")
@@ -135,9 +152,26 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
     return {HELD: still[HELD], AT_RISK: still[AT_RISK] | risks, IN_PLACE: named}
 
 
-def _state(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:
+def _reloads(applied: list[Any], whole: Any) -> Select[Any]:  # noqa: ANN401 - SQL
+    """Green reloads of chosen reservations since then: what they found in step is in step."""
+    columns: list[Any] = [Run.id, Run.chosen_references]
+    return select(*columns).where(
+        *applied, Run.id >= func.coalesce(whole, 0), Run.state == "green", Run.chosen_references.is_not(None)
+    )
+
+
+def _offline(connection: Connection, integration: str) -> set[str]:
+    """Locks that learn of nothing new."""
+    locks = connection.execute(_now(SeenLock, integration, ["lock_id", "online", "iq_online"]))
+    return {row.lock_id for row in locks if not (row.online and row.iq_online)}
+
+
+def _state(rows: pd.DataFrame, states: dict[str, set[str]], shut: pd.Series, now: pd.Timestamp) -> pd.Series:
     state = pd.Series(PLANNED, index=rows.index, dtype="str")
     state = state.mask(rows["reference"].isin(states[IN_PLACE]), IN_PLACE)
+    begun = pd.to_datetime(rows["window_start"], utc=True) <= now
+    state = state.mask((state.eq(PLANNED) & begun) | (state.eq(IN_PLACE) & shut), AT_RISK)
+    state = state.mask(rows["lock_id"].isna() & rows["decision"].eq(ACCESS), REFUSED)
     state = state.mask(rows["decision"].ne(ACCESS) & ~rows["reason"].isin(A_MATTER_OF_TIME), REFUSED)
     for name in (AT_RISK, HELD):  # also of a cancelled one, whose access is still there
         state = state.mask(rows["reference"].isin(states[name]), name)

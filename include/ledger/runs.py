@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, case, desc, func, select
+from sqlalchemy import Select, and_, case, desc, func, or_, select
 
+from include.access.operations import READY
 from include.ledger.tables import Operation, Problem, Run
 
 if TYPE_CHECKING:
@@ -83,6 +84,18 @@ def last_runs(
         return [_line(row) for row in connection.execute(query.order_by(desc(Run.id)).limit(limit))]
 
 
+def newest_plan(ledger: Ledger, integration: str, references: list[str] | None) -> RunLine | None:
+    """The last sync that came as far as a plan for all reservations (None), or for just these."""
+    query = _runs().where(Run.integration == integration, Run.kind == "sync", Run.planned_at.is_not(None))
+    query = query.where(Run.chosen_references.is_(None) if references is None else Run.chosen_references.is_not(None))
+    with ledger.reading() as connection:
+        for row in connection.execute(query.order_by(desc(Run.id)).limit(1 if references is None else 200)):
+            line = _line(row)
+            if line.chosen_references == references:
+                return line
+    return None
+
+
 def run_by_id(ledger: Ledger, integration: str, run_id: int) -> RunLine | None:
     return _one(ledger, _runs().where(Run.integration == integration, Run.id == run_id))
 
@@ -120,7 +133,11 @@ def _one(ledger: Ledger, query: Select[Any]) -> RunLine | None:
 
 def _runs() -> Select[Any]:
     outcome = func.coalesce(Operation.outcome, "")
-    counts = {"done": outcome == DONE, "unwell": outcome.in_(UNWELL)}
+    # What was to be sent and has no outcome was cut off, once its run is not under way any more (or never told its end).
+    lost = and_(
+        Operation.outcome.is_(None), Operation.state == READY, Run.plan_only.is_(False), Run.planned_at.is_not(None)
+    )
+    counts = {"done": outcome == DONE, "unwell": or_(outcome.in_(UNWELL), lost)}
     counted = [
         select(func.coalesce(func.sum(case((chosen, 1), else_=0)), 0))
         .where(Operation.run_id == Run.id)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 AROUND = timedelta(hours=12)
 LOOKED_BACK = timedelta(days=40)  # longer than any window
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # people type years that no calendar reaches back from
+FIRST_YEAR, LAST_YEAR = 1971, 2200  # of moments that can be asked about
 
 
 class QuestionError(ValueError):
@@ -126,7 +126,7 @@ def _about(kept: Ledger, name: str, question: Question, around: datetime, past: 
         return About(open_at=around)
     people = kept.seen(name, past, names=("people",)).people
     theirs = _who(question).among(people)["user_id"].dropna()
-    return About(finish_after=max(around, EARLIEST) - LOOKED_BACK, user_ids=frozenset(theirs))
+    return About(finish_after=around - LOOKED_BACK, user_ids=frozenset(theirs))
 
 
 def _who(question: Question) -> Who:
@@ -165,6 +165,8 @@ def moment(text: str, zone: ZoneInfo) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text.strip())
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise QuestionError(f'AT={text!r} is no date and time; an example: AT="2026-01-14 10:20"') from None
+    except ValueError:
+        found = datetime.min.replace(tzinfo=UTC)
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise QuestionError(f'AT={text!r} is no date and time to ask about; an example: AT="2026-01-14 10:20"')
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

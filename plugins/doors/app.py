@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request, status
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import AfterValidator, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from doors import schedule
 from doors.cards import Card, card
@@ -27,6 +29,7 @@ from include.ledger.ledger import LedgerError
 from include.ledger.runs import (
     RunLine,
     last_runs,
+    newest_plan,
     operations_of,
     problems_listed,
     run_by_id,
@@ -71,13 +74,20 @@ async def close_the_page(request: Request, call_next: Callable[[Request], Awaita
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "same-origin"
-    kept = "/static/" in request.url.path
+    base = str(request.scope.get("root_path", ""))
+    kept = request.url.path.removeprefix(base).startswith("/static/") and answer.status_code == status.HTTP_200_OK
     answer.headers["Cache-Control"] = "public, max-age=3600" if kept else "no-store"
     return answer
 
 
-@app.exception_handler(HTTPException)
-async def told_plainly(request: Request, error: HTTPException) -> Response:
+@app.exception_handler(RequestValidationError)
+async def asked_wrongly(request: Request, error: RequestValidationError) -> Response:
+    """A number, day or word that no link of ours asks for."""
+    return await told_plainly(request, HTTPException(422, "; ".join(str(one["msg"]) for one in error.errors())))
+
+
+@app.exception_handler(StarletteHTTPException)
+async def told_plainly(request: Request, error: StarletteHTTPException) -> Response:
     """What went wrong, as a page people can read."""
     about = {"code": error.status_code, "why": str(error.detail), "home": _airflow_home(request)}
     return HTMLResponse(page(request, "refused.html.j2", **about), status_code=error.status_code)
@@ -260,6 +270,8 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
         except QuestionError as error:
             shown["wrong"] = str(error)
         shown["reference"] = question.reference
+    shown["schedule"] = schedules([site.name])[site.name]
+    shown["may_unpause"] = site.visitor.may_unpause(sync_dag(site.name))
     shown |= {"token": site.visitor.form_token(), "zone": str(site.zone), "asked": question, "nothing": not question}
     return HTMLResponse(page(request, "why.html.j2", view="why", **site.common(), **shown))
 
@@ -343,14 +355,14 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,
         "approvable": _approvable(here.kept, here.name, run),
+        "paused": schedules([here.name])[here.name].paused,
         "token": here.visitor.form_token(),
     }
 
 
 def _approvable(kept: Ledger, name: str, run: RunLine) -> bool:
     """Whether no later plan has looked at what this run holds."""
-    planned = (one for one in last_runs(kept, name, limit=PAGE_OF_RUNS, kind="sync") if one.planned)
-    newest = next(planned, None)
+    newest = newest_plan(kept, name, run.chosen_references) if run.digest else None
     return run.digest is not None and newest is not None and newest.digest == run.digest
 
 

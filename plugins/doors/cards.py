@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from include.ledger.ledger import Ledger
 
 GREEN, HELD, FAILED, STALE, NEW, RUNNING = "green", "held", "failed", "stale", "new", "running"
-CUT_OFF = timedelta(hours=2)  # longer than all tasks of a run may take
+BEGINNING = timedelta(seconds=30)
 LOOKED_AT = 20  # runs among which the last sync of all reservations is sought
 WORDS = {
     GREEN: "the last sync ended green",
     HELD: "removals are held back and wait for approval",
-    FAILED: "the last sync ended red",
+    FAILED: "the last sync ended red, or was cut off",
     NEW: "no sync has been made yet",
     RUNNING: "a sync is under way",
 }
@@ -82,10 +82,10 @@ def _state(last: RunLine | None, schedule: Schedule, now: datetime) -> str:
         return RUNNING
     if last is None:
         return NEW
-    if last.state == RUNNING:
-        return RUNNING if now - last.began_at < CUT_OFF else FAILED
     if last.state == GREEN:
         return GREEN
+    if last.state == RUNNING and now - last.began_at < BEGINNING:
+        return RUNNING  # between its first line in the ledger and Airflow's
     return HELD if last.held and not last.unwell else FAILED
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.access.windows import is_known_zone
 from include.report.summary import DID
 from include.report.words import before_after
 
@@ -21,8 +22,14 @@ def clock(instant: datetime | None, zone: str) -> str:
     """An instant on a zone's wall clock."""
     if instant is None:
         return ""
+    zone = known_zone(zone)
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return f"{aware.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M}"
+
+
+def known_zone(zone: str | None) -> str:
+    """A zone that can be told time in: what Salto calls one need not be."""
+    return zone if zone and is_known_zone(zone) else "UTC"
 
 
 def segment(text: str) -> str:
@@ -40,6 +47,7 @@ _PAGES = Environment(
 _PAGES.filters |= {
     "clock": clock,
     "segment": segment,
+    "known_zone": known_zone,
     "did": lambda kind: DID.get(kind, kind),
     "before": lambda operation: before_after(operation)[0],
     "after": lambda operation: before_after(operation)[1],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
 from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+from airflow.exceptions import DagNotFound
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
@@ -16,6 +18,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType
+from fastapi import HTTPException, status
 from sqlalchemy import select
 
 if TYPE_CHECKING:
@@ -74,17 +77,26 @@ def schedules(names: list[str]) -> dict[str, Schedule]:
 
 
 def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = False) -> str:
-    """Start a sync as this person; the run's id. Airflow's audit log says who pressed what."""
+    """Start a sync as this person; the run's id. Airflow's audit log says who pressed what.
+
+    Raises:
+        HTTPException: 404, while Airflow has not read the DAG.
+    """
     dag_id = sync_dag(name)
+    try:
+        run = trigger_dag(
+            dag_id=dag_id, conf=conf, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=visitor.name
+        )
+    except DagNotFound:
+        raise HTTPException(
+            status.HTTP_404_NOT_FOUND, f"Airflow has not read {dag_id} yet: try again shortly"
+        ) from None
     with create_session() as session:
-        if unpause:
-            model = session.get(DagModel, dag_id)
-            if model is not None:
-                model.set_is_paused(False, session=session)
-        session.add(Log(event="doors_start", dag_id=dag_id, owner=visitor.name, extra=str(conf)))
-    run = trigger_dag(
-        dag_id=dag_id, conf=conf, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=visitor.name
-    )
+        model = session.get(DagModel, dag_id)
+        if unpause and model is not None and model.is_paused:
+            model.is_paused = False
+            session.add(Log(event="doors_unpause", dag_id=dag_id, owner=visitor.name))
+        session.add(Log(event="doors_start", dag_id=dag_id, owner=visitor.name, extra=json.dumps(conf)))
     return str(run.run_id) if run is not None else ""
 
 
@@ -116,3 +128,5 @@ def answer(name: str, waiting: Waiting, visitor: Visitor) -> None:
             user=visitor.user,
             session=session,
         )
+        about = json.dumps({"run_id": waiting.run_id})
+        session.add(Log(event="doors_approve", dag_id=approval_dag(name), owner=visitor.name, extra=about))

@@ -42,7 +42,7 @@ class Checklist:
     """The last answer about each integration; asks again in the background, so that no page waits for a service."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="first-steps")
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="first-steps")
         self._lock = threading.Lock()
         self._asked: dict[str, tuple[float, Integration, Future[list[Step]]]] = {}
         self._known: dict[str, list[Step]] = {}

@@ -215,6 +215,7 @@ def test_one_box_finds_references_emails_names_and_doors(campus, visit, words, t
 
 def test_a_question_that_cannot_be_answered_says_why(campus, visit):
     assert "is no date and time" in visit("viewer").get("/why?words=studio&at=noon").text
+    assert "is no date and time" in visit("viewer").get("/why?words=studio&at=9999-12-31T23:00Z").text
 
 
 def test_lists_say_what_is_missing_and_come_as_csv_without_formulas(campus, visit):
@@ -299,3 +300,43 @@ def test_a_ledger_that_cannot_be_read_is_told_as_a_page(visit, integrations, mon
 
     assert answer.status_code == 503
     assert "the ledger&#39;s connection nowhere cannot be found" in answer.text
+
+
+def test_what_airflow_does_not_know_yet_is_not_started_and_not_logged(campus, visit, known):
+    from airflow.models.log import Log
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    client = visit("user")
+    answer = client.post("/reload", data={"integration": "campus", "token": token(client), "unpause": "true"})
+
+    assert (answer.status_code, "try again shortly" in answer.text) == (404, True)
+    with create_session() as session:
+        assert session.scalar(select(func.count()).select_from(Log).where(Log.event == "doors_start")) == 0
+
+
+def test_a_zone_nobody_knows_and_a_room_whose_lock_is_gone_break_no_view(campus, visit, known, now):
+    from sqlalchemy import update
+
+    from include.ledger.tables import Run, SeenLock
+
+    with campus.transaction() as connection:
+        connection.execute(update(Run).values(site_zone="Mars/Olympus"))
+        connection.execute(update(SeenLock).values(until=now))
+    for path in ("/", "/card?integration=campus", "/week", "/runs", "/runs/1", "/lists"):
+        assert visit("viewer").get(path).status_code == 200, path
+
+
+def test_a_run_that_was_cut_off_is_no_run_under_way(campus, visit, known, now):
+    from datetime import timedelta
+
+    from sqlalchemy import update
+
+    from include.ledger.tables import Run
+
+    with campus.transaction() as connection:
+        connection.execute(update(Run).values(state="running", ended_at=None, began_at=now - timedelta(minutes=20)))
+    text = visit("viewer").get("/").text
+
+    assert '<span class="state running">' not in text
+    assert "hx-get" not in text
