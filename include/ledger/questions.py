@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from include.ledger.ledger import Ledger
 
+UNSETTLED = {"held": "held", "left": "left as it is (drift: report)"}
 UNWELL = ("failed", "unknown", "not_sent", "no_seat")
 
 
@@ -83,7 +84,7 @@ def last_errors(
             .order_by(Operation.position)
         ).all()
     return [
-        f"{began:%Y-%m-%d %H:%M} UTC: {kind}: {outcome or ('held' if state == 'held' else 'not settled')}"
+        f"{began:%Y-%m-%d %H:%M} UTC: {kind}: {outcome or UNSETTLED.get(state, 'not settled')}"
         f"{': ' + (message or reason) if (message or reason) else ''}"
         for began, kind, outcome, state, message, reason in found
     ]

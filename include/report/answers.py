@@ -408,10 +408,20 @@ RELATED = {
     "person": ("email_missing", "email_twice", "user_not_active", "user_unknown", "salto_user_twice", "email_held"),
     "place": ("zones_differ", "zone_unknown"),
     "window": ("window_backwards", "window_too_long"),
-    "group": ("email_twice", "email_missing", "user_not_active", "user_unknown", "salto_user_twice", "zones_differ"),
-    "member": ("email_twice", "salto_user_twice", "email_held", "waits_for_all"),
-    "seat": ("user_blocked", "user_suspended", "no_seat"),
-    "tag": ("code_missing", "code_twice", "tag_unknown", "tag_ambiguous", "tag_blocked", "tag_held"),
+    "schedule": ("drift_reported",),
+    "door": ("drift_reported",),
+    "group": (
+        "drift_reported",
+        "email_twice",
+        "email_missing",
+        "user_not_active",
+        "user_unknown",
+        "salto_user_twice",
+        "zones_differ",
+    ),
+    "member": ("drift_reported", "email_twice", "salto_user_twice", "email_held", "waits_for_all"),
+    "seat": ("drift_reported", "user_blocked", "user_suspended", "no_seat"),
+    "tag": ("drift_reported", "code_missing", "code_twice", "tag_unknown", "tag_ambiguous", "tag_blocked", "tag_held"),
 }
 
 

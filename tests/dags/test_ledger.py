@@ -312,7 +312,7 @@ def test_what_was_changed_by_hand_is_shown_and_repaired(school, run_dag):
     assert run_dag("sync", "campus", sandbox=school.sandbox).table("operations").empty
 
 
-def test_drift_is_only_reported_where_the_site_wants_it_so(school, run_dag):
+def test_drift_is_only_reported_where_the_site_wants_it_so(school, run_dag, ask):
     ana = school.person("ana")
     bo = school.person("bo")
     school.book(ana, "1")
@@ -329,6 +329,11 @@ def test_drift_is_only_reported_where_the_site_wants_it_so(school, run_dag):
     assert len(found) == 4
     assert found["message"].str.contains("reservation 1 \\(user u_.*\\): somebody put this person in by hand").any()
     assert len(school.salto.group_named("Hector_1").users) == 2
+    school.salto.group_named("Hector_1").users.clear()
+    run_dag("sync", "campus", sandbox=school.sandbox, lines=lines)
+    said = ask(reference="1")[1]
+    assert "left as it is (drift: report)" in said
+    assert "next step: undo it in the Salto dashboard, or set drift: repair" in said
     again = run_dag("sync", "campus", sandbox=school.sandbox, lines=lines)
     assert again.table("operations").empty
 
