@@ -572,6 +572,6 @@ def _try_this(campus: Campus) -> list[str]:
     return [
         f"Book {found.place} in Hector for {found.email} from {when}:",
         found.curl,
-        f"then make sync (or trigger {OURS[0].format(NAME)} in the page), and: make why REFERENCE={found.reference}",
+        f"then press Reload on the card of {NAME} in the page (or make sync), and: make why REFERENCE={found.reference}",
         "",
     ]

@@ -43,7 +43,7 @@ class Link:
 class Way:
     """One person's way to one door: its links up to the first broken one.
 
-    :param says: ``closed``, ``open now``, when it opens, ``still open`` (Salto opens it although the reservation should
+    :param says: ``closed``, ``open now``, ``open then`` (at the moment asked about), when it opens, ``still open`` (Salto opens it although the reservation should
         not), or ``no lock`` (the place names none, as rooms without one do).
     :param refused: Hector's side grants no access through this reservation.
     :param next_step: None when nothing is broken.
@@ -329,7 +329,7 @@ def _way(
     row = rows[rows["reference"].eq(reference)].iloc[0]
     broken = links[links["state"].eq(BROKEN)]
     open_now = row["decision"] == ACCESS and row["window_start"] <= now < row["window_end"]
-    says = "open now" if open_now else f"opens {sources.local(row['window_start'])}"
+    says = "open then" if at is not None else "open now" if open_now else f"opens {sources.local(row['window_start'])}"
     reached = [
         Link(one["link"], one["state"], one["words"]) for one in links.to_dict("records") if one["state"] in SIGNS
     ]

@@ -60,8 +60,10 @@ class Card:
 
 def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, who: Visitor, now: datetime) -> Card:  # noqa: PLR0913, PLR0917 - what a card is made of
     runs = last_runs(kept, name, limit=LOOKED_AT, kind="sync")
-    last = next((run for run in runs if not run.plan_only and run.whole), None)
-    state = _state(last, schedule, now)
+    whole = [run for run in runs if not run.plan_only and run.whole]
+    latest = next(iter(whole), None)
+    last = next((run for run in whole if run.planned), latest)  # one that has just begun knows nothing yet
+    state = _state(latest, schedule, now)
     return Card(
         name=name,
         integration=integration,

@@ -302,17 +302,18 @@ def test_a_ledger_that_cannot_be_read_is_told_as_a_page(visit, integrations, mon
     assert "the ledger&#39;s connection nowhere cannot be found" in answer.text
 
 
-def test_what_airflow_does_not_know_yet_is_not_started_and_not_logged(campus, visit, known):
+def test_what_airflow_does_not_know_yet_is_not_started_and_not_logged(campus, visit, integrations, known):
     from airflow.models.log import Log
     from airflow.utils.session import create_session
     from sqlalchemy import func, select
 
+    integrations("never_read", "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n")
     client = visit("user")
-    answer = client.post("/reload", data={"integration": "campus", "token": token(client), "unpause": "true"})
+    answer = client.post("/reload", data={"integration": "never_read", "token": token(client), "unpause": "true"})
 
     assert (answer.status_code, "try again shortly" in answer.text) == (404, True)
     with create_session() as session:
-        assert session.scalar(select(func.count()).select_from(Log).where(Log.event == "doors_start")) == 0
+        assert session.scalar(select(func.count()).select_from(Log).where(Log.dag_id == "salto_sync__never_read")) == 0
 
 
 def test_a_zone_nobody_knows_and_a_room_whose_lock_is_gone_break_no_view(campus, visit, known, now):
