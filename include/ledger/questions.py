@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import desc, or_, select
 
+from include.ledger.runs import UNWELL
 from include.ledger.tables import Entry, Operation, Problem, Run, SeenMember, SeenReservation
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from include.ledger.ledger import Ledger
 
 UNSETTLED = {"held": "held", "left": "left as it is (drift: report)"}
-UNWELL = ("failed", "unknown", "not_sent", "no_seat")
 
 
 @dataclass(frozen=True)
