@@ -42,7 +42,8 @@ DOC = """
 door when, compares that with Salto KS (connection `{salto}`), and applies the difference: take away, windows, people, arm.
 A manual run is Hector's *reload*. Running it twice changes nothing the second time.
 
-**Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step;
+**Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step; `verify` to read every access group in detail, as the first run
+of a day does;
 `approve` with the digest of a held plan, to let exactly that set of removals through (the DAG `salto_approval__{name}`
 asks somebody for that by itself).
 
@@ -67,6 +68,12 @@ PARAMS = {
         items={"type": "string"},
         title="Only these reservations",
         description="References, one a line, such as 10452. Empty: all reservations of the horizon.",
+    ),
+    "verify": Param(
+        False,
+        type="boolean",
+        title="Full verification",
+        description="Read every access group in detail, as the first run of a day does: finds what was changed by hand.",
     ),
     "approve": Param(
         None,
@@ -127,7 +134,8 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         @task
         def plan(folder: str) -> dict[str, int | str]:
             with told_to(RunFolder(folder), "plan"):
-                return planning.plan(integration, RunFolder(folder), **_scope())
+                verify = bool(get_current_context()["params"]["verify"])
+                return planning.plan(integration, RunFolder(folder), **_scope(), verify=verify)
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> str:

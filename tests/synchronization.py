@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector.client import HectorReader, hector_service
+from include.access import schemas
 from include.access.desired import Desired, desired_state
-from include.access.outcomes import DONE
+from include.access.outcomes import DONE, HELD, NOT_SENT
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group
+from include.access.remembered import Remembered, scope_of
 from include.access.rules import AccessRules
 from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
@@ -21,7 +23,7 @@ from salto.apply import Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
 from salto.reader import SaltoReader
-from salto.reading import current_groups, current_state
+from salto.reading import Sent, SiteReading, after, current_state
 from salto.sending import Site
 from salto.writer import CHANGES, SaltoWriter
 
@@ -64,7 +66,13 @@ class Run:
 
 
 class Synchronization:
-    """Clients of both services and the steps of a run."""
+    """Clients of both services and the steps of a run.
+
+    With ``remembers`` a run reads only what can have changed since the one before it, as everyday runs do.
+    """
+
+    remembers = False
+    remembered: Remembered | None = None
 
     def __init__(
         self,
@@ -105,11 +113,49 @@ class Synchronization:
         return desired, make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
 
     def run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
+        if self.remembers:
+            return self._frugal_run(rules, as_of, **options)
         desired, plan = self.plan(rules, as_of, **options)
         return Run(desired, plan, self.apply(plan))
 
+    def _frugal_run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
+        desired = self.desired(rules, as_of)
+        known = self.remembered
+        reading = SiteReading(self._fresh_reader(), FINGERPRINT, known, as_of)
+        references = options.get("references")
+        scope = scope_of(desired, references, known) if known and references else None
+        current = reading.some(scope) if scope else reading.everyday() if known else reading.everything()
+        self.first_read = current
+        while True:
+            plan = make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
+            deeper = reading.deeper(plan)
+            if deeper is None:
+                break
+            current = deeper
+        outcomes = self.apply(plan)
+        self.remembered = Remembered(after(self._fresh_reader(), FINGERPRINT, current, self.sent(plan)))
+        return Run(desired, plan, outcomes)
+
+    def _fresh_reader(self) -> SaltoReader:
+        site_id = self.remembered and self.remembered.current.site_id
+        self.reader = SaltoReader(self._reading, *self._wanted, site_id)
+        return self.reader
+
+    def sent(self, plan: Plan) -> Sent:
+        """What the last application has sent."""
+        unsent = self.outcomes.loc[self.outcomes["state"].isin([NOT_SENT, HELD]), "key"]
+        made = self.made
+        windows = [row for group, rows in made.schedules.items() if group in made.groups.values() for row in rows]
+        return Sent(
+            plan.operations[~plan.operations["key"].isin(unsent)],
+            made.groups,
+            {user_id: user.site_user_id for user_id, user in made.users.items()},
+            schemas.frame(schemas.SALTO_SCHEDULES, windows),
+        )
+
     def cleanup(self, as_of: datetime) -> Run:
-        plan = expired_plan(current_groups(self.reader), as_of=pd.Timestamp(as_of))
+        current = SiteReading(self.reader, FINGERPRINT, read_at=as_of).groups_only()
+        plan = expired_plan(current, as_of=pd.Timestamp(as_of))
         return Run(None, plan, self.apply(plan))
 
     def apply(self, plan: Plan) -> pd.DataFrame:
@@ -120,4 +166,4 @@ class Synchronization:
         try:
             return application.run()
         finally:
-            self.outcomes = application.outcomes
+            self.outcomes, self.made = application.outcomes, application.made

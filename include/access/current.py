@@ -32,7 +32,8 @@ class Groups:
 class Current:
     """One complete read of a site.
 
-    users: SALTO_USERS; tags: SALTO_TAGS; locks: SALTO_LOCKS; ``seats`` None: unlimited; ``seats_used`` None: unknown.
+    users: SALTO_USERS; tags: SALTO_TAGS; locks: SALTO_LOCKS; ``seats`` None: unlimited; ``seats_used`` None: unknown;
+    verified_at: when every group's details were last read, aware; None: never.
     """
 
     site_zone: str
@@ -45,6 +46,8 @@ class Current:
     locks: pd.DataFrame
     groups: Groups
     site_name: str = ""
+    site_id: str = ""
+    verified_at: pd.Timestamp | None = None
 
 
 def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,7 +42,7 @@ from include.ledger.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Engine, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, Row, Select
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
+BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
+LATE = timedelta(hours=1)  # after which a request without an answer is not carried out any more
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
@@ -81,6 +83,18 @@ class Begun:
     def whole(self) -> bool:
         """A sync of all reservations that applies its plan: only such a run can tell that a problem is over."""
         return self.kind == "sync" and not self.plan_only and not self.chosen_references
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """The last look at the site that a sync has kept, and what runs have changed since or may still change.
+
+    folder: name of that run's folder; groups: ids and names; people: whether users are among it.
+    """
+
+    folder: str
+    groups: frozenset[str]
+    people: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.engine = self._engine()
+        # SQLite has one writer, and whoever finds it taken sleeps, at last 50 ms a time: threads hand it over instead.
+        self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else nullcontext()
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -165,7 +181,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with self.told(), self.engine.begin() as connection:
+        with self._turn, self.told(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -275,6 +291,7 @@ class Ledger:
         at: datetime,
         *,
         read_at: datetime | None = None,
+        again_at: datetime | None = None,
         still_read: datetime | None = None,
     ) -> None:
         """Keep what changed since the last look.
@@ -284,11 +301,15 @@ class Ledger:
             at: when. A change that one of our own calls brought about is dated by its answer.
             read_at: when reading Salto began. A look that our own calls, of whichever run, have outdated since is not
                 kept: a newer one may be. What Hector alone shows is kept all the same.
+            again_at: when this run began to read again what it has changed itself; None: it has not.
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
         """
         with self.transaction() as connection:
-            outdated = read_at is not None and _changed_since(connection, integration, read_at)
+            outdated = read_at is not None and (
+                _changed_since(connection, integration, read_at, Run.id != run_id)
+                or _changed_since(connection, integration, again_at or read_at, Run.id == run_id)
+            )
             if outdated:
                 LOG.info("what was read from Salto at %s is not kept: Salto was changed since", read_at)
                 looked = {name: table for name, table in looked.items() if name in BOOKED}
@@ -357,6 +378,24 @@ class Ledger:
         looks = [(base.observed_at, None), *((at, frozenset(units)) for at, units in own.items())]
         accounts = (Account(self.seen(integration, at, names=SALTO_SIDE), units) for at, units in looks)
         return tuple(accounts), frozenset(unsure)
+
+    def last_look(self, integration: str) -> LastLook | None:
+        """The last look of a sync; None: there was none.
+
+        What was changed since is what calls after it concern; those of other runs that were under way at that moment; and
+        those that nobody has answered for, because they may be carried out late.
+        """
+        with self.reading() as connection:
+            columns: list[Any] = [Run.id, Run.folder, Run.observed_at]
+            query = select(*columns).where(
+                Run.integration == integration, Run.kind == "sync", Run.observed_at.is_not(None)
+            )
+            look = connection.execute(query.order_by(Run.observed_at.desc(), Run.id.desc()).limit(1)).first()
+            if look is None:
+                return None
+            rows = connection.execute(_perhaps_changed(integration, look.id, look.observed_at)).all()
+        names = {str(name) for row in rows for name in (row.group_id, row.group_name) if name is not None}
+        return LastLook(look.folder, frozenset(names), any(row.user_id and not row.reference for row in rows))
 
     # --- entries and alerts -----------------------------------------------------------------------------------------------
 
@@ -515,12 +554,13 @@ def _has_sent(connection: Connection, run_id: int) -> bool:
     return connection.execute(select(Call.id).where(Call.run_id == run_id).limit(1)).first() is not None
 
 
-def _changed_since(connection: Connection, integration: str, moment: datetime) -> bool:
-    """Whether a call was sent, or still under way, after a moment."""
+def _changed_since(connection: Connection, integration: str, moment: datetime, whose: ColumnElement[bool]) -> bool:
+    """Whether a call of these runs was sent, or still under way, after a moment."""
     query = (
         select(Call.id)
         .join(Run, Run.id == Call.run_id)
-        .where(Run.integration == integration, func.coalesce(Call.answered_at, Call.sent_at) > moment)
+        .where(Run.integration == integration, whose)
+        .where(func.coalesce(Call.answered_at, Call.sent_at) > moment)
         .where(or_(Run.ended_at.is_(None), Run.ended_at > moment))  # few: the index of calls by run finds theirs
     )
     return connection.execute(query.limit(1)).first() is not None
@@ -614,6 +654,21 @@ def _changed_after(integration: str, moment: datetime, looked: datetime) -> Sele
         .join(Run, Run.id == Operation.run_id)
         .where(Run.integration == integration, Run.began_at < moment, Call.sent_at > looked)
         .order_by(Operation.unit)
+    )
+
+
+def _perhaps_changed(integration: str, run_id: int, looked: datetime) -> Select[Any]:
+    """Operations whose calls a look of a run may not have seen carried out."""
+    columns: list[Any] = [Operation.group_id, Operation.group_name, Operation.user_id, Operation.reference]
+    beside = and_(Run.id != run_id, func.coalesce(Call.answered_at, Call.sent_at) > looked - BESIDE)
+    unheard = and_(Call.status.is_(None), Call.sent_at > looked - LATE)
+    return (
+        select(*columns)
+        .join(CallOperation, CallOperation.operation_id == Operation.id)
+        .join(Call, Call.id == CallOperation.call_id)
+        .join(Run, Run.id == Call.run_id)
+        .where(Run.integration == integration, Call.sent_at > looked - LATE)
+        .where(or_(Call.sent_at > looked, beside, unheard))
     )
 
 

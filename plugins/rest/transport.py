@@ -111,6 +111,24 @@ class _Request:
         return self.exchange.method in CAREFUL
 
 
+class _Entry:
+    """One request in the journal, if there is one."""
+
+    def __init__(self, journal: Journal | None) -> None:
+        self._journal = journal
+        self._call: object = None
+        self._is_written = False
+
+    def sent(self, exchange: Exchange) -> None:
+        if self._journal is not None:
+            self._call = self._journal.sent(exchange)
+            self._is_written = True
+
+    def answered(self, status: int | None, error: str | None) -> None:
+        if self._journal is not None and self._is_written:
+            self._journal.answered(self._call, status, error)
+
+
 class Transport:
     """One service, many threads. ``verbs`` is what it may send at all: a reading client is given a reading transport."""
 
@@ -183,28 +201,25 @@ class Transport:
         return retrying(self._timing)(self._once, request, token)
 
     def _once(self, request: _Request, token: str) -> Answer:
-        """One try: the answer, or the error that says whether another may follow."""
+        """One try: the answer, or the error that says whether another may follow.
+
+        What changes something is written down right before it is sent, so that it is known also when this process dies;
+        its answer after the turn is given back, so that somebody else's request goes out meanwhile.
+        """
+        entry = _Entry(None if request.exchange.method in READS else self._journal)
         try:
             with self._pacing.turn():
-                answer = self._recorded(request, token)
+                entry.sent(request.exchange)
+                answer = self._exchanged(request, token)
         except HeldTooLongError as error:
             held = error.seconds
+        except RestError as error:
+            entry.answered(None, error.what)
+            raise
         else:
+            entry.answered(answer.status, None)
             return self._sorted(request, answer)
         raise UnavailableError(request.exchange, f"is not to be asked for {held:.0f} s more", retry_after=held)
-
-    def _recorded(self, request: _Request, token: str) -> Answer:
-        """What changes something is written down before it is sent, so that it is known also when this process dies."""
-        if self._journal is None or request.exchange.method in READS:
-            return self._exchanged(request, token)
-        call = self._journal.sent(request.exchange)
-        try:
-            answer = self._exchanged(request, token)
-        except RestError as error:
-            self._journal.answered(call, None, error.what)
-            raise
-        self._journal.answered(call, answer.status, None)
-        return answer
 
     def _exchanged(self, request: _Request, token: str) -> Answer:
         tally.note(self.service.name)

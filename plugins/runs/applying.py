@@ -15,6 +15,8 @@ from runs import history
 from runs.bookkeeping import Book
 from runs.failures import ChangedPlanError, StalePlanError
 from runs.opening import as_of
+from runs.remembering import site_id_of
+from runs.sent import keep_made, no_fingerprint
 from salto.apply import Application
 from salto.hook import SaltoHook
 from salto.sending import Site
@@ -59,8 +61,9 @@ def apply(
         folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
         return {}
     hook = SaltoHook(integration.salto_conn_id)
-    tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else _no_fingerprint
-    site = Site(hook.reader(integration.site_id), hook.writer(integration.site_id, journal), tags)
+    tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else no_fingerprint
+    reader = hook.reader(integration.site_id, site_id_of(folder))
+    site = Site(reader, hook.writer(integration.site_id, journal), tags)
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
     application = Application(site, operations, members, seats_short=short, diary=journal)
@@ -69,6 +72,7 @@ def apply(
         application.run()
     finally:
         folder.write("outcomes", application.outcomes)
+        keep_made(folder, application.made)
         history.settle_removals(folder, operations, application.outcomes)
     LOG.info("applied: %s", outcome_counts(application.outcomes))
     return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
@@ -80,10 +84,6 @@ def _activate(integration: Integration, folder: RunFolder, journal: RunJournal) 
         return
     HectorHook(integration.hector_conn_id).writer(journal).create_lock_attribute()
     LOG.info("made the place attribute Salto Lock Id in Hector: fill it with the names of the locks")
-
-
-def _no_fingerprint(number: str | None) -> str | None:  # noqa: ARG001 - the cleanup compares no tags
-    return None
 
 
 def sent_anything(folder: RunFolder) -> bool:

@@ -95,6 +95,7 @@ class Book:
         looked: Seen,
         *,
         read_at: datetime,
+        again_at: datetime | None = None,
         names: Iterable[str] | None = None,
         still_read: datetime | None = None,
     ) -> None:
@@ -103,13 +104,20 @@ class Book:
         Args:
             looked: what.
             read_at: when reading Salto began.
+            again_at: when reading again what this run had changed began; None: it was not.
             names: of the tables that were looked at, None: all.
             still_read: see ``Ledger.observe``.
         """
         tables = looked.tables()
         chosen = {name: tables[name] for name in (names or tables)}
         self.ledger.observe(
-            self.run_id, self.integration, chosen, datetime.now(UTC), read_at=read_at, still_read=still_read
+            self.run_id,
+            self.integration,
+            chosen,
+            datetime.now(UTC),
+            read_at=read_at,
+            again_at=again_at,
+            still_read=still_read,
         )
 
     def refuse_another_plan(self) -> None:

@@ -14,7 +14,7 @@ from runs.failures import RunError
 from runs.folder import RunFolder, outdated, remove
 
 LOG = logging.getLogger(__name__)
-RUN_OPTIONS = frozenset({"plan_only", "references", "approve"})
+RUN_OPTIONS = frozenset({"plan_only", "references", "verify", "approve"})
 
 
 def begin(  # noqa: PLR0913 - what a run is known by, each named

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hector.hook import HectorHook
 from include.access import schemas
-from include.access.current import Current, Groups
 from include.access.order import rows
-from include.access.plan import Plan, expired_plan, make_plan
+from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
+from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
@@ -23,27 +23,22 @@ from runs.bookkeeping import Book
 from runs.extraction import asked_from, desired_of, hector_of
 from runs.failures import StalePlanError
 from runs.opening import as_of
+from runs.remembering import current_of, keep_current, read_at_of, remembered, site_id_of
+from runs.sent import no_fingerprint, sent_of
 from salto.hook import SaltoHook
-from salto.reading import current_groups, current_state
+from salto.reading import SiteReading, after
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
+    from include.access.current import Current
+    from include.access.plan import Plan
     from include.integrations.integration import Integration
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 CLEANUP_LOOKS = ("groups", "members", "doors", "schedules", "locks")
-_CURRENT = {
-    "users": schemas.SALTO_USERS,
-    "tags": schemas.SALTO_TAGS,
-    "locks": schemas.SALTO_LOCKS,
-    "groups": schemas.SALTO_GROUPS,
-    "group_users": schemas.SALTO_GROUP_USERS,
-    "group_locks": schemas.SALTO_GROUP_LOCKS,
-    "schedules": schemas.SALTO_SCHEDULES,
-}
-_FACTS = ("site_name", "site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
+READINGS = 5  # of one plan: each reads something that no reading before it has
 
 
 @dataclass(frozen=True)
@@ -53,13 +48,24 @@ class Look:
     current: Current
     remaining: pd.DataFrame
     matches: pd.DataFrame
-    read_at: datetime  # when the read began
+    read_at: datetime  # when reading began, before the plan was made
+    again_at: datetime  # when reading again what the run has sent began
 
 
 def plan(
-    integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
+    integration: Integration,
+    folder: RunFolder,
+    *,
+    references: Collection[str] | None,
+    approve: str | None,
+    verify: bool = False,
 ) -> dict[str, int | str]:
     """Compare with Salto's current state, through a client that cannot write.
+
+    Args:
+        references: only these reservations; None: all.
+        approve: digest of a held set that may go through.
+        verify: read every group in detail, whatever is remembered.
 
     Raises:
         RestError: when a read of Salto is not complete, or the account may not act: nothing is written then.
@@ -67,11 +73,13 @@ def plan(
     """
     Book.of(folder).refuse_another_plan()
     read_at = datetime.now(UTC)
-    made, current = _compare(integration, folder, references=references, approve=approve)
+    compare = _comparison(integration, folder, references=references, approve=approve)
+    reading = _Reading(integration, folder, read_at, verify=verify)
+    made, current = reading.compared(compare, references)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
-    keep_current(folder, current, made.matches)
+    keep_current(folder, current, made.matches, read_at)
     _record(integration, folder, made, current, read_at)
     for line in decision_lines(made.decisions):
         LOG.info(line)
@@ -89,28 +97,77 @@ def plan(
     return _counts(made)
 
 
-def _compare(
+def _comparison(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
-) -> tuple[Plan, Current]:
-    hook = SaltoHook(integration.salto_conn_id)
+) -> Callable[[Current], Plan]:
+    """Makes the run's plan from whatever Salto shows."""
+    desired, moment, book = desired_of(folder), as_of(folder), Book.of(folder)
+    recalled = history.recalled(history.name_of(folder), moment.to_pydatetime())
+    previous = book.previous(moment.to_pydatetime())
+
+    def compare(current: Current) -> Plan:
+        return make_plan(
+            desired,
+            current,
+            integration.rules(),
+            as_of=moment,
+            references=references,
+            approve=approve,
+            history=recalled,
+            previous=previous,
+        )
+
+    return compare
+
+
+def _fingerprinted(integration: Integration, folder: RunFolder) -> tuple[Callable[[str | None], str | None], str]:
+    """What stands in for tag numbers, and its mark.
+
+    Raises:
+        StalePlanError: Hector's users were read with another token.
+    """
     fingerprint = HectorHook(integration.hector_conn_id).fingerprint
-    check = (folder.read_json("fingerprint") or {}).get("check")
-    if check != fingerprint(integration.hector_conn_id):
+    check = fingerprint(integration.hector_conn_id)
+    if (folder.read_json("fingerprint") or {}).get("check") != check:
         raise StalePlanError("Hector's token changed while the run was under way; start a new run")
-    current = current_state(hook.reader(integration.site_id), fingerprint)
-    moment = as_of(folder).to_pydatetime()
-    book = Book.of(folder)
-    made = make_plan(
-        desired_of(folder),
-        current,
-        integration.rules(),
-        as_of=as_of(folder),
-        references=references,
-        approve=approve,
-        history=history.recalled(history.name_of(folder), moment),
-        previous=book.previous(moment),
-    )
-    return made, current
+    return fingerprint, str(check)
+
+
+class _Reading:
+    """Reads Salto as far as a plan needs it.
+
+    :param verify: everything, whatever is remembered.
+    """
+
+    def __init__(self, integration: Integration, folder: RunFolder, read_at: datetime, *, verify: bool) -> None:
+        fingerprint, check = _fingerprinted(integration, folder)
+        known = None if verify else remembered(folder, check)
+        if known is not None and known.is_due(as_of(folder)):
+            LOG.info("everything is read: the last time is %s", known.current.verified_at)
+            known = None
+        site_id = None if known is None else known.current.site_id or None
+        reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
+        self._folder = folder
+        self._remembered = known
+        self._reading = SiteReading(reader, fingerprint, known, read_at)
+
+    def compared(self, compare: Callable[[Current], Plan], references: Collection[str] | None) -> tuple[Plan, Current]:
+        """The plan, made again until it changes nothing that was not read for it."""
+        current = self._first(references)
+        for _ in range(READINGS):
+            made = compare(current)
+            deeper = self._reading.deeper(made)
+            if deeper is None:
+                return made, current
+            current = deeper
+        current = self._reading.everything()
+        return compare(current), current
+
+    def _first(self, references: Collection[str] | None) -> Current:
+        if self._remembered is None:
+            return self._reading.everything()
+        scope = scope_of(desired_of(self._folder), references, self._remembered) if references else None
+        return self._reading.everyday() if scope is None else self._reading.some(scope)
 
 
 def _record(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:
@@ -164,12 +221,18 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     """
     bookkeeping.check_retention()
     Book.of(folder).refuse_another_plan()
-    hook = SaltoHook(integration.salto_conn_id)
     read_at = datetime.now(UTC)
-    current = current_groups(hook.reader(integration.site_id))
+    known = remembered(folder, None)
+    site_id = None if known is None else known.current.site_id or None
+    reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
+    reading = SiteReading(reader, no_fingerprint, known, read_at)
+    current = reading.groups_only()
     made = expired_plan(current, as_of=as_of(folder))
+    if (deeper := reading.deeper(made)) is not None:
+        current = deeper
+        made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
-    keep_current(folder, current, made.matches)
+    keep_current(folder, current, made.matches, read_at)
     bookkeeping.record_plan(folder, made, **_site_facts(current))
     Book.of(folder).observe(seen_groups(current), read_at=read_at, names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
@@ -197,32 +260,6 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
     )
 
 
-def keep_current(folder: RunFolder, current: Current, matches: pd.DataFrame) -> None:
-    """Salto as it was read: part of the run's tables, and what the report needs when nothing had to be sent."""
-    tables = {
-        "users": current.users,
-        "tags": current.tags,
-        "locks": current.locks,
-        "groups": current.groups.groups,
-        "group_users": current.groups.users,
-        "group_locks": current.groups.locks,
-        "schedules": current.groups.schedules,
-    }
-    for name, table in tables.items():
-        folder.write(f"current_{name}", table)
-    folder.write("current_matches", matches)
-    folder.write_json("current", {name: getattr(current, name) for name in _FACTS})
-
-
-def current_of(folder: RunFolder) -> tuple[Current, pd.DataFrame]:
-    """What ``keep_current`` kept."""
-    read = {name: folder.read(f"current_{name}", schema) for name, schema in _CURRENT.items()}
-    facts: dict[str, Any] = folder.read_json("current") or {}
-    groups = Groups(read["groups"], read["group_users"], read["group_locks"], read["schedules"])
-    current = Current(users=read["users"], tags=read["tags"], locks=read["locks"], groups=groups, **facts)
-    return current, folder.read("current_matches")
-
-
 def _counts(made: Plan) -> dict[str, int | str]:
     """What goes through Airflow's own store: counts, and what ``apply`` checks the folder's plan against."""
     return {
@@ -237,14 +274,24 @@ def look_again(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
 ) -> Look:
     """Salto now, and the operations a fresh comparison would still make (the same desired state and ``as_of``)."""
-    read_at = datetime.now(UTC)
-    made, current = _compare(integration, folder, references=references, approve=approve)
-    return Look(current, made.operations, made.matches, read_at)
+    again_at = datetime.now(UTC)
+    fingerprint, _ = _fingerprinted(integration, folder)
+    compare = _comparison(integration, folder, references=references, approve=approve)
+    current = _after(integration, folder, fingerprint)
+    made = compare(current)
+    return Look(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
 
 
 def look_for_outdated(integration: Integration, folder: RunFolder) -> Look:
-    hook = SaltoHook(integration.salto_conn_id)
-    read_at = datetime.now(UTC)
-    current = current_groups(hook.reader(integration.site_id))
+    """The same for a cleanup."""
+    again_at = datetime.now(UTC)
+    current = _after(integration, folder, no_fingerprint)
     made = expired_plan(current, as_of=as_of(folder))
-    return Look(current, made.operations, made.matches, read_at)
+    return Look(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
+
+
+def _after(integration: Integration, folder: RunFolder, fingerprint: Callable[[str | None], str | None]) -> Current:
+    """The site after the run has sent what it had to send: that is read again, nothing else can be another."""
+    before, _ = current_of(folder)
+    reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder))
+    return after(reader, fingerprint, before, sent_of(folder))

@@ -28,11 +28,11 @@ from include.report.summary import Facts, Tables, summary, summary_lines
 from include.report.words import failure_lines, many, outcome_counts, plan_lines, problem_lines
 from rest import tally
 from rest.errors import RestError
-from runs import planning
 from runs.bookkeeping import Book
 from runs.failures import HistoryError, RunError, StalePlanError, kept, spent
 from runs.opening import as_of
-from runs.planning import CLEANUP_LOOKS, Look, current_of, looked_at
+from runs.planning import CLEANUP_LOOKS, Look, looked_at
+from runs.remembering import current_of, keep_current, site_id_of
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
         look, missing, unread = _look(folder, ending, causes)
         causes += missing
         if look is not None:
-            planning.keep_current(folder, look.current, look.matches)
+            keep_current(folder, look.current, look.matches, look.read_at)
         found = _Found(look, _unchecked(folder, look, unread), before)
         if folder.has("desired_people"):  # the cleanup asks neither Hector nor for users
             events, unheard = _events(folder, ending.integration)
@@ -230,7 +230,7 @@ def _events(folder: RunFolder, integration: Integration) -> tuple[pd.DataFrame |
         return None, problems("entries_unread", pd.DataFrame())
     since = as_of(folder).to_pydatetime() - timedelta(days=1)
     try:
-        events = SaltoHook(integration.salto_conn_id).reader(integration.site_id).events(since)
+        events = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder)).events(since)
     except RestError as error:
         return None, problems("entries_unread", pd.DataFrame([{"why": str(error)}]))
     return events, problems("entries_unread", pd.DataFrame())
@@ -276,9 +276,9 @@ def _observe(folder: RunFolder, book: Book, look: Look) -> None:
     if folder.has("desired_people"):
         looked: Seen = looked_at(folder, look.current, look.matches)
         names = [name for name in looked.tables() if name not in {"reservations", "borrowers", "rooms"}]
-        book.observe(looked, read_at=look.read_at, names=names)
+        book.observe(looked, read_at=look.read_at, again_at=look.again_at, names=names)
     else:
-        book.observe(seen_groups(look.current), read_at=look.read_at, names=CLEANUP_LOOKS)
+        book.observe(seen_groups(look.current), read_at=look.read_at, again_at=look.again_at, names=CLEANUP_LOOKS)
 
 
 def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.DataFrame:

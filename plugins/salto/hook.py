@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSIONS = ("v1.1", "v1.2")
 
 _budgets: dict[tuple[str, str], Pacing] = {}
+_grants: dict[tuple[str, str, Account, Timing], PasswordGrant] = {}
 _budgets_lock = threading.Lock()
 
 
@@ -36,6 +37,20 @@ def budget(base_url: str, site: str, timing: Timing = REAL) -> Pacing:
     """The one budget of requests that everything in this process shares for a site."""
     with _budgets_lock:
         return _budgets.setdefault((base_url, site.strip().casefold()), Pacing(timing=timing))
+
+
+def grant(identity_url: str, account: Account, connection: str, timing: Timing = REAL) -> PasswordGrant:
+    """The one token that everything in this process shares for an account; after a refusal the next asks anew."""
+    with _budgets_lock:
+        key = (identity_url, connection, account, timing)
+        if key not in _grants or _grants[key].is_refused:
+            _grants[key] = PasswordGrant(identity_url, account, connection, on_token=mask_secret, timing=timing)
+        return _grants[key]
+
+
+def forget_grants() -> None:
+    with _budgets_lock:
+        _grants.clear()
 
 
 class SaltoHook(BaseHook):
@@ -63,21 +78,27 @@ class SaltoHook(BaseHook):
             step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.salto_conn_id.upper()} to valid JSON"
             raise ConfigurationError(self._exchange, "cannot be found or read in Airflow", step) from None
 
-    def reader(self, site: str) -> SaltoReader:
-        """The reading client of a site, given by UUID, site UID or name."""
+    def reader(self, site: str, site_id: str | None = None) -> SaltoReader:
+        """The reading client of a site, given by UUID, site UID or name.
+
+        Args:
+            site: which.
+            site_id: the UUID it was found to mean before, if it is known.
+        """
         if site not in self._readers:
-            self._readers[site] = SaltoReader(self._transport(site, READS), self._version, site)
+            self._readers[site] = SaltoReader(self._transport(site, READS), self._version, site, site_id)
         return self._readers[site]
 
     def writer(self, site: str, journal: Journal | None = None) -> SaltoWriter:
         """The writing client; each of its requests is written down in the journal first."""
-        return SaltoWriter(self._transport(site, CHANGES, journal), self._version, self.reader(site).site.site_id)
+        return SaltoWriter(self._transport(site, CHANGES, journal), self._version, self.reader(site).site_id)
 
     def get_conn(self) -> PasswordGrant:
         """The account's access; a client needs a site as well, see ``reader``."""
         return self._grant
 
     def test_connection(self) -> tuple[bool, str]:
+        forget_grants()  # a token that somebody got earlier says nothing about the account as it is now
         try:
             sites = visible_sites(self._transport("", READS), self._version)
         except RestError as error:
@@ -100,7 +121,7 @@ class SaltoHook(BaseHook):
     @cached_property
     def _grant(self) -> PasswordGrant:
         address = base_address(self._extra("identity_url"), "identity_url", self._exchange)
-        return PasswordGrant(address, self._account, self.salto_conn_id, on_token=mask_secret, timing=self._timing)
+        return grant(address, self._account, self.salto_conn_id, self._timing)
 
     @property
     def _account(self) -> Account:

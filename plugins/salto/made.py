@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from include.access.order import Operation
     from salto.models import CreatedUser
+    from salto.rows import Row
 
 
 @dataclass
 class Made:
-    """Users by Hector user id, groups by name. An operation without an id concerns one of these."""
+    """Users by Hector user id, groups by name. An operation without an id concerns one of these.
+
+    schedules: rows of SALTO_SCHEDULES of each group whose window was read back, by its id.
+    """
 
     users: dict[str, CreatedUser] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    schedules: dict[str, list[Row]] = field(default_factory=dict)
 
     def group_id(self, operation: Operation) -> str:
         known = operation["group_id"]

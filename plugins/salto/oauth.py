@@ -80,6 +80,10 @@ class PasswordGrant:
         self._renew_at = 0.0
         self._refused: StopError | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        return self._refused is not None
+
     def token(self) -> str:
         with self._lock:
             if not self._token or self._timing.monotonic() >= self._renew_at:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Entry)
 MOST_PAGES = 10_000
+_ANY_PAGE: TypeAdapter[Page[Entry]] = TypeAdapter(Page[Entry])
 
 
 def read_all(transport: Transport, path: str, entry: type[E], where: str | None = None) -> list[E]:
@@ -30,6 +31,12 @@ def read_all(transport: Transport, path: str, entry: type[E], where: str | None 
         return _read_once(transport, path, entry, where)
     except IncompleteReadError:  # somebody may have edited between two pages: once more from the start
         return _read_once(transport, path, entry, where)
+
+
+def count_of(transport: Transport, path: str) -> int | None:
+    """How many entries a list has, without reading them; None: Salto does not say."""
+    exchange, value = transport.get(transport.url(path, query({"$inlinecount": "allpages", "$top": "1"})))
+    return None if isinstance(value, list) else validated(exchange, _ANY_PAGE, value).count
 
 
 def quoted(text: str) -> str:

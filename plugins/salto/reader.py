@@ -16,14 +16,18 @@ from salto import payloads, rows, sites
 from salto.errors import ACTIVATE
 from salto.events import read_events
 from salto.models import Me, Site
-from salto.pages import quoted, read_all
+from salto.pages import count_of, quoted, read_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from rest.transport import Transport
 
 _SITE_USER = TypeAdapter(payloads.SiteUser)
+_TAG = TypeAdapter(payloads.Tag)
+_GROUP = TypeAdapter(payloads.NamedGroup)
 _FOUND = TypeAdapter(list[payloads.SearchedUser])
 
 
@@ -31,16 +35,23 @@ class SaltoReader:
     """Reads one site: each list complete, or an error.
 
     :param site: UUID, site UID or name; looked up on first use.
+    :param site_id: UUID that ``site`` was found to mean before, which saves looking through the account's sites.
     """
 
-    def __init__(self, transport: Transport, version: str, site: str) -> None:
+    def __init__(self, transport: Transport, version: str, site: str, site_id: str | None = None) -> None:
         self._transport = transport
         self._version = version
         self._wanted = site
+        self._known_id = site_id
 
     @cached_property
     def site(self) -> Site:
-        return self.resolve_site(self._wanted)
+        known = self._known_id and sites.known_site(self._transport, self._version, self._wanted, self._known_id)
+        return known or self.resolve_site(self._wanted)
+
+    @property
+    def site_id(self) -> str:
+        return self._known_id or self.site.site_id
 
     def resolve_site(self, site: str) -> Site:
         return sites.resolve_site(self._transport, self._version, site)
@@ -73,13 +84,40 @@ class SaltoReader:
         tags = read_all(self._transport, self._path("tags"), payloads.Tag)
         return schemas.frame(schemas.SALTO_TAGS, (rows.tag_row(tag, fingerprint) for tag in tags))
 
+    def tag(self, tag_id: str, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
+        """One tag as a table of one row."""
+        tag = self._transport.read(self._path("tags", tag_id), _TAG)
+        return schemas.frame(schemas.SALTO_TAGS, [rows.tag_row(tag, fingerprint)])
+
+    def tag_count(self) -> int | None:
+        """How many tags the site has; None: Salto does not say."""
+        return count_of(self._transport, self._path("tags"))
+
     def locks(self, site_zone: str) -> pd.DataFrame:
         locks = read_all(self._transport, self._path("locks"), payloads.Lock)
         zones = {iq.id: iq.time_zone for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
         return schemas.frame(schemas.SALTO_LOCKS, (rows.lock_row(lock, zones, site_zone) for lock in locks))
 
+    def locks_named(self, name: str, site_zone: str, zones: Mapping[str, str | None]) -> pd.DataFrame:
+        """Locks of exactly this name: there can be several.
+
+        Args:
+            zones: of the site's IQs, by id.
+        """
+        where = f"customer_reference eq {quoted(name)}"
+        found = read_all(self._transport, self._path("locks"), payloads.Lock, where)
+        locks = [lock for lock in found if lock.customer_reference == name]
+        return schemas.frame(schemas.SALTO_LOCKS, (rows.lock_row(lock, zones, site_zone) for lock in locks))
+
     def groups(self) -> pd.DataFrame:
         return self._group_frame(read_all(self._transport, self._path("access_groups"), payloads.Group))
+
+    def has_group(self, group_id: str) -> bool:
+        try:
+            self._transport.read(self._path("access_groups", group_id), _GROUP)
+        except NotFoundError:
+            return False
+        return True
 
     def group_users(self, group_id: str) -> pd.DataFrame:
         users = read_all(self._transport, self._path("access_groups", group_id, "users"), payloads.Entry)
@@ -92,13 +130,17 @@ class SaltoReader:
         return schemas.frame(schemas.SALTO_GROUP_LOCKS, members)
 
     def schedules(self, group_id: str) -> pd.DataFrame:
+        return schemas.frame(schemas.SALTO_SCHEDULES, self.schedule_rows(group_id))
+
+    def schedule_rows(self, group_id: str) -> list[rows.Row]:
+        """The same as plain rows: one group has one schedule, and a table of it costs more than the request."""
         path = self._path("access_groups", group_id, "time_schedules")
         found = read_all(self._transport, path, payloads.TimeSchedule)
-        return schemas.frame(schemas.SALTO_SCHEDULES, (rows.schedule_row(group_id, schedule) for schedule in found))
+        return [rows.schedule_row(group_id, schedule) for schedule in found]
 
     def events(self, since: datetime) -> pd.DataFrame:
         """What the doors told since a moment (DOOR_EVENTS). Only v1.1 has this list, whatever version is set."""
-        path = "/".join(["/v1.1/sites", segment(self.site.site_id), "entries"])
+        path = "/".join(["/v1.1/sites", segment(self.site_id), "entries"])
         where = f"utc_date_time ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
         exchange = self._transport.service.exchange("GET", path)
         found = read_events(self._transport, path, where)
@@ -123,7 +165,7 @@ class SaltoReader:
     def search_platform_user(self, email: str) -> str | None:
         """Platform id of the one person on the platform with exactly this email; None when nobody, or several."""
         path = f"/{self._version}/users/search"
-        asked = query({"search_for": email.strip(), "for_site_id": self.site.site_id})
+        asked = query({"search_for": email.strip(), "for_site_id": self.site_id})
         try:
             exchange, value = self._transport.get(self._transport.url(path, asked))
         except NotFoundError:
@@ -133,7 +175,7 @@ class SaltoReader:
         return people.pop() if len(people) == 1 else None
 
     def _path(self, *segments: str) -> str:
-        return "/".join([f"/{self._version}/sites", *map(segment, (self.site.site_id, *segments))])
+        return "/".join([f"/{self._version}/sites", *map(segment, (self.site_id, *segments))])
 
     def _user_frame(self, users: list[payloads.SiteUser], fingerprint: rows.Fingerprinting) -> pd.DataFrame:
         if len({user.user.id for user in users}) < len(users):

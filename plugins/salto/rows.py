@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rest.errors import Exchange
     from salto.payloads import DoorEvent, Group, Lock, Role, SiteUser, Tag, TimeSchedule
 
-    Row = dict[str, Any]
     Fingerprinting = Callable[[str | None], str | None]
 
+Row = dict[str, "Any"]
 ABOVE = frozenset({"site_owner", "site_admin", "site_super_user"})
 NOT_ABOVE = frozenset({"site_user", "site_guest", "site_pod_member"})
 POD_OR_GUEST = frozenset({"site_guest", "site_pod_member"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ class Sending:
         self._made = made
         self._confirmation = Confirmation(site.reader, site.fingerprint, made)
         self._role_id: str | None = None
+        self._looking = threading.Lock()
 
     def carry_out(self, batch: list[Operation]) -> tuple[str, str]:
         first = batch[0]
@@ -200,12 +202,13 @@ class Sending:
         )
 
     def _lowest_role(self) -> str:
-        if self._role_id is None:
-            found = self._site.reader.roles().get(SITE_USER_ROLE)
-            if found is None:
-                raise NotConfirmedError("the account may not give the role site_user: make it Site Admin in Salto")
-            self._role_id = found
-        return self._role_id
+        with self._looking:  # the first of all threads looks
+            if self._role_id is None:
+                found = self._site.reader.roles().get(SITE_USER_ROLE)
+                if found is None:
+                    raise NotConfirmedError("the account may not give the role site_user: make it Site Admin in Salto")
+                self._role_id = found
+            return self._role_id
 
 
 def _no_seat() -> tuple[str, str]:

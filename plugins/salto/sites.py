@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from rest.addresses import segment
-from rest.errors import ConfigurationError, NotActiveError
+from rest.errors import ConfigurationError, NotActiveError, NotFoundError, RefusedError
 from salto.errors import ACTIVATE, STOPPING
 from salto.models import Site
 from salto.pages import read_all
@@ -40,6 +40,25 @@ def resolve_site(transport: Transport, version: str, wanted: str) -> Site:
     listed = _chosen(visible_sites(transport, version), wanted, exchange)
     path = f"/{version}/sites/{segment(listed.id)}"
     found = transport.read(path, _SITE)
+    _require_usable(found, transport.service.exchange("GET", path))
+    return _site(found)
+
+
+def known_site(transport: Transport, version: str, wanted: str, site_id: str) -> Site | None:
+    """The site that was found to be meant before, ready to be worked on; None: it has to be looked up again.
+
+    A name may by now be another site's as well, or another's alone: only a UUID and a site UID are taken on trust.
+
+    Raises:
+        NotActiveError: the site may not be used (yet).
+    """
+    path = f"/{version}/sites/{segment(site_id)}"
+    try:
+        found = transport.read(path, _SITE)
+    except (NotFoundError, RefusedError):
+        return None
+    if wanted.strip().casefold() not in {called(found).strip().casefold() for called in (_id, _uid)}:
+        return None
     _require_usable(found, transport.service.exchange("GET", path))
     return _site(found)
 

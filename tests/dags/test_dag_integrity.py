@@ -95,7 +95,7 @@ def test_plugins_load_without_shadowing_packages(airflow_db):
     assert salto.hook.SaltoHook.conn_type == "salto_ks"
 
 
-def test_run_parameters_are_the_three_of_the_interface(dag_bag):
+def test_run_parameters_are_the_three_of_the_interface_and_verify(dag_bag):
     params = dag_bag().dags["salto_sync__sandbox"].params
 
-    assert params.dump() == {"plan_only": False, "references": [], "approve": None}
+    assert params.dump() == {"plan_only": False, "references": [], "verify": False, "approve": None}

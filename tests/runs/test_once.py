@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from unittest.mock import Mock
 
+import pandas as pd
 import pytest
 
 from include.access import schemas
 from include.access.current import Current, Groups
 from include.integrations.integration import Integration
 from include.ledger.ledger import Begun
-from runs import opening, planning, reporting
+from runs import opening, planning, remembering, reporting
 from runs.bookkeeping import Book, ledger
 from runs.failures import StalePlanError
 from runs.planning import Look
@@ -30,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 def salto(*people):
     """Salto with one group, in which are these."""
-    tables = {name: schemas.frame(schema, []) for name, schema in planning._CURRENT.items()}
+    tables = {name: schemas.frame(schema, []) for name, schema in remembering._CURRENT.items()}
     group = {"group_id": "g", "name": "Hector_1", "user_count": len(people), "lock_count": 0}
     tables["groups"] = schemas.frame(schemas.SALTO_GROUPS, [group])
     members = [{"group_id": "g", "platform_user_id": one} for one in people]
@@ -53,17 +54,27 @@ def sends_and_looks(who):
     book.observe(planning.seen_groups(salto(who)), read_at=datetime.now(UTC), names=planning.CLEANUP_LOOKS)
 
 
-@pytest.fixture
-def overtaken(monkeypatch):
+class Overtaken:
     """Reading Salto takes so long that another run changes it meanwhile."""
 
-    def reading(_site):
+    def __init__(self, *_given):
+        pass
+
+    def groups_only(self):
         found = salto()
         sends_and_looks("ana")
         return found
 
+    def deeper(self, _made):
+        return None
+
+
+@pytest.fixture
+def overtaken(monkeypatch):
     monkeypatch.setattr(planning, "SaltoHook", Mock())
-    monkeypatch.setattr(planning, "current_groups", reading)
+    monkeypatch.setattr(planning, "SiteReading", Overtaken)
+    monkeypatch.setattr(planning, "after", lambda *_: Overtaken().groups_only())
+    monkeypatch.setattr(planning, "sent_of", Mock())
 
 
 def inside():
@@ -76,25 +87,44 @@ def test_the_cleanup_does_not_take_back_what_a_faster_sync_saw(folder, overtaken
     assert inside() == {"ana"}
 
 
+def kept(folder):
+    """The folder of a run that has read Salto; when it began to."""
+    read_at = datetime.now(UTC)
+    remembering.keep_current(folder, salto(), pd.DataFrame({"platform_user_id": [], "user_id": []}), read_at)
+    return read_at
+
+
 def test_nor_does_its_look_at_the_end(folder, overtaken):
+    kept(folder)
     look = planning.look_for_outdated(INTEGRATION, folder)
     reporting._observe(folder, Book.of(folder), look)
 
     assert inside() == {"ana"}
 
 
-def test_a_syncs_looks_are_dated_by_when_they_began_too(folder, monkeypatch):
+def test_nor_does_a_look_at_the_end_whose_plan_another_run_has_overtaken(folder, monkeypatch):
+    """Only what the run has sent is read again: the rest is as old as the plan."""
+    monkeypatch.setattr(planning, "SaltoHook", Mock())
+    monkeypatch.setattr(planning, "sent_of", Mock())
+    monkeypatch.setattr(planning, "after", lambda _reader, _fingerprint, before, _sent: before)
+    kept(folder)
+    sends_and_looks("ana")
+
+    reporting._observe(folder, Book.of(folder), planning.look_for_outdated(INTEGRATION, folder))
+
+    assert inside() == {"ana"}
+
+
+def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
     moments = []
 
-    def comparing(*_given, **_named):
-        moments.append(datetime.now(UTC))
-        return Mock(), salto()
+    class Reading:
+        def __init__(self, _integration, _folder, read_at, *, verify):  # noqa: ARG002 - as the real one is called
+            moments.append(read_at)
 
-    monkeypatch.setattr(planning, "_compare", comparing)
-    look = planning.look_again(INTEGRATION, folder, references=None, approve=None)
-
-    assert isinstance(look, Look)
-    assert look.read_at <= moments[0]
+        def compared(self, _compare, _references):
+            moments.append(datetime.now(UTC))
+            return Mock(), salto()
 
     class HereItEndsError(Exception):
         pass
@@ -103,13 +133,33 @@ def test_a_syncs_looks_are_dated_by_when_they_began_too(folder, monkeypatch):
         moments.append(given[-1])
         raise HereItEndsError
 
-    for name in ("_shared", "all_problems", "replace", "_keep_plan", "keep_current"):
+    for name in ("_comparison", "_shared", "all_problems", "replace", "_keep_plan", "keep_current"):
         monkeypatch.setattr(planning, name, Mock())
-    folder.write("token", schemas.frame(schemas.PROBLEMS, []))
+    monkeypatch.setattr(planning, "_Reading", Reading)
     monkeypatch.setattr(planning, "_record", recording)
+    folder.write("token", schemas.frame(schemas.PROBLEMS, []))
     with pytest.raises(HereItEndsError):
         planning.plan(INTEGRATION, folder, references=None, approve=None)
-    assert moments[-1] <= moments[-2]
+
+    assert moments[0] == moments[2] <= moments[1]
+
+
+def test_its_look_at_the_end_is_dated_by_the_plans_reading_and_by_its_own(folder, monkeypatch):
+    read_at = kept(folder)
+    for name in ("SaltoHook", "sent_of", "_comparison"):
+        monkeypatch.setattr(planning, name, Mock())
+    monkeypatch.setattr(planning, "_fingerprinted", lambda *_: (None, ""))
+    moments = []
+
+    def reading(_reader, _fingerprint, before, _sent):
+        moments.append(datetime.now(UTC))
+        return before
+
+    monkeypatch.setattr(planning, "after", reading)
+    look = planning.look_again(INTEGRATION, folder, references=None, approve=None)
+
+    assert isinstance(look, Look)
+    assert look.read_at == read_at < look.again_at <= moments[0]
 
 
 @pytest.mark.parametrize(

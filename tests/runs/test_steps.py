@@ -13,10 +13,11 @@ from include.access.plan import fingerprint_of
 from include.integrations.integration import Integration
 from include.ledger.ledger import Ledger, LedgerError
 from include.report.words import problem_lines
-from runs import applying, history, opening, planning, reporting
+from runs import applying, history, opening, remembering, reporting
 from runs.failures import ChangedPlanError, RunError, StalePlanError
 from runs.planning import Look
 from runs.reporting import Ending
+from salto.made import Made
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -45,11 +46,11 @@ def end(folder, steps, look_again):
 
 def look(folder, remaining):
     """Salto as it was read after the run, in which this is left to do."""
-    empty = {name: schemas.frame(schema, []) for name, schema in planning._CURRENT.items()}
+    empty = {name: schemas.frame(schema, []) for name, schema in remembering._CURRENT.items()}
     groups = Groups(empty["groups"], empty["group_users"], empty["group_locks"], empty["schedules"])
     current = Current("UTC", None, None, "me", None, empty["users"], empty["tags"], empty["locks"], groups)
     matches = schemas.pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str")
-    return Look(current, remaining, matches, NOW)
+    return Look(current, remaining, matches, NOW, NOW)
 
 
 def made(folder):
@@ -94,7 +95,9 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
         known.extend(history.recalled("campus", NOW).removed)
 
     monkeypatch.setattr(
-        applying, "Application", Mock(return_value=Mock(run=run, outcomes=schemas.frame(schemas.OUTCOMES, [])))
+        applying,
+        "Application",
+        Mock(return_value=Mock(run=run, made=Made(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
     )
     applying.apply(INTEGRATION, folder, NOW, made(folder))
 

@@ -43,11 +43,13 @@ class Campus(RuleBasedStateMachine):
     """Hands change Hector and Salto between two runs; a run is watched at every write."""
 
     house: House
+    remembers = False  # runs that read only what can have changed (test_remembered)
 
     @initialize(zone=st.sampled_from(["America/Toronto", "Europe/Berlin", "Asia/Kolkata"]))
     def opened(self, zone):
         self._manager = house(empty(zone=zone))
         self.house = self._manager.__enter__()
+        self.house.sync.remembers = self.remembers
         self.house.room(*ROOMS).person(*NAMES)
         teachers = self.house.hector.add_group("Teachers")
         for name in NAMES[:2]:
