@@ -104,6 +104,10 @@ RESERVATION_PEOPLE = _table(
         "part": _text(),  # borrower | participant
     },
 )
+CHANGED_RESERVATIONS = _table(
+    "changed_reservations",
+    {"reservation_id": _text(unique=True), "reference": _text(), "updated_at": _instant()},
+)
 RESERVATION_PLACES = _table("reservation_places", {"reservation_id": _text(), "place_id": _text()})
 
 # --- what Salto KS reports --------------------------------------------------------------------------------------------

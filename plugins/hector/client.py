@@ -100,6 +100,15 @@ class HectorReader:
             places=schemas.frame(schemas.RESERVATION_PLACES, places),
         )
 
+    def changed_loaners(self, begin: datetime, end: datetime, since: datetime) -> pd.DataFrame:
+        """Loaners, of any status, that overlap [begin, end) and were changed at or after ``since`` (CHANGED_RESERVATIONS).
+
+        Deletions do not show.
+        """
+        span = {"from": _rfc3339(begin), "to": _rfc3339(end), "updated_since": _rfc3339(since)}
+        loaners = read_all(self._transport, "/loaners", payloads.ChangedLoaner, span)
+        return schemas.frame(schemas.CHANGED_RESERVATIONS, map(self._changed_row, loaners))
+
     def has_lock_attribute(self) -> bool:
         attributes = read_all(self._transport, "/attributes", payloads.Attribute, {"entity": "place"})
         return any(map(mapping.is_lock_attribute, attributes))
@@ -113,6 +122,15 @@ class HectorReader:
             exchange,
             f"gives place {place.id!r} a {mapping.LOCK_NAME} that is no text",
             f"make the attribute {mapping.LOCK_NAME} a text in Hector, and correct that place",
+        )
+
+    def _changed_row(self, loaner: payloads.ChangedLoaner) -> mapping.Row:
+        try:
+            return mapping.changed_row(loaner)
+        except mapping.NoInstantError:
+            exchange = self._transport.service.exchange("GET", "/loaners")
+        raise MalformedAnswerError(
+            exchange, f"gives loaner {loaner.reference!r} an updated_at that is no time with an offset"
         )
 
     def _reservation_row(self, loaner: payloads.Loaner) -> mapping.Row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hector.payloads import Attribute, AttributeValue, Department, Group, Loaner, Party, Place, User
+    from hector.payloads import Attribute, AttributeValue, ChangedLoaner, Department, Group, Loaner, Party, Place, User
 
     Row = dict[str, Any]
     Fingerprinting = Callable[[str | None], str | None]
@@ -106,6 +106,14 @@ def reservation_row(loaner: Loaner) -> Row:
         "start": instant(loaner.start),
         "finish": instant(loaner.finish),
         "blocking": loaner.blocking,
+    }
+
+
+def changed_row(loaner: ChangedLoaner) -> Row:
+    return {
+        "reservation_id": loaner.id,
+        "reference": loaner.reference,
+        "updated_at": instant(loaner.updated_at),
     }
 
 

@@ -102,6 +102,13 @@ class Line(Payload):
         return self
 
 
+class ChangedLoaner(Entry):
+    """What of a loaner says that it has changed; the rest is for a sync to read."""
+
+    reference: str
+    updated_at: str
+
+
 class Loaner(Entry):
     reference: str
     status: Status

@@ -2,6 +2,7 @@
 
 ``history/<run>.removals.json``: keys of the removals a run set out to send, written before the first of them, so that
 they count also when the process dies; ``history/good.json``: what the last good run had read;
+``history/watched.json``: how far the watch has seen Hector's changes;
 ``history/<digest>.asked.json`` and ``.approved.json``: when somebody was asked about a held set, and who approved it.
 Ids only: no name, no email but the approver's own, as Airflow shows it.
 """
@@ -76,6 +77,20 @@ def remember_good(folder: RunFolder) -> None:
     row = folder.read("desired_read").iloc[0]
     read = Read(users=int(row["users"]), reservations=int(row["reservations"]))
     _write(_folder(name_of(folder)) / GOOD, asdict(read) | {"as_of": as_of(folder).isoformat()})
+
+
+def kept(name: str, file: str) -> dict[str, Any] | None:
+    """A file of an integration's history; None: there is none.
+
+    Raises:
+        HistoryError: when it cannot be read.
+    """
+    path = _folder(name) / file
+    return _read(path) if path.exists() else None
+
+
+def keep(name: str, file: str, value: dict[str, Any]) -> None:
+    _write(_folder(name) / file, value)
 
 
 def note_asked(name: str, digest: str, now: datetime) -> None:

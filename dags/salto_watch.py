@@ -1,0 +1,76 @@
+"""The DAG salto_watch__<name> of each integration file: a booking made a moment ago opens its door within a minute."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, task
+from airflow.utils.state import DagRunState
+
+from hector.sensors import EVERY, HectorChangeSensor
+from include.integrations.integration import load_all
+from runs import watching
+
+if TYPE_CHECKING:
+    from include.integrations.integration import Integration
+
+DOC = """
+### Walk-up bookings of {site}
+
+**What it does.** Asks Hector (connection `{hector}`) every {every} seconds which reservations have changed, without holding a
+worker, and starts `salto_sync__{name}` for just those: what is booked at 10:05 for 10:15 opens its door within a minute.
+A run ends when something has changed; the next begins at once. Skipped runs have seen nothing for hours.
+
+**It needs** a sync that has been run once, `salto_sync__{name}` unpaused, and a triggerer. It starts paused: unpause it for
+walk-ups; while it is paused, new bookings wait for the schedule of the sync.
+
+**When it is red**, Hector has not answered for five minutes; it goes on trying.
+"""
+
+
+def watch_dag(name: str, integration: Integration) -> DAG:
+    """One integration's DAG: watch, start_sync, keep."""
+    with DAG(
+        dag_id=f"salto_watch__{name}",
+        description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
+        doc_md=DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(EVERY)),
+        schedule="@continuous",
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=True,  # a choice of its own: whoever wants doors to follow at once unpauses it
+        tags=["salto", "hector", "watch"],
+        render_template_as_native_obj=True,
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    ) as dag:
+
+        @task
+        def keep(due: dict[str, Any]) -> None:
+            watching.keep_mark(name, due["mark"])
+
+        watch = HectorChangeSensor(
+            task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id, retries=0
+        )
+        start_sync = TriggerDagRunOperator(
+            task_id="start_sync",
+            trigger_dag_id=f"salto_sync__{name}",
+            trigger_run_id="watch__{{ run_id }}",
+            conf="{{ dict(references=ti.xcom_pull(task_ids='watch')['references']) }}",
+            logical_date=None,
+            # Until it has ended: what changes meanwhile is one sync more, not one each.
+            wait_for_completion=True,
+            deferrable=True,
+            poke_interval=5,
+            # A sync that ends red says so itself; starting it again at once would not help it.
+            allowed_states=[DagRunState.SUCCESS, DagRunState.FAILED],
+            failed_states=[],
+            openlineage_inject_parent_info=False,
+        )
+        watch >> start_sync >> keep(watch.output)
+    return dag
+
+
+for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+    globals()[f"salto_watch__{_name}"] = watch_dag(_name, _integration)

@@ -1,0 +1,58 @@
+"""The operator that waits for changes in Hector."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from hector.triggers import HectorChangeTrigger
+from runs import watching
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+EVERY = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+LONGEST = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
+
+
+class HectorChangeSensor(BaseOperator):
+    """Waits, deferred, until reservations change in Hector; returns what is due as run parameters of the sync.
+
+    :param integration_name: whose mark is read.
+    :param hector_conn_id: the connection.
+    :param every: seconds between two questions to Hector.
+    """
+
+    def __init__(self, *, integration_name: str, hector_conn_id: str, every: float = EVERY, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+        super().__init__(**kwargs)
+        self.integration_name = integration_name
+        self.hector_conn_id = hector_conn_id
+        self.every = every
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
+        now = datetime.now(UTC)
+        mark = watching.mark(self.integration_name, now)
+        self.log.info("waiting for changes in Hector since %s", mark.since)
+        until = (now + LONGEST).isoformat()
+        self.defer(
+            trigger=HectorChangeTrigger(self.hector_conn_id, mark.as_json(), self.every, until),
+            method_name="execute_complete",
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """What is due.
+
+        Raises:
+            AirflowFailException: Hector did not answer for minutes.
+            AirflowSkipException: nothing has changed.
+        """
+        if "error" in event:
+            raise AirflowFailException(f"Hector's changes cannot be read: {event['error']}")
+        if not event["references"] and not event["everything"]:
+            raise AirflowSkipException("nothing has changed in Hector")
+        due = "a sync of all reservations" if event["everything"] else ", ".join(event["references"])
+        self.log.info("due: %s", due)
+        return event

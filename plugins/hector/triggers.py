@@ -1,0 +1,89 @@
+"""Waits for changes in Hector without a worker: the light half of the watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from hector.hook import HectorHook
+from include.access.changes import AHEAD, BACK, Mark, News, news
+from rest.errors import RestError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LOG = logging.getLogger(__name__)
+SLOWEST = 120.0  # seconds between two questions while Hector does not answer
+PATIENCE = 300.0  # seconds without any answer, after which somebody is told
+# Threads of the triggerer that ask: many, because each waits for its own Hector, and one that hangs must not keep the
+# others from asking.
+_ASKING = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
+
+
+class HectorChangeTrigger(BaseTrigger):
+    """Fires when reservations have changed in Hector, when it is time to begin anew, or when Hector stays silent.
+
+    :param hector_conn_id: the connection.
+    :param mark: how far changes were seen (``Mark.as_json``).
+    :param every: seconds between two questions.
+    :param until: when to end without news (aware, ISO).
+    """
+
+    def __init__(self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
+        self.hector_conn_id = hector_conn_id
+        self.mark = mark
+        self.every = every
+        self.until = until
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        fields = ("hector_conn_id", "mark", "every", "until")
+        return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        hook, mark, silent = HectorHook(self.hector_conn_id), Mark.from_json(self.mark), 0.0
+        while datetime.now(UTC) < datetime.fromisoformat(self.until):
+            try:
+                found, mark = await sync_to_async(asked, thread_sensitive=False, executor=_ASKING)(hook, mark)
+            except RestError as error:
+                LOG.warning("Hector was not asked for changes: %s", error)
+                if silent >= PATIENCE:
+                    yield fired({"error": str(error)})
+                    return
+                wait = min(SLOWEST, max(self.every, silent))  # twice as long each time
+                silent += wait
+            else:
+                if found:
+                    yield fired(_due(found, mark))
+                    return
+                wait, silent = self.every, 0.0
+            await asyncio.sleep(wait)
+        yield fired(_due(News(()), mark))
+
+
+def _due(found: News, mark: Mark) -> dict[str, Any]:
+    return {"references": list(found.references), "everything": found.everything, "mark": mark.as_json()}
+
+
+def fired(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own
+
+
+def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
+    """One question: what has changed since the mark, and the mark after it.
+
+    Raises:
+        RestError: when Hector's answer is not complete.
+    """
+    now = pd.Timestamp(datetime.now(UTC))
+    changed = hook.reader.changed_loaners(
+        (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.asked_from.to_pydatetime()
+    )
+    return news(changed, mark)

@@ -1,0 +1,89 @@
+"""The watch, outside Airflow: what it asks Hector, when it fires, and what it does while Hector is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+
+import pytest
+
+from hector import triggers
+from hector.triggers import HectorChangeTrigger
+from include.access.changes import Mark
+from include.sandbox import Sandbox, empty, faults
+
+NOW = dt.datetime.now(dt.UTC)
+SOON = NOW + dt.timedelta(minutes=10)
+
+
+@pytest.fixture
+def campus(monkeypatch):
+    with Sandbox(empty()) as sandbox:
+        sandbox.ana = sandbox.hector.add_user(email="ana@campus.example")
+        sandbox.studio = sandbox.hector.add_place("Studio 204")
+        for name, value in sandbox.connections("campus").items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+def booked(sandbox, reference, at=None):
+    return sandbox.hector.add_loaner(
+        sandbox.ana, sandbox.studio, SOON, SOON + dt.timedelta(hours=1), reference=reference, updated_at=at or NOW
+    )
+
+
+def event(mark=None, seconds=5.0, every=0.05):
+    """What the trigger fires first."""
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
+    known = mark or Mark(triggers.pd.Timestamp(NOW)).as_json()
+    kind, fields = HectorChangeTrigger("hector_campus", known, every, until).serialize()
+    assert kind == "hector.triggers.HectorChangeTrigger"
+    trigger = HectorChangeTrigger(**json.loads(json.dumps(fields)))
+
+    async def first():
+        async for one in trigger.run():
+            return one.payload
+        return None
+
+    return asyncio.run(first())
+
+
+def test_it_fires_for_what_has_changed_and_not_again(campus):
+    booked(campus, "10452")
+    fired = event()
+
+    assert (fired["references"], fired["everything"]) == (["10452"], False)
+    assert event(fired["mark"], seconds=0.3)["references"] == []
+
+
+def test_a_booking_moved_far_ahead_is_a_change(campus):
+    loaner = booked(campus, "10452")
+    mark = event()["mark"]
+    campus.hector.move(loaner, NOW + dt.timedelta(days=200), NOW + dt.timedelta(days=201), at=dt.datetime.now(dt.UTC))
+
+    assert event(mark)["references"] == ["10452"]
+
+
+def test_one_question_is_one_request(campus):
+    event(seconds=0.01)
+
+    asked = [row.path for row in campus.log.rows()]
+    assert len(asked) == 1
+    assert "updated_since=" in asked[0]
+
+
+def test_it_goes_on_when_hector_fails_for_a_moment(campus):
+    campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"), times=1)
+    booked(campus, "10452")
+
+    assert event()["references"] == ["10452"]
+
+
+def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
+    monkeypatch.setattr(triggers, "PATIENCE", 0.2)
+    campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
+
+    fired = event(seconds=30)
+    assert "hector_campus" in fired["error"]
+    assert 2 <= len(campus.log.rows()) <= 8, "slower each time"
