@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from rest.addresses import segment
-from rest.errors import ConfigurationError, NotActiveError, NotFoundError, RefusedError
+from rest.errors import ConfigurationError, NotActiveError, NotFoundError
 from salto.errors import ACTIVATE, STOPPING
 from salto.models import Site
 from salto.pages import read_all
@@ -55,7 +55,7 @@ def known_site(transport: Transport, version: str, wanted: str, site_id: str) ->
     path = f"/{version}/sites/{segment(site_id)}"
     try:
         found = transport.read(path, _SITE)
-    except (NotFoundError, RefusedError):
+    except NotFoundError:
         return None
     if wanted.strip().casefold() not in {called(found).strip().casefold() for called in (_id, _uid)}:
         return None

@@ -1,4 +1,7 @@
-"""A booking made at the door opens it within a minute of Hector showing it, in a real Airflow; when nothing happens, little is asked."""
+"""A booking made at the door opens it, in a real Airflow; while nothing happens, little is asked.
+
+How long it takes is measured by ``make bench ONLY=walk_up``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from include.sandbox import Sandbox, empty, openings
 from tests.prove.airflow_server import airflow_server
 
 NOW = dt.datetime.now(dt.UTC)
-WITHIN = 60.0  # seconds, from Hector showing the booking
 QUIET = 40.0
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("browser"), pytest.mark.airflow]
 CAMPUS = """
@@ -48,7 +50,7 @@ def is_open(sandbox):
     )
 
 
-def test_a_walk_up_booking_opens_its_door_within_a_minute(campus, airflow):
+def test_a_walk_up_booking_opens_its_door_without_anybody_pressing_anything(campus, airflow):
     assert airflow.ended("salto_sync__campus", airflow.trigger("salto_sync__campus")) == "success"
     airflow.ask("PATCH", "/dags/salto_watch__campus", {"is_paused": False}).raise_for_status()
     airflow.until(
@@ -70,7 +72,6 @@ def test_a_walk_up_booking_opens_its_door_within_a_minute(campus, airflow):
         reference="walk-up",
         updated_at=dt.datetime.now(dt.UTC),
     )
-    shown = time.monotonic()
     airflow.until(lambda: is_open(campus), "the open door")
-    assert time.monotonic() - shown < WITHIN
-    print(f"open after {time.monotonic() - shown:.1f} s; {asked} requests in {QUIET:.0f} quiet seconds")
+    started = airflow.runs("salto_sync__campus")[-1]
+    assert (started["conf"], started["run_type"]) == ({"references": ["walk-up"]}, "manual")

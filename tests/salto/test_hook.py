@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from rest.errors import ConfigurationError
+from rest.errors import ConfigurationError, NotActiveError
 from salto.get_provider_info import get_provider_info
-from salto.hook import SaltoHook, budget
+from salto.hook import SaltoHook, budget, forget_grants
 
 EXTRA = {
     "identity_url": "https://identity.example",
@@ -18,6 +18,8 @@ GOOD = {"conn_type": "salto_ks", "host": "https://connect.example", "login": "cl
 
 @pytest.fixture
 def hook(monkeypatch):
+    forget_grants()
+
     def make(extra=None, **fields):
         connection = GOOD | fields | {"extra": EXTRA | (extra or {})}
         monkeypatch.setenv("AIRFLOW_CONN_SALTO_CAMPUS", json.dumps(connection))
@@ -102,6 +104,32 @@ def test_tokens_and_passwords_are_given_to_airflows_masker(hook, web, monkeypatc
 
     hook().test_connection()
     assert {"word-4711", "jwt4711"} <= set(masked)
+
+
+def test_all_of_a_process_share_one_token_of_an_account(hook, web):
+    web.get("https://connect.example/v1.1/sites", json=[])
+    first, second = hook(), hook()
+
+    assert first.get_conn() is second.get_conn()
+    assert first.get_conn() is not hook(login="another").get_conn()
+
+
+def test_a_refused_account_is_asked_anew_by_the_next(hook, web):
+    web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
+    first = hook().get_conn()
+    with pytest.raises(NotActiveError):
+        first.token()
+
+    web.replace("POST", "https://identity.example/connect/token", json={"access_token": "jwt4712", "expires_in": 3600})
+    assert hook().get_conn().token() == "jwt4712"
+
+
+def test_trying_a_connection_asks_for_a_token_of_its_own(hook, web):
+    web.get("https://connect.example/v1.1/sites", json=[])
+    hook().get_conn().token()
+    web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
+
+    assert hook().test_connection()[0] is False
 
 
 def test_airflow_is_told_of_both_connection_types():

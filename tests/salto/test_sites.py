@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rest.errors import ConfigurationError, NotActiveError
+from rest.transport import READS
+from salto.reader import SaltoReader
 
 API = "https://connect.example"
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
@@ -72,3 +74,51 @@ def test_unlimited_seats_and_no_owner_are_fine(unresolved, sites):
     sites(LISTED, subscribed_user_amount=None, owner=None)
 
     assert (unresolved.site.seats, unresolved.site.owner_platform_user_id) == (None, None)
+
+
+@pytest.fixture
+def known(transport):
+    """A reading client that knows which site was meant the last time."""
+
+    def build(wanted):
+        return SaltoReader(transport(READS), "v1.1", wanted, SITE)
+
+    return build
+
+
+@pytest.mark.parametrize("wanted", [SITE.upper(), " de4520000000"])
+def test_a_site_that_is_known_is_not_looked_for_among_all(known, web, wanted):
+    web.get(f"{API}/v1.1/sites/{SITE}", json=SINGLE)
+
+    assert known(wanted).site.site_id == SITE
+    assert [call.request.url for call in web.calls[1:]] == [f"{API}/v1.1/sites/{SITE}"]
+
+
+def test_a_name_is_looked_for_each_time_because_another_site_may_have_it_now(known, sites):
+    sites(LISTED, OTHER | {"customer_reference": "Rehearsal House"})
+
+    with pytest.raises(ConfigurationError, match="several"):
+        _ = known("Rehearsal House").site
+
+
+@pytest.mark.parametrize("answer", [{"status": 404}, {"json": SINGLE | {"site_uid": "DE9"}}])
+def test_a_site_that_is_no_longer_what_was_meant_is_looked_for(known, web, answer):
+    web.get(f"{API}/v1.1/sites/{SITE}", **answer)
+    web.get(f"{API}/v1.1/sites", json=[OTHER | {"site_uid": "DE4520000000"}])
+    web.get(f"{API}/v1.1/sites/{OTHER['id']}", json=SINGLE | {"id": OTHER["id"]})
+
+    assert known("DE4520000000").site.site_id == OTHER["id"]
+
+
+def test_a_known_site_that_the_account_may_not_see_any_more_stops_the_run(known, web):
+    web.get(f"{API}/v1.1/sites/{SITE}", status=403)
+
+    with pytest.raises(NotActiveError, match="make it Site Admin"):
+        _ = known("DE4520000000").site
+
+
+def test_a_known_site_without_a_subscription_stops_the_run(known, web):
+    web.get(f"{API}/v1.1/sites/{SITE}", json=SINGLE | {"subscription_valid": False})
+
+    with pytest.raises(NotActiveError):
+        _ = known("DE4520000000").site

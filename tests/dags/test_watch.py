@@ -1,0 +1,92 @@
+"""The watch as a DAG: what it starts, what it remembers, and what it does when nothing happens."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from hector import sensors
+from hector.triggers import HectorChangeTrigger
+from include.sandbox import faults
+from runs import history, watching
+from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """It gives up waiting after a moment."""
+    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(seconds=2))
+
+
+def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
+    integrations("campus", "hector_conn_id: h\nsalto_conn_id: s\nsite_id: x\n")
+    dag = dag_bag().dags["salto_watch__campus"]
+
+    assert type(dag.timetable).__name__ == "ContinuousTimetable"
+    assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, True)
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
+        "watch": ["keep", "start_sync"],
+        "start_sync": ["keep"],
+        "keep": [],
+    }
+    assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
+
+
+def test_nothing_new_ends_skipped(campus, run_dag, quick):  # noqa: F811
+    ended = run_dag("watch", "campus", sandbox=campus)
+
+    assert (ended.state, ended.tasks["watch"]) == ("success", "skipped")
+    assert ended.tasks["start_sync"] == "skipped"
+
+
+def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_dag, quick):  # noqa: F811
+    assert run_dag("sync", "campus", sandbox=campus).state == "success"
+    now = dt.datetime.now(dt.UTC)
+    campus.hector.add_loaner(
+        *(next(iter(campus.hector.users)), next(iter(campus.hector.places))),
+        *(START, START + dt.timedelta(hours=1)),
+        reference="new",
+        updated_at=now,
+    )
+
+    ended = run_dag("watch", "campus", sandbox=campus, done="start_sync")
+
+    assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success"}
+    assert "due: new" in ended.log
+    kept = json.loads((ended.folder.parent / "history" / watching.WATCHED).read_text())
+    assert dt.datetime.fromisoformat(kept["since"]) == now.replace(microsecond=now.microsecond)
+    assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
+
+
+def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(minutes=1))
+    for name in ("PATIENCE", "SLOWEST"):
+        monkeypatch.setattr(f"hector.triggers.{name}", 0.1)
+    campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
+
+    ended = run_dag("watch", "campus", sandbox=campus)
+
+    assert ended.state == "failed"
+    assert "Hector's changes cannot be read" in ended.log
+    assert "hector_campus" in ended.log
+
+
+def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync(tmp_path, monkeypatch):
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
+    now = dt.datetime(2026, 1, 14, 15, 0, tzinfo=dt.UTC)
+    assert watching.mark("campus", now).since == now
+
+    history.keep("campus", history.GOOD, {"as_of": "2026-01-14T02:00:00+00:00", "users": 1, "reservations": 1})
+    assert watching.mark("campus", now).since == now - dt.timedelta(hours=13)
+
+    watching.keep_mark("campus", {"since": "2026-01-14T14:00:00+00:00", "seen": [["l_1", "x"]]})
+    assert watching.mark("campus", now).seen == {("l_1", "x")}
+
+
+def test_the_trigger_survives_a_restart_of_the_triggerer():
+    kind, fields = HectorChangeTrigger("hector_campus", {"since": "x", "seen": []}, 10.0, "y").serialize()
+
+    module, _, name = kind.rpartition(".")
+    assert getattr(__import__(module, fromlist=[name]), name)(**fields).serialize() == (kind, fields)

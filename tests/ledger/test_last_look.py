@@ -1,0 +1,98 @@
+"""What the next run may take as known: the last look of a sync, and what was changed since."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+
+from include.access.operations import operations
+from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, members
+from tests.ledger.test_once import REQUEST, minutes
+
+
+def looked(ledger, at, **changes):
+    run = ledger.begin_run(begun(**changes))
+    ledger.observe(run, "campus", members(), minutes(at), read_at=minutes(at))
+    return run
+
+
+def sent(ledger, run, at, answered=None, plan=None, status=204):
+    ledger.plan(run, adding("ana") if plan is None else plan, NOTHING)
+    call = ledger.send(run, ledger.operation_ids(run).values(), REQUEST, minutes(at))
+    if answered is not None:
+        ledger.answer(call, minutes(answered), status, None if status else "lost")
+
+
+def test_a_site_that_no_sync_has_looked_at_is_not_known(ledger):
+    looked(ledger, 1, kind="cleanup")
+    ledger.begin_run(begun())
+
+    assert ledger.last_look("campus") is None
+
+
+def test_the_last_look_of_a_sync_is_known_and_nothing_was_changed_since(ledger):
+    looked(ledger, 1)
+    looked(ledger, 5, hours=1)
+    looked(ledger, 9, kind="cleanup")
+
+    look = ledger.last_look("campus")
+    assert (look.folder, look.groups, look.people) == ("f1", frozenset(), False)
+    assert ledger.last_look("other") is None
+
+
+def test_what_its_own_run_sent_before_the_look_is_seen_in_it(ledger):
+    run = ledger.begin_run(begun())
+    sent(ledger, run, 1, answered=4.9)
+    ledger.observe(run, "campus", members("p_ana"), minutes(5), read_at=minutes(0), again_at=minutes(5))
+
+    assert ledger.last_look("campus").groups == frozenset()
+
+
+def test_what_is_sent_after_it_is_not(ledger):
+    run = looked(ledger, 1)
+    sent(ledger, run, 2, answered=3)
+
+    look = ledger.last_look("campus")
+    assert (look.groups, look.people) == ({"g", "Hector_1"}, False)
+
+
+def test_what_other_runs_sent_in_the_minute_before_may_not_be(ledger):
+    other = ledger.begin_run(begun(kind="cleanup"))
+    sent(ledger, other, 1, answered=4.5)
+    looked(ledger, 5, hours=1)
+    assert ledger.last_look("campus").groups == {"g", "Hector_1"}
+
+    looked(ledger, 7, hours=2)
+    assert ledger.last_look("campus").groups == frozenset()
+
+
+def test_what_nobody_has_answered_may_be_carried_out_late_for_an_hour(ledger):
+    dead = ledger.begin_run(begun())
+    sent(ledger, dead, 1)
+    looked(ledger, 50, hours=1)
+    assert ledger.last_look("campus").groups == {"g", "Hector_1"}
+
+    looked(ledger, 70, hours=2)
+    assert ledger.last_look("campus").groups == frozenset()
+
+
+def test_a_change_of_a_person_is_told_apart(ledger):
+    run = looked(ledger, 1)
+    row = pd.DataFrame([{"user_id": "u_1", "site_user_id": "s_1", "tag_id": "t_1"}])
+    sent(ledger, run, 2, plan=operations("tag_on", row, cause="new", reason="x", unit="person u_1"))
+
+    look = ledger.last_look("campus")
+    assert (look.groups, look.people) == (frozenset(), True)
+
+
+def test_a_look_that_another_run_has_overtaken_is_not_the_last(ledger):
+    """Only what a run has sent is read again at its end; the rest is as old as its plan."""
+    first = looked(ledger, 1)
+    other = ledger.begin_run(begun(kind="cleanup"))
+    sent(ledger, other, 2, answered=3)
+
+    ledger.observe(first, "campus", members("p_ana"), minutes(5), read_at=minutes(1), again_at=minutes(4))
+
+    assert ledger.last_look("campus").groups == {"g", "Hector_1"}
+    assert NOW + timedelta(minutes=1) == minutes(1)
