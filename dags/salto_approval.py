@@ -9,9 +9,9 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from include.integrations.integration import load_all
 from runs import approving
 from runs.folder import RunFolder
+from runs.parsing import integrations_of
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
@@ -87,5 +87,5 @@ def approval_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+for _name, _integration in integrations_of("approval").items():
     globals()[f"salto_approval__{_name}"] = approval_dag(_name, _integration)

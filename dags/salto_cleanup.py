@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
 
-from include.integrations.integration import load_all
 from runs import alerting, applying, bookkeeping, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
+from runs.parsing import integrations_of
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -95,5 +95,5 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+for _name, _integration in integrations_of("cleanup").items():
     globals()[f"salto_cleanup__{_name}"] = cleanup_dag(_name, _integration)

@@ -20,10 +20,10 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.integrations.integration import load_all
 from runs import alerting, applying, approving, extraction, history, opening, planning, reporting
 from runs.failures import told_to
 from runs.folder import RunFolder
+from runs.parsing import integrations_of
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -220,5 +220,5 @@ def _doc(name: str, integration: Integration) -> str:
     )
 
 
-for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+for _name, _integration in integrations_of("sync").items():
     globals()[f"salto_sync__{_name}"] = sync_dag(_name, _integration)

@@ -10,8 +10,8 @@ from airflow.sdk import DAG, task
 from airflow.utils.state import DagRunState
 
 from hector.sensors import EVERY, HectorChangeSensor
-from include.integrations.integration import load_all
 from runs import watching
+from runs.parsing import integrations_of
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
@@ -72,5 +72,5 @@ def watch_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in load_all()[0].items():  # files that cannot be used: see broken_integrations.py
+for _name, _integration in integrations_of("watch").items():
     globals()[f"salto_watch__{_name}"] = watch_dag(_name, _integration)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "HECTOR_SALTO_RUNS"  # any ObjectStoragePath; default: the folder "runs" in AIRFLOW_HOME
 RETENTION_SETTING = "HECTOR_SALTO_RUN_DAYS"
 RETENTION_DAYS = 30
+# They have no folders. To ask for one needs rights over the whole bucket, and makes a bucket whose name was mistyped.
+OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 LONGEST_RETENTION = 36_500  # days; nothing is older, and a calendar does not go back much further
 STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -41,7 +43,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = ObjectStoragePath(path)
+        self.path = place(path)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -83,9 +85,20 @@ class RunFolder:
         return (self.path / f"{name}.parquet").exists()
 
 
+def place(path: str) -> ObjectStoragePath:
+    """A path in the storage where runs are kept. Lists are asked for each time: other machines write there too."""
+    found = ObjectStoragePath(
+        path, use_listings_cache=False
+    )  # without a connection it looks through UPath's own fsspec
+    if found.conn_id is not None:
+        found.fs.dircache.use_listings_cache = False  # with one, through Airflow's, which is made without these options
+    return found
+
+
 def made(path: ObjectStoragePath) -> ObjectStoragePath:
-    """A folder that exists; personal data: for its owner only."""
-    path.mkdir(parents=True, exist_ok=True)
+    """A folder that exists, where there are folders; personal data: for its owner only."""
+    if path.protocol not in OBJECT_STORES:
+        path.mkdir(parents=True, exist_ok=True)
     if path.protocol in {"file", ""}:
         Path(path.path).chmod(stat.S_IRWXU)
     return path
@@ -93,7 +106,7 @@ def made(path: ObjectStoragePath) -> ObjectStoragePath:
 
 def base() -> ObjectStoragePath:
     home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
-    return ObjectStoragePath(os.environ.get(FOLDER_SETTING) or (home / "runs").absolute().as_uri())
+    return place(os.environ.get(FOLDER_SETTING) or (home / "runs").absolute().as_uri())
 
 
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:

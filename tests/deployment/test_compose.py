@@ -119,6 +119,24 @@ def test_airflow_runs_no_more_tasks_than_the_workers_take(compose):
     assert int(compose.settings["AIRFLOW__CORE__PARALLELISM"]) == len(workers) * each
 
 
+def test_what_workers_import_once_is_there_and_starts_nothing(compose, root):
+    """A thread that runs when a worker makes a task's process would be missing in there."""
+    named = json.loads(compose.settings["AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"])
+    assert set(named) == {"imports"}
+    lines = ["import importlib, threading", *(f"importlib.import_module({name!r})" for name in named["imports"])]
+    code = "; ".join([*lines, "print(threading.active_count())"])
+    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'plugins'}"}
+
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, ["1"]), done.stderr
+
+
+def test_begun_runs_end_before_others_begin(compose):
+    """Otherwise all sites of an evening begin at once, and the last plan is too old when its turn comes."""
+    assert compose.settings["AIRFLOW__CORE__DEFAULT_TASK_WEIGHT_RULE"] == "upstream"
+
+
 def test_each_worker_is_told_apart_and_asked_for_by_name(compose):
     for name in ("worker-1", "worker-2"):
         worker = compose.ours[name]
@@ -213,7 +231,7 @@ def test_the_examples_of_connections_are_what_airflow_reads(example):
         if name.startswith("AIRFLOW_CONN_"):
             assert text[0] == text[-1] == "'"
             connection = Connection.from_json(text[1:-1], conn_id="example")
-            assert connection.conn_type in {"hector", "salto_ks", "smtp"}
+            assert connection.conn_type in {"hector", "salto_ks", "smtp", "aws"}
 
 
 def _write_logins(compose, folder, passwords, users="admin:admin,desk:user"):
@@ -286,9 +304,9 @@ def test_mounted_folders_exist_and_are_read_only(compose, root):
                 assert source in compose.data["volumes"], (name, source)
 
 
-def test_runs_logs_and_sites_are_where_the_settings_say(compose):
+def test_runs_logs_and_sites_are_where_the_settings_say(compose, fill):
     settings = compose.settings
-    runs = settings["HECTOR_SALTO_RUNS"].removeprefix("file://")
+    runs = fill(settings["HECTOR_SALTO_RUNS"]).removeprefix("file://")
     expected = {
         f"runs:{runs}",
         f"logs:{settings['AIRFLOW__LOGGING__BASE_LOG_FOLDER']}",
