@@ -14,10 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import and_, create_engine, delete, event, func, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +22,7 @@ from include.access.drift import DRIFT, Account
 from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
 from include.ledger.tables import (
     SEEN,
+    UNWRITABLE,
     Alert,
     Call,
     CallOperation,
@@ -47,6 +44,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION = "0001"  # of the tables that this code knows: the last of the migrations
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
@@ -305,6 +303,7 @@ class Ledger:
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
         """
+        shown = {name: _cells(table[list(SCHEMAS[name].columns)]) for name, table in looked.items()}  # before others are kept from writing
         with self.transaction() as connection:
             outdated = read_at is not None and (
                 _changed_since(connection, integration, read_at, Run.id != run_id)
@@ -315,8 +314,8 @@ class Ledger:
                 looked = {name: table for name, table in looked.items() if name in BOOKED}
             changed = _changed_groups(connection, integration)
             known = {name: _known(connection, name, integration, table, still_read) for name, table in looked.items()}
-            for name, table in looked.items():
-                _keep_changes(connection, name, integration, run_id, (known[name], table), at, changed)
+            for name in looked:
+                _keep_changes(connection, name, integration, run_id, (known[name], shown[name]), at, changed)
             if not outdated:
                 connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
 
@@ -462,11 +461,15 @@ class Ledger:
         return create_engine(self.url, connect_args=options, pool_pre_ping=True)
 
     def _upgrade(self) -> None:
+        if self._version() == VERSION:
+            return
+        # Few processes need it, and it takes each task a fifth of a second to import.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        head = ScriptDirectory.from_config(config).get_current_head()
-        if self._version() == head:
-            return
         with self._alone() as connection:
             config.attributes["connection"] = connection
             try:
@@ -522,6 +525,20 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Plain rows: nulls as None, instants as datetimes, numbers and flags as Python's own."""
     records: list[dict[str, Any]] = table.astype("object").where(table.notna(), None).to_dict("records")  # type: ignore[assignment]
     return [{name: _plain(value) for name, value in row.items()} for row in records]
+
+
+def _cells(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """The rows as plain values in the order of the columns, as the database gives them back; a column at a time."""
+    return list(zip(*(_column(table[name]) for name in table.columns), strict=True))
+
+
+def _column(values: pd.Series) -> list[Any]:
+    if values.dtype.kind == "M":
+        return [None if value is pd.NaT else _plain(value) for value in values]
+    plain = values.astype("object").where(values.notna(), None).tolist() if values.hasnans else values.tolist()
+    if values.dtype == "str" and values.str.contains(UNWRITABLE).any():
+        return [None if value is None else writable(value) for value in plain]
+    return plain
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
@@ -682,8 +699,8 @@ def _live(query: Select[Any], table: Any, integration: str, at: datetime | None)
 
 def _known(
     connection: Connection, name: str, integration: str, looked: pd.DataFrame, still_read: datetime | None
-) -> pd.DataFrame:
-    """What is known to be so and could have been seen now, with the row's ``id``.
+) -> dict[tuple[Any, ...], int]:
+    """What is known to be so and could have been seen now: the cells of each row, with its ``id``.
 
     A reservation that was over before what Hector is asked for is not shown any more, which says nothing about it; if
     it is shown all the same, it was moved.
@@ -695,7 +712,7 @@ def _known(
     else:
         shown = _about(connection, integration, None, About(finish_after=still_read)) | set(looked["reservation_id"])
         found = among(connection, query, table.reservation_id, shown)  # type: ignore[attr-defined]
-    return pd.DataFrame(found, columns=["id", *SCHEMAS[name].columns], dtype="object")
+    return {tuple(row)[1:]: row[0] for row in found}
 
 
 def _changed_groups(connection: Connection, integration: str) -> dict[str, datetime]:
@@ -721,15 +738,14 @@ def _keep_changes(  # noqa: PLR0913, PLR0917 - what a change is made of
     name: str,
     integration: str,
     run_id: int,
-    looks: tuple[pd.DataFrame, pd.DataFrame],
+    looks: tuple[dict[tuple[Any, ...], int], list[tuple[Any, ...]]],
     at: datetime,
     changed: Mapping[str, datetime],
 ) -> None:
     """Close what is so no more, add what is so now."""
     table, columns = TABLES[name], list(SCHEMAS[name].columns)
-    kept, looked = looks
-    before = {_cells(row, columns): row["id"] for row in _rows(kept)}
-    now = {_cells(row, columns): row for row in _rows(looked)}
+    before, looked = looks
+    now = dict.fromkeys(looked)
 
     def moment(row: Mapping[str, Any]) -> datetime:
         return changed.get(str(row.get("group_id")), changed.get(str(row.get("name")), at))
@@ -738,10 +754,6 @@ def _keep_changes(  # noqa: PLR0913, PLR0917 - what a change is made of
         if cells not in now:
             ended = moment(dict(zip(columns, cells, strict=True)))
             connection.execute(update(table).where(table.id == number).values(until=ended))
-    fresh = [row for cells, row in now.items() if cells not in before]
+    fresh = [dict(zip(columns, cells, strict=True)) for cells in now if cells not in before]
     common = {"integration": integration, "since_run": run_id}
     _insert(connection, table, [row | common | {"seen_at": moment(row)} for row in fresh])
-
-
-def _cells(row: Mapping[str, Any], columns: list[str]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in columns)

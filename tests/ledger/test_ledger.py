@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from include.access import schemas
 from include.access.operations import operations
 from include.access.seen import SCHEMAS, nothing_seen
 from include.ledger import questions
-from include.ledger.ledger import About, Begun, Ledger, LedgerError
+from include.ledger.ledger import MIGRATIONS, VERSION, About, Begun, Ledger, LedgerError
 from include.ledger.tables import Call, Operation, Run, Table
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -52,6 +54,13 @@ def members(*people):
 def test_the_migrations_make_exactly_the_documented_tables(ledger):
     with ledger.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
+
+
+def test_the_version_that_is_expected_is_that_of_the_last_migration():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(config).get_current_head() == VERSION
 
 
 def test_opening_it_again_changes_nothing_and_all_may_open_it_at_once(url):
