@@ -76,16 +76,17 @@ images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Ch
 	@IMAGES=docs/images $(PY) -m pytest -q tests/doors/test_in_airflow.py -k has_its_picture
 
 LEDGER ?= sqlite
+ONLY ?=
 
 .PHONY: bench
-bench: $(VENV)/.ready ## Measure the page with a year of runs beside an empty ledger (LEDGER=postgresql: on a server)
-	@PYTHONPATH=.:plugins $(PY) -m benchmarks.page --ledger $(LEDGER)
+bench: $(VENV)/.ready ## Measure everything side by side, about half an hour on two idle cores (ONLY="apply page": some; LEDGER=postgresql: of the page)
+	@PYTHONPATH=.:plugins $(PY) -m benchmarks --ledger $(LEDGER) $(ONLY)
 
 EFFORT ?= 20
 
 .PHONY: prove
 prove: $(VENV)/.ready ## Run the safety tests as long sweeps (EFFORT=20: about two hours on two cores)
-	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove tests/dags/test_killed.py
+	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --dist loadgroup --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove tests/dags/test_killed.py
 
 .PHONY: lint
 lint: $(VENV)/.ready ## Lint, check the format, check types
@@ -105,6 +106,7 @@ check: lint test ## Everything CI runs but the demo
 lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 	uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-emit-index-url --no-header --no-annotate requirements.in -o requirements.txt
 	uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-emit-index-url --no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+	uv pip compile --quiet --universal --upgrade --python-version 3.12 --no-emit-index-url --no-header --no-annotate deploy/helm/requirements.in -o deploy/helm/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that these commands made

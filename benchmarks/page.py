@@ -1,24 +1,24 @@
 """Server time of each view of the page: a year of runs with 3,000 reservations a week, beside an empty ledger.
 
-make bench                      SQLite
-make bench LEDGER=postgresql    a throw-away PostgreSQL server
+Yardstick: the same view of an empty ledger, and 300 ms. ``make bench ONLY="page"`` measures SQLite, with
+``LEDGER=postgresql`` a throw-away PostgreSQL server.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.section import Ratio, Section, Table
 from benchmarks.year import NOTHING, Size, fill
 
 if TYPE_CHECKING:
@@ -29,30 +29,72 @@ if TYPE_CHECKING:
 TIMES, LIMIT_MS = 15, 300
 FILE = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\nschedule: null\n"
 EMPTY, FULL = "empty", "year"
+TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ledger", choices=["sqlite", "postgresql"], default="sqlite")
-    arguments = parser.parse_args()
+@dataclass(frozen=True)
+class View:
+    """Median milliseconds with an empty ledger and with a full one; kilobytes of the full one's answer."""
+
+    view: str
+    empty: float
+    full: float
+    kilobytes: int
+
+
+def section(ledger: str = "sqlite") -> Section:
+    return told(measure(ledger), ledger)
+
+
+def told(found: list[View], ledger: str) -> Section:
+    size = Size()
+    rows = [[one.view, one.empty, one.full, one.full / one.empty, one.kilobytes] for one in found]
+    chosen = "" if ledger == "sqlite" else f" LEDGER={ledger}"
+    return Section(
+        name=f"page_{ledger}",
+        title=f"The page: server time of each view, {TITLES[ledger]}",
+        command=f'make bench ONLY="page"{chosen}',
+        about=(
+            f"[page.py](page.py): a year of daily runs ({size.runs}, with {size.operations} operations and {size.problems} "
+            f"problems each), {size.a_week:,} reservations a week for {size.weeks} weeks, {size.doors} doors, {size.people:,} "
+            f"people, beside an empty ledger, visited in turns; the median of {TIMES} visits in milliseconds, from the request "
+            f"to the whole answer, in process. The promise is {LIMIT_MS} ms."
+        ),
+        tables=[Table(["view", "empty", "a year", "ratio", "kB"], rows)],
+        notes=[
+            (
+                f"What a view costs is mostly what it shows: a week is {size.a_week:,} bars, before compression. The chain of *why* "
+                "is many small steps on tables, whatever their size. The year itself costs little, because each view reads by "
+                "index what it is about."
+            )
+        ],
+        ratios=[Ratio(f"page, {one.view}: ms with a year / {LIMIT_MS}", one.full / LIMIT_MS, 1.0) for one in found],
+    )
+
+
+def measure(ledger: str = "sqlite", size: Size | None = None, times: int = TIMES) -> list[View]:
+    """Every view with both ledgers, in an Airflow of its own."""
+    size = size or Size()
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hector-salto-bench-")))
         visit = _page(home)
-        urls = {name: stack.enter_context(_ledger(arguments.ledger, home, name)) for name in (EMPTY, FULL)}
-        now = datetime.now(UTC)
-        rows = _measured(visit, urls, now)
-    _print(rows, arguments.ledger)
-    return 0
+        urls = {name: stack.enter_context(_ledger(ledger, home, name, size)) for name in (EMPTY, FULL)}
+        return _measured(visit, urls, datetime.now(UTC), size, times)
 
 
 def _page(home: Path) -> TestClient:
-    """The page's application in an Airflow of its own, as its api-server runs it; somebody who may everything visits."""
+    """The page in an Airflow of its own, with two integrations."""
     folder = home / "integrations"
     folder.mkdir()
     for name in (EMPTY, FULL):
         (folder / f"{name}.yaml").write_text(FILE, encoding="utf-8")
     os.environ |= {"AIRFLOW_HOME": str(home / "airflow"), "HECTOR_SALTO_INTEGRATIONS": str(folder)}
     os.environ |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    return visitor()
+
+
+def visitor() -> TestClient:
+    """The page's application as Airflow's api-server runs it; somebody who may everything visits."""
     from airflow.api_fastapi.app import init_auth_manager  # noqa: PLC0415 - after its home is set
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser  # noqa: PLC0415
     from airflow.api_fastapi.core_api.security import get_user  # noqa: PLC0415
@@ -69,11 +111,11 @@ def _page(home: Path) -> TestClient:
 
 
 @contextlib.contextmanager
-def _ledger(kind: str, home: Path, name: str) -> Iterator[str]:
+def _ledger(kind: str, home: Path, name: str, full: Size) -> Iterator[str]:
     """Fill a ledger; gives the JSON of its Airflow connection."""
     from include.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
 
-    size = NOTHING if name == EMPTY else Size()
+    size = NOTHING if name == EMPTY else full
     with contextlib.ExitStack() as stack:
         if kind == "sqlite":
             path = home / f"{name}.db"
@@ -122,14 +164,14 @@ def _views(now: datetime, size: Size) -> dict[str, str]:
     }
 
 
-def _measured(visit: TestClient, ledgers: dict[str, str], now: datetime) -> list[tuple[str, float, float, int]]:
-    """Median milliseconds of each view with the empty and the full ledger, visited in turns, and kilobytes of the full one."""
-    found = []
+def _measured(visit: TestClient, ledgers: dict[str, str], now: datetime, size: Size, times: int) -> list[View]:
+    """Each view with the empty and the full ledger, visited in turns."""
     os.environ["HECTOR_SALTO_LEDGER"] = "ledger_of_bench"
-    for view, path in _views(now, Size()).items():
+    found = []
+    for view, path in _views(now, size).items():
         taken: dict[str, list[float]] = {EMPTY: [], FULL: []}
         length = 0
-        for _ in range(TIMES):
+        for _ in range(times):
             for name, connection in ledgers.items():
                 os.environ["AIRFLOW_CONN_LEDGER_OF_BENCH"] = connection
                 began = time.perf_counter()
@@ -138,26 +180,5 @@ def _measured(visit: TestClient, ledgers: dict[str, str], now: datetime) -> list
                 if name == FULL:
                     answer.raise_for_status()
                     length = len(answer.content)
-        found.append((view, statistics.median(taken[EMPTY]), statistics.median(taken[FULL]), length // 1000))
+        found.append(View(view, statistics.median(taken[EMPTY]), statistics.median(taken[FULL]), length // 1000))
     return found
-
-
-def _title(size: Size, kind: str) -> str:
-    there = f"{size.a_week} reservations a week, {size.weeks} weeks, {size.runs} runs, {size.doors} doors"
-    return f"{there}, {kind}, Python {platform.python_version()}, median of {TIMES}"
-
-
-def _print(rows: list[tuple[str, float, float, int]], kind: str) -> None:
-    size = Size()
-    out = [
-        _title(size, kind),
-        f"{'view':24} {'empty ms':>9} {'year ms':>9} {'ratio':>6} {'kB':>6}",
-    ]
-    out += [f"{view:24} {empty:9.0f} {full:9.0f} {full / empty:6.1f} {length:6}" for view, empty, full, length in rows]
-    slow = [view for view, _, full, _ in rows if full > LIMIT_MS]
-    out.append(f"over {LIMIT_MS} ms: {', '.join(slow) or 'none'}")
-    sys.stdout.write("\n".join(out) + "\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

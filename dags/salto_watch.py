@@ -24,7 +24,8 @@ worker, and starts `salto_sync__{name}` for just those: what is booked at 10:05 
 A run ends when something has changed; the next begins at once. Skipped runs have seen nothing for hours.
 
 **It needs** a sync that has been run once, `salto_sync__{name}` unpaused, and a triggerer. It starts paused: unpause it for
-walk-ups; while it is paused, new bookings wait for the schedule of the sync.
+walk-ups; while it is paused, new bookings wait for the schedule of the sync. Paused, its last run goes on asking Hector for up
+to six hours, and starts nothing; mark that run as failed to end it.
 
 **When it is red**, Hector has not answered for five minutes; it goes on trying.
 """

@@ -40,6 +40,7 @@ def airflow(campus, tmp_path):
     folder.mkdir()
     (folder / "campus.yaml").write_text(CAMPUS, encoding="utf-8")
     with airflow_server(tmp_path / "airflow", folder, campus.connections("campus")) as server:
+        server.ask("POST", "/pools", {"name": "salto_site_de4520000000", "slots": 1}).raise_for_status()
         yield server
 
 

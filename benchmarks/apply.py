@@ -1,0 +1,166 @@
+"""An application of a plan against the least time its requests can take: requests x latency / connections.
+
+Yardstick: nothing that sends these requests, each answered after the set latency, over so many connections can be
+faster. Below 80 ms the site's budget (requests a second) is slower than the connections, and then it is the yardstick:
+both ratios stand in the table. Timed is ``salto.apply.Application.run`` with the clients, the budget and the journal of
+production (a ledger in SQLite); counted is what reached the sandbox meanwhile. ``bare``: threads that do nothing but GET
+over one kept connection each, to show what this machine and the sandbox allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from benchmarks.clients import Clients, journal
+from benchmarks.school import RULES, School, a_busy_day, without_groups
+from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.server import Server, server
+from include.access.outcomes import DONE
+
+CONNECTIONS, RATE = 8, 100  # the product's own budget (plugins/rest/pacing.py)
+LATENCIES = (0.0, 50.0, 100.0)
+GOAL, GOAL_MS = 1.15, 100.0
+SCHOOL = School(people=300, bookings=300, doors=100, strangers=200)
+BARE = 400  # requests of the bare client
+PLANS = {
+    "first": "300 new groups, 200 new people with tags",
+    "mixed": "a busy day: moved, cancelled, new, other people",
+}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One application: requests that reached Salto, seconds, seconds of processor time."""
+
+    plan: str
+    latency_ms: float
+    operations: int
+    requests: int
+    seconds: float
+    processor: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Against the connections; None without latency."""
+        least = self.requests * self.latency_ms / 1000 / CONNECTIONS
+        return self.seconds / least if least else None
+
+    @property
+    def paced(self) -> float:
+        """Against whichever is slower, the connections or the budget."""
+        return self.seconds / (self.requests * max(self.latency_ms / 1000 / CONNECTIONS, 1 / RATE))
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Requests a second of a client that does nothing else."""
+
+    latency_ms: float
+    rate: float
+
+    @property
+    def ratio(self) -> float | None:
+        return CONNECTIONS * 1000 / self.latency_ms / self.rate if self.latency_ms else None
+
+
+def section() -> Section:
+    return told(*measure())
+
+
+def told(applied: list[Applied], bare: list[Bare]) -> Section:
+    rows = [
+        [one.plan, f"{one.latency_ms:.0f}", one.operations, one.requests, one.seconds, one.requests / one.seconds,
+         one.ratio or "-", one.paced, 1000 * one.processor / one.requests]
+        for one in applied
+    ]  # fmt: skip
+    header = ["plan", "ms", "operations", "requests", "s", "a second", "of connections", "of the budget", "CPU ms each"]
+    floor = [[f"{one.latency_ms:.0f}", one.rate, one.ratio or "-"] for one in bare]
+    goals = [
+        Ratio(f"apply, {one.plan} plan, {one.latency_ms:.0f} ms: wall / (requests x latency / {CONNECTIONS})", one.ratio,
+              GOAL if one.latency_ms == GOAL_MS else None)
+        for one in applied if one.ratio
+    ]  # fmt: skip
+    return Section(
+        name="apply",
+        title="Apply: wall time against what its requests must take",
+        command='make bench ONLY="apply"',
+        about=(
+            f"[apply.py](apply.py): two plans ({'; '.join(f'*{name}*: {what}' for name, what in PLANS.items())}), "
+            f"{CONNECTIONS} connections, at most {RATE} requests a second, each answered after the set latency. *Of connections* "
+            "is the wall time as a multiple of requests x latency / connections, *of the budget* of whichever is slower, "
+            "that or the budget."
+        ),
+        tables=[Table(header, rows), Table(["bare client: ms", "requests a second", "of connections"], floor)],
+        notes=[
+            f"At 50 ms, {CONNECTIONS} connections could carry 160 requests a second; the budget lets {RATE} through."
+        ],
+        ratios=goals,
+        charts=[Chart("Apply at a set latency", "latency, ms", "wall / least time", _lines(applied, bare), goal=GOAL)],
+    )
+
+
+def _lines(applied: list[Applied], bare: list[Bare]) -> dict[str, list[tuple[float | str, float]]]:
+    found: dict[str, list[tuple[float | str, float]]] = {}
+    for one in applied:
+        if one.ratio:
+            found.setdefault(f"{one.plan} plan", []).append((f"{one.latency_ms:.0f} ms", one.ratio))
+            found.setdefault(f"{one.plan} plan, of the budget", []).append((f"{one.latency_ms:.0f} ms", one.paced))
+    return found | {"bare client": [(f"{one.latency_ms:.0f} ms", one.ratio) for one in bare if one.ratio]}
+
+
+def measure(
+    school: School = SCHOOL, latencies: tuple[float, ...] = LATENCIES, bare: int = BARE
+) -> tuple[list[Applied], list[Bare]]:
+    """Both plans and the bare client at each latency."""
+    applied: list[Applied] = []
+    floor: list[Bare] = []
+    with tempfile.TemporaryDirectory() as folder, server(without_groups, school) as salto:
+        logging.basicConfig(force=True, filename=Path(folder) / "log", level=logging.INFO)  # as a task has one
+        for latency in latencies:
+            salto.begin_anew(without_groups, school)
+            for plan in PLANS:
+                if plan == "mixed":
+                    salto.ask(a_busy_day, 1)
+                applied.append(_applied(salto, plan, latency, Path(folder) / f"{plan}{latency}.db"))
+            floor.append(_bare(salto, latency, bare))
+        logging.basicConfig(force=True, level=logging.WARNING)
+    return applied, floor
+
+
+def _applied(salto: Server, plan: str, latency: float, ledger: Path) -> Applied:
+    salto.delay(0)
+    clients = Clients(salto)
+    made = clients.compared(RULES).plan
+    application = clients.application(made, journal(ledger, made))
+    salto.delay(latency)
+    salto.forget()
+    processor, began = time.process_time(), time.perf_counter()
+    outcomes = application.run()
+    seconds, spent = time.perf_counter() - began, time.process_time() - processor
+    if not outcomes["state"].eq(DONE).all():
+        raise RuntimeError(f"not all was done: {outcomes['state'].value_counts().to_dict()}")
+    return Applied(plan, latency, len(outcomes), salto.requests().all, seconds, spent)
+
+
+def _bare(salto: Server, latency: float, count: int) -> Bare:
+    salto.delay(0)
+    url, headers = Clients(salto).details_of_a_group()
+    salto.delay(latency)
+
+    def work(_: int) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            for _turn in range(count // CONNECTIONS):
+                session.get(url, headers=headers, timeout=30).raise_for_status()
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(work, range(CONNECTIONS)))
+    return Bare(latency, count // CONNECTIONS * CONNECTIONS / (time.perf_counter() - began))

@@ -1,0 +1,172 @@
+"""The product's clients of both services, and the steps of a sync through them, without Airflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hector.client import HectorReader, hector_service
+from include.access import schemas
+from include.access.desired import Desired, desired_state
+from include.access.outcomes import DONE, HELD, NOT_SENT
+from include.access.plan import Plan, make_plan, members_by_group
+from include.ledger.ledger import Begun, Ledger
+from rest.fingerprint import Fingerprint
+from rest.pacing import Pacing
+from rest.transport import FixedToken, Service, Transport, new_session
+from runs.bookkeeping import RunJournal
+from salto.apply import UNWRITTEN, Application
+from salto.errors import UNAUTHORISED, refusal
+from salto.oauth import Account, PasswordGrant
+from salto.reader import SaltoReader
+from salto.reading import Sent, SiteReading, after
+from salto.sending import Site
+from salto.writer import CHANGES, SaltoWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import requests
+
+    from benchmarks.server import Server
+    from include.access.current import Current
+    from include.access.remembered import Remembered
+    from include.access.rules import AccessRules
+
+FINGERPRINT = Fingerprint(b"of the benchmarks")
+NAME, VERSION, SITE = "bench", "v1.1", "DE4520000000"
+
+
+class PlainTransport(Transport):
+    """A connection for each request, as ``requests.get(...)`` in a script makes one."""
+
+    @property
+    def _session(self) -> requests.Session:
+        session = new_session(self.service.base_url)
+        session.headers["Connection"] = "close"
+        return session
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A plan, and what it was made from."""
+
+    desired: Desired
+    current: Current
+    plan: Plan
+
+
+class Clients:
+    """Clients with one budget for each service, as the hooks make them.
+
+    :param pacing: makes the budgets; ``one_by_one`` for a script.
+    :param kind: of the transports.
+    """
+
+    def __init__(
+        self, server: Server, *, pacing: Callable[[], Pacing] = Pacing, kind: type[Transport] = Transport
+    ) -> None:
+        known, self._kind = server.credentials, kind
+        self._pacing, hector_pacing = pacing(), pacing()
+        self._service = Service("Salto KS", NAME, server.salto_url, refusal, UNAUTHORISED)
+        account = Account(known.client_id, known.client_secret, known.username, known.user_password)
+        self._grant = PasswordGrant(server.identity_url, account, NAME)
+        token = FixedToken(known.hector_token)
+        self.hector = HectorReader(kind(hector_service(server.hector_url, NAME), token, pacing=hector_pacing))
+
+    def reader(self) -> SaltoReader:
+        """A new one: a reader remembers its site, seats included."""
+        return SaltoReader(self._kind(self._service, self._grant, pacing=self._pacing), VERSION, SITE)
+
+    def writer(self, reader: SaltoReader, journal: RunJournal | None = None) -> SaltoWriter:
+        writing = self._kind(self._service, self._grant, verbs=CHANGES, pacing=self._pacing, journal=journal)
+        return SaltoWriter(writing, VERSION, reader.site.site_id)
+
+    def details_of_a_group(self) -> tuple[str, dict[str, str]]:
+        """An address that can be read again and again, and the headers to read it with."""
+        reader = self.reader()
+        group = reader.groups()["group_id"].iloc[0]
+        path = f"/{VERSION}/sites/{reader.site.site_id}/access_groups/{group}/time_schedules"
+        return f"{self._service.base_url}{path}", {"Authorization": f"Bearer {self._grant.token()}"}
+
+    # --- the steps of a sync ----------------------------------------------------------------------------------------------
+
+    def desired(self, rules: AccessRules, as_of: datetime) -> Desired:
+        """Hector, read as the three extracts read it, and what should exist."""
+        now = pd.Timestamp(as_of)
+        people, _, places = self.hector.users(FINGERPRINT), self.hector.has_lock_attribute(), self.hector.places()
+        begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
+        loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
+        return desired_state(people, places, loaners, rules, as_of=now)
+
+    def compared(self, rules: AccessRules, known: Remembered | None = None) -> Compared:
+        """The plan of now, with nothing held back; ``known``: only what can have changed since is read."""
+        as_of = datetime.now(UTC)
+        desired = self.desired(rules, as_of)
+        reading = SiteReading(self.reader(), FINGERPRINT, known, as_of)
+        current = reading.everyday() if known else reading.everything()
+        while True:
+            plan = planned(desired, current, rules, as_of)
+            deeper = reading.deeper(plan)
+            if deeper is None:
+                return Compared(desired, current, plan)
+            current = deeper
+
+    def application(self, plan: Plan, journal: RunJournal | None = None) -> Application:
+        """Of a plan, ready to run."""
+        reader = self.reader()
+        site = Site(reader, self.writer(reader, journal), FINGERPRINT)
+        members, diary = members_by_group(plan.members), journal or UNWRITTEN
+        return Application(site, plan.operations, members, seats_short=plan.seats_short, diary=diary)
+
+    def read_back(self, made: Compared, application: Application, rules: AccessRules) -> Current:
+        """What was changed, read again.
+
+        Raises:
+            RuntimeError: when anything is left to do.
+        """
+        current = after(self.reader(), FINGERPRINT, made.current, sent(made.plan, application))
+        left = planned(made.desired, current, rules, datetime.now(UTC)).operations
+        if len(left) or not application.outcomes["state"].eq(DONE).all():
+            raise RuntimeError(f"not in step: {left[['kind', 'key']].head().to_dict('records')}")
+        return current
+
+
+def one_by_one() -> Pacing:
+    """A script sends a request when the one before it is answered."""
+    return Pacing(concurrency=1, rate=1_000_000)
+
+
+def planned(desired: Desired, current: Current, rules: AccessRules, as_of: datetime) -> Plan:
+    """A plan of which nothing is held back."""
+    now = pd.Timestamp(as_of)
+    plan = make_plan(desired, current, rules, as_of=now)
+    return make_plan(desired, current, rules, as_of=now, approve=plan.digest) if plan.holds else plan
+
+
+def sent(plan: Plan, application: Application) -> Sent:
+    """What an application has sent of its plan."""
+    outcomes, made = application.outcomes, application.made
+    unsent = outcomes.loc[outcomes["state"].isin([NOT_SENT, HELD]), "key"]
+    windows = [
+        row for group_id, rows in made.schedules.items() if group_id in set(made.groups.values()) for row in rows
+    ]
+    return Sent(
+        plan.operations[~plan.operations["key"].isin(unsent)],
+        made.groups,
+        {user_id: user.site_user_id for user_id, user in made.users.items()},
+        schemas.frame(schemas.SALTO_SCHEDULES, windows),
+    )
+
+
+def journal(path: Path, plan: Plan) -> RunJournal:
+    """A ledger of SQLite, as in production, that has this plan written down."""
+    ledger = Ledger.open(f"sqlite:///{path}")
+    begun = Begun(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
+    run_id = ledger.begin_run(begun)
+    ledger.plan(run_id, plan.operations, plan.problems, plan.left, planned_at=datetime.now(UTC))
+    return RunJournal(ledger, run_id)

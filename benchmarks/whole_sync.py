@@ -1,0 +1,195 @@
+"""A whole sync (Hector, rules, plan, apply, read back) against two ways that are simpler to write.
+
+*everything read*: the product's first run of a day. *everyday*: it reads what can have changed since the last run.
+
+Yardsticks, on the same site with the same changes:
+
+*plain script*: the same requests in the same order, one after the other, a connection for each, as most public clients
+of Salto do it (``requests.get`` and ``requests.post``, no session, no threads). It runs the product's own rules, so only
+the sending differs.
+
+*all anew*: take every group of ours away and make the wanted ones, through the product's fast clients, eight requests
+at a time. It compares nothing and reads little, so it is short to write; but while it runs, doors are shut that should
+be open. For how long is counted in the sandbox: from each group's DELETE to the last request that arms it again.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from benchmarks.clients import Clients, PlainTransport, one_by_one
+from benchmarks.school import RULES, School, a_busy_day, in_step, names_of_groups, shut
+from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.server import server
+from include.access.remembered import Remembered
+from include.access.rules import MARKER_PREFIX
+from include.access.schemas import WEEKDAYS
+from include.access.windows import schedules
+from salto.models import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import pandas as pd
+
+    from benchmarks.server import Server
+    from include.access.desired import Desired
+
+CONNECTIONS = 8
+LATENCIES = (0.0, 50.0, 100.0)
+SCHOOL = School(people=300, bookings=150, doors=50)
+CHANGED = 10  # one of so many bookings changes
+FULL, EVERYDAY, SCRIPT, ANEW = "everything read", "everyday", "plain script", "all anew"
+
+
+@dataclass(frozen=True)
+class Synced:
+    """One way at one latency; ``shut``: seconds that each group's doors were shut although they should open."""
+
+    way: str
+    latency_ms: float
+    seconds: float
+    requests: int
+    writes: int
+    shut: tuple[float, ...] = ()
+
+
+def section() -> Section:
+    return told(measure())
+
+
+def told(found: list[Synced]) -> Section:
+    base = {one.latency_ms: one.seconds for one in found if one.way == FULL}
+    rows = [
+        [one.way, f"{one.latency_ms:.0f}", one.seconds, one.seconds / base[one.latency_ms], one.requests, one.writes,
+         len(one.shut), statistics.median(one.shut or [0.0]), max(one.shut, default=0.0)]
+        for one in found
+    ]  # fmt: skip
+    header = ["way", "ms", "s", "x everything read", "requests", "writes", "groups shut", "s shut, median", "longest"]
+    return Section(
+        name="whole_sync",
+        title="A whole sync against simpler ways",
+        command='make bench ONLY="whole_sync"',
+        about=(
+            f"[whole_sync.py](whole_sync.py): {SCHOOL.bookings} bookings, {SCHOOL.people} people, {SCHOOL.doors} doors, in "
+            f"step; then one booking of {CHANGED} changes. Requests to both services. *Groups shut*: groups that stood "
+            "before and stand after, and whose doors did not open in between."
+        ),
+        tables=[Table(header, rows)],
+        notes=[
+            "Without latency the product waits for the budget it keeps for Salto, 100 requests a second; the script keeps none."
+        ],
+        ratios=_ratios(found),
+        charts=[Chart("A whole sync", "latency", "s", _lines(found), logarithmic=True)],
+    )
+
+
+def _ratios(found: list[Synced]) -> list[Ratio]:
+    by = {(one.way, one.latency_ms): one for one in found}
+    pairs = ((FULL, SCRIPT), (EVERYDAY, SCRIPT), (FULL, ANEW), (EVERYDAY, ANEW))
+    return [
+        Ratio(f"whole sync, {latency:.0f} ms: {ours} / {other}", by[ours, latency].seconds / by[other, latency].seconds)
+        for latency in dict.fromkeys(one.latency_ms for one in found)
+        for ours, other in pairs
+    ]
+
+
+def _lines(found: list[Synced]) -> dict[str, list[tuple[float | str, float]]]:
+    lines: dict[str, list[tuple[float | str, float]]] = {}
+    for one in found:
+        lines.setdefault(one.way, []).append((f"{one.latency_ms:.0f} ms", one.seconds))
+    return lines
+
+
+def measure(school: School = SCHOOL, latencies: tuple[float, ...] = LATENCIES, changed: int = CHANGED) -> list[Synced]:
+    """Each way at each latency, on a site of its own."""
+    ways: dict[str, Callable[[Server], Callable[[], object]]] = {
+        FULL: lambda salto: lambda: _sync(Clients(salto)),
+        EVERYDAY: _everyday,
+        SCRIPT: lambda salto: lambda: _sync(Clients(salto, pacing=one_by_one, kind=PlainTransport)),
+        ANEW: lambda salto: lambda: _all_anew(Clients(salto)),
+    }
+    found = []
+    with server(in_step, school) as both:
+        for latency in latencies:
+            for way, prepare in ways.items():
+                both.begin_anew(in_step, school)
+                run = prepare(both)
+                before = both.ask(names_of_groups)
+                both.ask(a_busy_day, changed)
+                both.delay(latency)
+                found.append(_timed(way, run, both, latency, before))
+    return found
+
+
+def _timed(way: str, run: Callable[[], object], both: Server, latency: float, before: dict[str, str]) -> Synced:
+    both.forget()
+    began = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - began
+    salto, hector = both.requests("salto"), both.requests("hector")
+    return Synced(way, latency, seconds, salto.all + hector.all, salto.writes, both.ask(shut, before))
+
+
+def _everyday(both: Server) -> Callable[[], object]:
+    """Something has run before, and is remembered."""
+    known = Remembered(Clients(both).compared(RULES).current)
+    return lambda: _sync(Clients(both), known)
+
+
+def _sync(clients: Clients, known: Remembered | None = None) -> None:
+    made = clients.compared(RULES, known)
+    application = clients.application(made.plan)
+    application.run()
+    clients.read_back(made, application, RULES)
+
+
+# --- the way that compares nothing ------------------------------------------------------------------------------------
+
+
+def _all_anew(clients: Clients) -> None:
+    reader = clients.reader()
+    writer = clients.writer(reader)
+    desired = clients.desired(RULES, datetime.now(UTC))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        users, locks = pool.submit(reader.users, _no_tag), pool.submit(reader.locks, reader.site.zone)
+        list(pool.map(writer.delete_group, reader.groups()["group_id"]))
+        wanted = _wanted(desired, users.result(), locks.result())
+
+        def make(name: str, schedule: Schedule, doors: list[str], people: list[str]) -> None:
+            group = writer.create_group(name)
+            writer.create_schedule(group, schedule)
+            writer.change_group_locks(group, add=doors)
+            writer.change_group_users(group, add=people)
+
+        list(pool.map(make, *zip(*wanted, strict=True)))
+
+
+def _no_tag(number: str | None) -> str | None:  # noqa: ARG001 - tags are left alone
+    return None
+
+
+def _wanted(
+    desired: Desired, users: pd.DataFrame, locks: pd.DataFrame
+) -> list[tuple[str, Schedule, list[str], list[str]]]:
+    """Name, schedule, locks and people of each group."""
+    zone = str(locks["zone"].iloc[0])
+    timed = schedules(desired.bookings.assign(zone=zone))
+    people = desired.members.assign(alias=MARKER_PREFIX + desired.members["user_id"]).merge(users, on="alias")
+    doors = desired.rooms.merge(locks, left_on="lock_name", right_on="name")
+    inside = people.groupby("reference")["platform_user_id"].agg(list)
+    opened = doors.groupby("reference")["lock_id"].agg(list)
+    return [
+        (row["group_name"], _schedule(row), opened[row["reference"]], inside[row["reference"]])
+        for row in timed.to_dict("records")
+    ]
+
+
+def _schedule(row: dict[Hashable, object]) -> Schedule:
+    times = {name: str(row[name]) for name in ("start_time", "end_time", "start_date", "end_date")}
+    return Schedule(days=tuple(bool(row[day]) for day in WEEKDAYS), **times)
