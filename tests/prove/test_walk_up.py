@@ -15,7 +15,7 @@ from tests.prove.airflow_server import airflow_server
 
 NOW = dt.datetime.now(dt.UTC)
 QUIET = 40.0
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("browser"), pytest.mark.airflow]
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(600)]
 CAMPUS = """
 hector_conn_id: hector_campus
 salto_conn_id: salto_campus
