@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from include.access import schemas
+from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import GROUP_PREFIX
 from include.access.statuses import STATUSES, canonical_status
@@ -71,17 +73,17 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
     rooms, room_problems = _rooms(judged, loaners.places, places)
     frozen_bookings = loaners.people.loc[loaners.people["person_id"].isin(frozen["user_id"]), "reservation_id"]
     alive = judged["verdict"].eq("")
-    no_person = alive & ~judged["reservation_id"].isin(members["reservation_id"])
-    no_person &= ~judged["reservation_id"].isin(frozen_bookings)
+    no_person = alive & ~_named(judged, members)
+    no_person &= ~among(judged["reservation_id"], frozen_bookings)
     judged.loc[no_person, "verdict"] = "nobody among its borrower and participants can be given access"
-    no_room = judged["verdict"].eq("") & ~judged["reservation_id"].isin(rooms["reservation_id"])
+    no_room = judged["verdict"].eq("") & ~_named(judged, rooms)
     judged.loc[no_room, "verdict"] = "none of its places has a lock"
-    chosen = judged[judged["verdict"].eq("")]
-    references = chosen.set_index("reservation_id")["reference"]
+    chosen = judged["verdict"].eq("")
+    bookings = judged.loc[chosen, list(schemas.DESIRED_BOOKINGS.columns)]
     return Bookings(
-        bookings=schemas.checked(schemas.DESIRED_BOOKINGS, chosen[list(schemas.DESIRED_BOOKINGS.columns)]),
-        members=_of(members, references, schemas.DESIRED_MEMBERS),
-        places=_of(rooms, references, schemas.DESIRED_PLACES),
+        bookings=schemas.checked(schemas.DESIRED_BOOKINGS, bookings),
+        members=_of(members, chosen, schemas.DESIRED_MEMBERS),
+        places=_of(rooms, chosen, schemas.DESIRED_PLACES),
         decisions=_decisions(judged),
         left=frozenset(judged.loc[judged["left"], "group_name"]),
         problems=pd.concat([_problems(judged), member_problems, room_problems]),
@@ -93,7 +95,8 @@ def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) 
     status = canonical_status(reservations["status"])
     backwards = reservations["finish"] <= reservations["start"]
     # A reservation that ends before it starts is reported until both of its ends are past.
-    over = reservations[["window_end", "start"]].max(axis=1).where(backwards, reservations["window_end"]) <= as_of
+    later = backwards & (reservations["start"] > reservations["window_end"])
+    over = reservations["window_end"].mask(later, reservations["start"]) <= as_of
     beyond = reservations["window_start"] > as_of + rules.horizon
     relevant = ~reservations["blocking"] & ~over & ~beyond
     too_long = reservations["window_end"] - reservations["window_start"] > LONGEST
@@ -106,7 +109,7 @@ def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) 
         verdict="",
         problem="",
         # A shared reference matters only while one of its reservations does.
-        left=twice & reservations["reference"].isin(reservations.loc[relevant, "reference"]),
+        left=twice & among(reservations["reference"], reservations.loc[twice & relevant, "reference"]),
     )
     # Cases, the first that holds decides:
     for case, verdict, problem in (
@@ -127,9 +130,9 @@ def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) 
 
 
 def _problems(judged: pd.DataFrame) -> pd.DataFrame:
-    counts = judged["reference"].map(judged["reference"].value_counts())
-    named = judged.assign(count=counts)
-    codes = [code for code in named["problem"].unique() if code]
+    named = judged[judged["problem"].ne("")]
+    named = named.assign(count=named["reference"].map(named["reference"].value_counts()))  # all that share one are here
+    codes = list(named["problem"].unique())
     found = [problems(code, named[named["problem"].eq(code)]) for code in codes]
     return pd.concat(found) if found else schemas.frame(schemas.PROBLEMS, [])
 
@@ -142,11 +145,12 @@ def _members(
     hector: HectorPeople,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Borrower and participants of type user who are desired people, and problems about the others."""
-    alive = judged.loc[judged["verdict"].eq(""), ["reservation_id", "reference"]]
+    alive = _alive(judged)
     users = people[people["person_type"].eq("user")].rename(columns={"person_id": "user_id"})
     users = users.merge(alive, on="reservation_id").drop_duplicates(["reservation_id", "user_id"])
-    known = users["user_id"].isin(desired_people["user_id"])
-    others = users[~known & ~users["user_id"].isin(frozen["user_id"])]
+    known = among(users["user_id"], desired_people["user_id"])
+    others = users[~known]
+    others = others[~among(others["user_id"], frozen["user_id"])]
     others = others.merge(hector.users[["user_id", "status", "email"]], on="user_id", how="left")
     unknown = others["status"].isna()
     inactive = ~unknown & others["status"].str.strip().str.lower().ne("active")
@@ -155,23 +159,36 @@ def _members(
         problems("user_not_active", others[inactive]),
         problems("email_missing", others[~unknown & ~inactive]),
     ]
-    return users.loc[known, ["reservation_id", "user_id"]], pd.concat(found)
+    return users.loc[known, ["row", "reference", "user_id"]], pd.concat(found)
 
 
 def _rooms(judged: pd.DataFrame, lines: pd.DataFrame, places: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Places of the reservations that name a lock, and problems about places Hector does not show."""
-    alive = judged.loc[judged["verdict"].eq(""), ["reservation_id", "reference"]]
+    alive = _alive(judged)
     rooms = lines.merge(alive, on="reservation_id").drop_duplicates(["reservation_id", "place_id"])
-    known = rooms["place_id"].isin(places["place_id"])
+    known = among(rooms["place_id"], places["place_id"])
     rooms_known = rooms[known].merge(places[["place_id", "lock_name"]], on="place_id")
     named = rooms_known["lock_name"].notna() & rooms_known["lock_name"].astype("str").str.strip().ne("")
-    return rooms_known.loc[named, ["reservation_id", "place_id", "lock_name"]], problems("place_unknown", rooms[~known])
+    columns = ["row", "reference", "place_id", "lock_name"]
+    return rooms_known.loc[named, columns], problems("place_unknown", rooms[~known])
 
 
-def _of(rows: pd.DataFrame, references: pd.Series, schema: schemas.Schema) -> pd.DataFrame:
-    kept = rows.assign(reference=rows["reservation_id"].map(references)).dropna(subset="reference")
-    kept = kept[list(schema.columns)].sort_values(list(schema.columns)[:2])
-    return schemas.checked(schema, kept)
+def _alive(judged: pd.DataFrame) -> pd.DataFrame:
+    """Those that may still earn access, with their ``row`` in the table, so that what is joined finds back to it."""
+    numbered = judged[["reservation_id", "reference"]].assign(row=np.arange(len(judged)))
+    return numbered[judged["verdict"].eq("")]
+
+
+def _named(judged: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
+    """True for the reservations that some line names."""
+    found = np.zeros(len(judged), dtype="bool")
+    found[lines["row"]] = True
+    return pd.Series(found, index=judged.index)
+
+
+def _of(rows: pd.DataFrame, chosen: pd.Series, schema: schemas.Schema) -> pd.DataFrame:
+    kept = rows.loc[chosen.to_numpy()[rows["row"]], list(schema.columns)]
+    return schemas.checked(schema, kept.sort_values(list(schema.columns)[:2]))
 
 
 def _decisions(judged: pd.DataFrame) -> pd.DataFrame:

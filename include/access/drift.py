@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access import schemas
+from include.access.columns import among
 from include.access.operations import as_json
 from include.access.problems import problems
 from include.access.windows import SCHEDULE_COLUMNS, same_schedule
@@ -111,11 +112,11 @@ def drift_problems(operations: pd.DataFrame) -> pd.DataFrame:
 
 def _group_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:
     kind = operations["kind"]
-    known = operations["group_id"].isin(previous.groups["group_id"])
-    person = _pairs(operations, "platform_user_id").isin(_pairs(previous.members, "platform_user_id"))
-    door = _pairs(operations, "lock_id").isin(_pairs(previous.doors, "lock_id"))
-    own = _pairs(operations, "schedule_id").isin(_pairs(previous.schedules, "schedule_id"))
-    scheduled = operations["group_id"].isin(previous.schedules["group_id"])
+    known = among(operations["group_id"], previous.groups["group_id"])
+    person = among(_pairs(operations, "platform_user_id"), _pairs(previous.members, "platform_user_id"))
+    door = among(_pairs(operations, "lock_id"), _pairs(previous.doors, "lock_id"))
+    own = among(_pairs(operations, "schedule_id"), _pairs(previous.schedules, "schedule_id"))
+    scheduled = among(operations["group_id"], previous.schedules["group_id"])
     found = kind.eq("member_add") & person | kind.eq("member_remove") & known & ~person
     found |= kind.eq("lock_add") & door | kind.eq("lock_remove") & known & ~door
     found |= kind.eq("schedule_delete") & known & ~own

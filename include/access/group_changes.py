@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access.columns import among, both_ways, looked_up
 from include.access.operations import as_json, operations
 from include.access.rules import GROUP_PREFIX
+from include.access.schemas import WEEKDAYS
 from include.access.windows import SCHEDULE_COLUMNS, same_schedule, to_minute
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 class WantedGroups:
     """The groups that should exist.
 
-    groups: reference, group_name and SCHEDULE_COLUMNS; locks: reference, lock_id, lock;
-    members: reference, user_id, platform_user_id (null: made in this run);
+    groups: reference, group_name and SCHEDULE_COLUMNS, numbered from 0; locks: reference, lock_id, lock;
+    members: reference, user_id, platform_user_id (null: made in this run), sorted by the first two;
+    ``row`` of locks and members: that of their group;
     unmoved: platform user ids whose memberships are neither given nor taken (Hector contradicts itself about them).
     """
 
@@ -34,7 +37,7 @@ class WantedGroups:
 
 
 def group_operations(
-    wanted: WantedGroups, ours: pd.DataFrame, current: Groups, names: dict[str, str]
+    wanted: WantedGroups, ours: pd.DataFrame, current: Groups, names: pd.DataFrame
 ) -> list[pd.DataFrame]:
     """Operations (OPERATIONS) that turn our current groups into the wanted ones.
 
@@ -42,14 +45,16 @@ def group_operations(
         wanted: the groups that should exist.
         ours: from ``current.our_groups``, without those that must be left as they are.
         current: what is in the site's groups.
-        names: Hector user id of each platform user that the rules know, for the plan's readers.
+        names: platform_user_id, user_id of everybody whom the rules know, for the plan's readers.
     """
-    twins = wanted.groups.merge(ours.rename(columns={"name": "group_name"}), on="group_name")
-    kept = _best(twins, wanted, current)
-    pairs = wanted.groups.merge(kept, on="group_name", how="left")
+    shared = ours.duplicated("name", keep=False)
+    twins = wanted.groups.merge(ours[shared].rename(columns={"name": "group_name"}), on="group_name")
+    candidates = ours[~shared | among(ours["group_id"], _best(twins, wanted, current))]
+    group_id = looked_up(wanted.groups["group_name"], candidates["name"], candidates["group_id"])
+    pairs = wanted.groups.assign(group_id=group_id)
     have = pairs[pairs["group_id"].notna()]
     return [
-        *_deleted(ours[~ours["group_id"].isin(kept["group_id"])], current, set(wanted.groups["group_name"])),
+        *_deleted(ours[~among(ours["group_id"], have["group_id"])], current, wanted.groups["group_name"]),
         *_created(pairs[pairs["group_id"].isna()]),
         *_schedules(have, current.schedules),
         *_locks(pairs, wanted.locks, current.locks),
@@ -57,8 +62,8 @@ def group_operations(
     ]
 
 
-def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.DataFrame:
-    """One group a name: the one that matches best stays (schedule, then members and locks, then the lowest id)."""
+def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.Series:
+    """The id of one group a name: the one that matches best stays (schedule, then members and locks, then the lowest id)."""
     exact = _schedule_pairs(twins, current.schedules)
     fitting = exact.loc[exact["same"], "group_id"]
     people = current.users.merge(twins[["group_id", "reference"]], on="group_id").merge(
@@ -71,12 +76,11 @@ def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.Data
     scored = twins.assign(
         fits=~twins["group_id"].isin(fitting), score=-twins["group_id"].map(found).fillna(0).astype("int64")
     )
-    best = scored.sort_values(["group_name", "fits", "score", "group_id"]).drop_duplicates("group_name")
-    return best[["group_name", "group_id"]]
+    return scored.sort_values(["group_name", "fits", "score", "group_id"]).drop_duplicates("group_name")["group_id"]
 
 
-def _deleted(groups: pd.DataFrame, current: Groups, wanted: set[str]) -> list[pd.DataFrame]:
-    twin = groups["name"].isin(wanted)
+def _deleted(groups: pd.DataFrame, current: Groups, wanted: pd.Series) -> list[pd.DataFrame]:
+    twin = among(groups["name"], wanted)
     cause = pd.Series("withdrawn", index=groups.index).mask(groups["over"], "expired").mask(twin, "drift")
     reason = cause.map(
         {
@@ -85,11 +89,8 @@ def _deleted(groups: pd.DataFrame, current: Groups, wanted: set[str]) -> list[pd
             "drift": "another group of this name is the one that is kept",
         }
     )
-    sizes = {
-        "users": groups["group_id"].map(current.users["group_id"].value_counts()).fillna(0).astype("int64"),
-        "locks": groups["group_id"].map(current.locks["group_id"].value_counts()).fillna(0).astype("int64"),
-    }
-    before = [as_json({"users": int(u), "locks": int(k)}) for u, k in zip(sizes["users"], sizes["locks"], strict=True)]
+    users, locks = _sizes(groups, current.users), _sizes(groups, current.locks)
+    before = [as_json({"users": u, "locks": k}) for u, k in zip(users.tolist(), locks.tolist(), strict=True)]
     reference = groups["name"].str.removeprefix(GROUP_PREFIX)
     rows = groups.assign(
         group_name=groups["name"], reference=reference, before=pd.Series(before, index=groups.index, dtype="str")
@@ -97,16 +98,31 @@ def _deleted(groups: pd.DataFrame, current: Groups, wanted: set[str]) -> list[pd
     return [operations("group_delete", rows, cause=cause, reason=reason, unit="reservation " + reference)]
 
 
+def _sizes(groups: pd.DataFrame, inside: pd.DataFrame) -> pd.Series:
+    """How many are in each."""
+    counts = inside.loc[among(inside["group_id"], groups["group_id"]), "group_id"].value_counts()
+    return groups["group_id"].map(counts).fillna(0).astype("int64")
+
+
 def _created(groups: pd.DataFrame) -> list[pd.DataFrame]:
-    rows = groups.assign(group_id=None, after=_schedule_json(groups))
+    rows = groups.assign(group_id=None, after=_own_json(groups))
     return [operations("group_create", rows, cause="new", reason="a reservation opens this window", unit=_unit(groups))]
 
 
-def _schedule_json(rows: pd.DataFrame, suffix: str = "") -> pd.Series:
-    columns = [f"{name}{suffix}" for name in SCHEDULE_COLUMNS]
-    records = rows[columns].to_dict("records")
-    texts = [as_json({name: row[f"{name}{suffix}"] for name in SCHEDULE_COLUMNS}) for row in records]
+def _schedule_json(rows: pd.DataFrame) -> pd.Series:
+    """The schedules that the groups carry now (suffix _now), as Salto shows them."""
+    records = rows[[f"{name}_now" for name in SCHEDULE_COLUMNS]].to_dict("records")
+    texts = [as_json({name: row[f"{name}_now"] for name in SCHEDULE_COLUMNS}) for row in records]
     return pd.Series(texts, index=rows.index, dtype="str")
+
+
+def _own_json(rows: pd.DataFrame) -> pd.Series:
+    """As ``_schedule_json``, of schedules that windows.py wrote: nothing in them needs an escape."""
+    text = pd.Series("{", index=rows.index, dtype="str")
+    for number, name in enumerate(sorted(SCHEDULE_COLUMNS)):
+        shown = rows[name].map({True: "true", False: "false"}) if name in WEEKDAYS else '"' + rows[name] + '"'
+        text = text + f'{", " if number else ""}"{name}": ' + shown.astype("str")
+    return text + "}"
 
 
 def _unit(rows: pd.DataFrame) -> pd.Series:
@@ -117,19 +133,26 @@ def _schedule_pairs(groups: pd.DataFrame, schedules: pd.DataFrame) -> pd.DataFra
     """Each wanted group with each schedule it carries (suffix _now), and whether they mean the same."""
     now = schedules.rename(columns={name: f"{name}_now" for name in SCHEDULE_COLUMNS})
     pairs = groups.merge(now, on="group_id")
-    current = pairs[[f"{name}_now" for name in SCHEDULE_COLUMNS]].set_axis(list(SCHEDULE_COLUMNS), axis=1)
-    return pairs.assign(same=same_schedule(pairs[list(SCHEDULE_COLUMNS)], current))
+    # What windows.py wrote is a date, so the same text means the same; only the others must be read.
+    same = pd.Series(data=True, index=pairs.index)
+    for name in SCHEDULE_COLUMNS:
+        shown = pairs[f"{name}_now"]
+        same &= pairs[name] == (shown.str.slice(0, 5) if name in {"start_time", "end_time"} else shown)
+    others = pairs[~same]
+    current = others[[f"{name}_now" for name in SCHEDULE_COLUMNS]].set_axis(list(SCHEDULE_COLUMNS), axis=1)
+    read = same_schedule(others[list(SCHEDULE_COLUMNS)], current)
+    return pairs.assign(same=same | read.reindex(pairs.index, fill_value=False))
 
 
 def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFrame]:
     """Exactly one schedule a group: the fitting one stays, else one is changed; all others go."""
-    pairs = _schedule_pairs(groups, schedules).sort_values(
-        ["group_id", "same", "schedule_id"], ascending=[True, False, True]
-    )
-    pairs = pairs.assign(before=_schedule_json(pairs, "_now"), after=_schedule_json(pairs))
+    found = _schedule_pairs(groups, schedules)
+    pairs = found[~found["same"] | found.duplicated("group_id", keep=False)]
+    pairs = pairs.sort_values(["group_id", "same", "schedule_id"], ascending=[True, False, True])
+    pairs = pairs.assign(before=_schedule_json(pairs), after=_own_json(pairs))
     first = ~pairs.duplicated("group_id")
     extra, changed = pairs[~first], pairs[first & ~pairs["same"]]
-    bare = groups[~groups["group_id"].isin(pairs["group_id"])]
+    bare = groups[~among(groups["group_id"], found["group_id"])]
     return [
         operations(
             "schedule_delete", extra, cause="drift", reason="a group has exactly one schedule", unit=_unit(extra)
@@ -144,7 +167,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
         ),
         operations(
             "schedule_create",
-            bare.assign(after=_schedule_json(bare)),
+            bare.assign(after=_own_json(bare)),
             cause="drift",
             reason="a group without a schedule opens nothing",
             unit=_unit(bare),
@@ -161,12 +184,9 @@ def _narrowed(pairs: pd.DataFrame) -> pd.Series:
 
 
 def _locks(pairs: pd.DataFrame, wanted: pd.DataFrame, current: pd.DataFrame) -> list[pd.DataFrame]:
-    identity = pairs[["reference", "group_name", "group_id"]]
-    want = wanted.merge(identity, on="reference").rename(columns={"lock": "lock_name"})
-    have = current.merge(identity.dropna(subset="group_id"), on="group_id")
-    both = want.merge(have[["group_id", "lock_id"]], on=["group_id", "lock_id"], how="outer", indicator=True)
-    new = both[both["_merge"].eq("left_only")]
-    stale = both.loc[both["_merge"].eq("right_only"), ["group_id", "lock_id"]].merge(identity, on="group_id")
+    want = _of_groups(wanted, pairs).rename(columns={"lock": "lock_name"})
+    there, right = both_ways(want[["group_id", "lock_id"]], current[["group_id", "lock_id"]])
+    new, stale = want[~there], _in_groups(current[~right], pairs)
     fresh = new["group_id"].isna()
     cause = pd.Series("moved", index=new.index).mask(fresh, "new")
     return [
@@ -177,20 +197,26 @@ def _locks(pairs: pd.DataFrame, wanted: pd.DataFrame, current: pd.DataFrame) -> 
     ]
 
 
+def _of_groups(lines: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Wanted locks or members with the name and the id of their group."""
+    row = lines["row"].to_numpy()
+    return lines.assign(**{name: pairs[name].array.take(row) for name in ("group_name", "group_id")})
+
+
+def _in_groups(lines: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Locks or members that stand in one of these groups, with its reference and name."""
+    return lines.merge(pairs.loc[pairs["group_id"].notna(), ["reference", "group_name", "group_id"]], on="group_id")
+
+
 def _members(
-    pairs: pd.DataFrame, wanted: WantedGroups, current: pd.DataFrame, names: dict[str, str]
+    pairs: pd.DataFrame, wanted: WantedGroups, current: pd.DataFrame, names: pd.DataFrame
 ) -> list[pd.DataFrame]:
-    identity = pairs[["reference", "group_name", "group_id"]]
-    want = wanted.members.merge(identity, on="reference")
-    have = current.merge(identity.dropna(subset="group_id"), on="group_id")
-    have = have[~have["platform_user_id"].isin(wanted.unmoved)]
-    known = have[["group_id", "platform_user_id"]].assign(there=True)
-    want = want.merge(known, on=["group_id", "platform_user_id"], how="left")
-    new = want[want["there"].isna() | want["platform_user_id"].isna()]
-    right = want[["group_id", "platform_user_id"]].dropna().assign(right=True)
-    stale = have.merge(right, on=["group_id", "platform_user_id"], how="left")
-    stale = stale[stale["right"].isna()]
-    stale = stale.assign(user_id=stale["platform_user_id"].map(names))
+    want = _of_groups(wanted.members, pairs)
+    have = current[~current["platform_user_id"].isin(wanted.unmoved)]
+    there, right = both_ways(want[["group_id", "platform_user_id"]], have[["group_id", "platform_user_id"]])
+    new, stale = want[~there], _in_groups(have[~right], pairs)
+    known = looked_up(stale["platform_user_id"], names["platform_user_id"], names["user_id"])
+    stale = stale.assign(user_id=known)
     cause = pd.Series("moved", index=new.index).mask(new["group_id"].isna(), "new")
     return [
         operations(

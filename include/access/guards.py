@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access.columns import among
 from include.access.operations import GROUP, HELD, KINDS, PERSON
 
 if TYPE_CHECKING:
@@ -163,7 +164,9 @@ def _group(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
     whole = removals.loc[removals["kind"].eq("group_delete") & removals["cause"].eq("withdrawn"), "group_id"]
     earlier = _earlier(leaving["key"], situation.history, {"member_remove"})
     left = pd.Series([key.split(":")[1] for key in earlier], dtype="str").value_counts()
-    size = situation.members["group_id"].value_counts().add(left, fill_value=0).astype("int64")
+    concerned = among(situation.members["group_id"], removals["group_id"])
+    inside = situation.members.loc[concerned, "group_id"].value_counts()
+    size = inside.add(left, fill_value=0).astype("int64")
     lost = leaving["group_id"].value_counts().add(left, fill_value=0).reindex(size.index).fillna(0).astype("int64")
     lost = lost.mask(size.index.isin(whole), size)
     over = size.index[(size >= LARGE_GROUP) & (lost * 2 > size)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access import schemas
+from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import MARKER_PREFIX
 
@@ -33,7 +34,10 @@ class HectorPeople:
 
 def folded(texts: pd.Series) -> pd.Series:
     """Trimmed and case-folded, blank as null: how emails and names are compared."""
-    plain = texts.astype("str").str.strip().str.casefold()
+    stripped = texts.astype("str").str.strip()
+    other = ~stripped.str.isascii().fillna(value=True).astype("bool")
+    lower = not other.any() and len(texts) > 0  # in ASCII the same, and much faster
+    plain = stripped.str.lower() if lower else stripped.str.casefold()
     return plain.where(texts.notna() & plain.ne(""))
 
 
@@ -79,8 +83,9 @@ def _of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
 def _name(users: pd.DataFrame, column: str, fallback: str | None) -> pd.Series:
     """Salto wants both names filled; a nameless account is called by the local part of its email, or a dash."""
     stripped = users[column].astype("str").str.strip()
-    spare = users[fallback].str.split("@").str[0] if fallback else pd.Series("-", index=users.index)
-    return stripped.where(users[column].notna() & stripped.ne(""), spare)
+    blank = users[column].isna() | stripped.eq("")
+    spare = users.loc[blank, fallback].str.split("@").str[0] if fallback else "-"
+    return stripped.mask(blank, spare) if blank.any() else stripped
 
 
 def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
@@ -90,8 +95,8 @@ def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
 
 def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: OfficeMode) -> pd.Series:
     """True for users who match; with ``match: all`` each non-empty list must match, both empty match nobody."""
-    in_group = users["user_id"].isin(_members_of(people, office.groups))
-    department = folded(users["department_id"].map(people.departments.set_index("department_id")["name"]))
+    in_group = among(users["user_id"], _members_of(people, office.groups))
+    department = users["department_id"].map(folded(people.departments.set_index("department_id")["name"]))
     in_department = department.isin([name.strip().casefold() for name in office.departments])
     tests = [test for test, names in ((in_group, office.groups), (in_department, office.departments)) if names]
     if not tests:
@@ -179,10 +184,10 @@ def matched_people(
         ``problems``.
     """
     columns = {"email": "salto_email", "tag": "salto_tag", "office_mode": "salto_office_mode"}
-    users = salto.rename(columns=columns).assign(free=salto["no_alias"] | salto["marker"].isin(departed))
+    users = salto.rename(columns=columns).assign(free=salto["no_alias"] | among(salto["marker"], departed))
     by_marker = users[users["marker"].notna()].drop_duplicates("marker", keep=False)
     marked = desired.merge(by_marker, how="left", left_on="user_id", right_on="marker")
-    by_email = users[users["salto_email"].notna() & ~users["site_user_id"].isin(_giving_up_email(marked, users))]
+    by_email = users[users["salto_email"].notna() & ~among(users["site_user_id"], _giving_up_email(marked, users))]
     by_email = by_email.drop_duplicates("salto_email", keep=False)
     emailed = desired.merge(by_email, how="left", left_on="email", right_on="salto_email")
     found_by_marker = marked["site_user_id"].notna()
@@ -197,7 +202,7 @@ def matched_people(
     people = people.assign(
         ours=(ours | adopt) & ~people["protected"],
         adopt=adopt,
-        usable=~desired["user_id"].isin(doubles["user_id"]) & ~foreign,
+        usable=~among(desired["user_id"], doubles["user_id"]) & ~foreign,
     )
     clash = people.assign(holder="Salto user " + people["site_user_id"])[foreign]
     return people, pd.concat([problems("salto_user_twice", doubles), problems("email_held", clash)])
@@ -205,9 +210,10 @@ def matched_people(
 
 def _giving_up_email(marked: pd.DataFrame, users: pd.DataFrame) -> pd.Series:
     """Site users of ours whose email changes in this run: the old one is free for whoever has it in Hector now."""
-    changes = marked["salto_email"].ne(marked["email"]) & ~marked["email"].isin(users["salto_email"])
     can = marked["has_profile"].eq(other=False) & marked["managed_here"].eq(other=True)
-    return marked.loc[changes & can & marked["protected"].eq(other=False), "site_user_id"]
+    can &= marked["protected"].eq(other=False)
+    changed = marked[can & marked["salto_email"].ne(marked["email"])]
+    return changed.loc[~among(changed["email"], users["salto_email"]), "site_user_id"]
 
 
 def _bool(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -216,7 +222,11 @@ def _bool(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _doubles(desired: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
     """Desired people for whom two Salto users carry one marker, or two carry one email."""
-    by_marker = users["marker"].value_counts()
-    by_email = users["salto_email"].value_counts()
+    by_marker, by_email = _repeated(users["marker"]), _repeated(users["salto_email"])
     counts = pd.concat([desired["user_id"].map(by_marker), desired["email"].map(by_email)], axis=1).max(axis=1)
     return desired.assign(count=counts.fillna(0).astype("int64")).query("count > 1")
+
+
+def _repeated(texts: pd.Series) -> pd.Series:
+    """How often each text stands there that stands there more than once."""
+    return texts[texts.duplicated(keep=False)].value_counts()

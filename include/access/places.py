@@ -30,7 +30,9 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
     unique = known.drop_duplicates("wanted", keep=False).rename(columns={"name": "lock"})
     found = named[named["count"].eq(1)].merge(unique[["wanted", "lock_id", "lock", "zone"]], on="wanted")
     missing = named[named["count"].eq(0)]
-    missing = missing.assign(nearest=[_nearest(name, known) for name in missing["wanted"]])
+    names = known.drop_duplicates("wanted").set_index("wanted")["name"]
+    nearest = {name: _nearest(name, names) for name in missing["wanted"].unique()}
+    missing = missing.assign(nearest=missing["wanted"].map(nearest))
     return (
         found[["place_id", "lock_id", "lock", "zone"]],
         pd.concat(
@@ -43,7 +45,7 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
     )
 
 
-FEW = 3
+FEW, ALIKE = 3, 0.5
 
 
 def silent_places(lines: pd.DataFrame, places: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +77,26 @@ def _nameless(places: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"count": [len(places)] if len(places) and named.empty else []})
 
 
-def _nearest(wanted: str, locks: pd.DataFrame) -> str:
-    names = locks.drop_duplicates("wanted").set_index("wanted")["name"]
-    close = difflib.get_close_matches(wanted, list(names.index), n=3, cutoff=0.5)
-    return ", ".join(repr(names[key]) for key in close) or "none"
+def _nearest(wanted: str, names: pd.Series) -> str:
+    return ", ".join(repr(names[key]) for key in close_matches(wanted, list(names.index))) or "none"
+
+
+def close_matches(wanted: str, names: list[str]) -> list[str]:
+    """As ``difflib.get_close_matches``, and much sooner where many names are alike, as rooms in a row are.
+
+    Names come in the order of how alike they can be at most, until none can be among the best any more.
+    """
+    matcher = difflib.SequenceMatcher(b=wanted)
+
+    def at_most(name: str) -> float:
+        matcher.set_seq1(name)
+        return matcher.quick_ratio()
+
+    best: list[tuple[float, str]] = []
+    for bound, name in sorted(((at_most(name), name) for name in names), reverse=True):
+        if bound < (best[-1][0] if len(best) == FEW else ALIKE):
+            break
+        matcher.set_seq1(name)
+        if (ratio := matcher.ratio()) >= ALIKE:
+            best = sorted([*best, (ratio, name)], reverse=True)[:FEW]
+    return [name for _, name in best]

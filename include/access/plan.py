@@ -9,10 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from include.access import schemas
 from include.access.bookings import ACCESS, NO_ACCESS
+from include.access.columns import among, looked_up, places_of
 from include.access.current import our_groups
 from include.access.desired import left_groups
 from include.access.drift import Account, drift_problems, drifted, marked
@@ -100,22 +102,22 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         current.users,
         Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails),
     )
-    gone = salto[salto["marker"].notna() & ~salto["marker"].isin(desired.present["user_id"]) & ~salto["protected"]]
+    gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
     people, people_problems = matched_people(desired.people, salto, gone["marker"])
     people = people.assign(email_holder=_email_holders(people, salto))
-    gone = gone[~gone["site_user_id"].isin(people["site_user_id"].dropna())]
+    gone = gone[~among(gone["site_user_id"], people["site_user_id"].dropna())]
     doors = _Doors.of(desired, current)
     wanted, chosen = _wanted(desired, doors, people, salto, current)
     people = people.join(_first_windows(wanted.members, chosen), on="user_id")
     people = people[people["site_user_id"].notna() | _needed(people, rules)]
 
     ours, look_alikes = our_groups(
-        current.groups, current.locks, current.site_zone, wanted=set(wanted.groups["group_name"]), as_of=as_of
+        current.groups, current.locks, current.site_zone, wanted=wanted.groups["group_name"], as_of=as_of
     )
     left = left_groups(desired.decisions, GROUP_PREFIX)
     ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
-    names = _names(people, salto)
-    group_tables = group_operations(wanted, ours, current.groups, names)
+    matches = _matches(people, salto)
+    group_tables = group_operations(wanted, ours, current.groups, matches)
     moves = tag_moves(people, current.tags, salto, desired.frozen["user_id"])
     user_tables, user_problems, seats_short = user_operations(
         people, gone, moves, Seats(current.seats, current.seats_used), rules
@@ -126,12 +128,13 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     if references is not None:
         operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
         scope_problems = pd.concat([_not_found(references, desired), waiting])
-    operations, undone = _drifted(operations, previous, rules, members_by_group(members))
+    operations, undone = _drifted(operations, previous, rules, members)
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
     found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
+    inside = members_by_group(members if found.holds else members.iloc[:0])  # without a hold nothing builds on one
     return Plan(
-        operations=with_dependents_held(found.operations, members_by_group(members)),
+        operations=with_dependents_held(found.operations, inside),
         problems=all_problems(
             [
                 desired.problems,
@@ -143,14 +146,14 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 scope_problems,
                 drift_problems(undone),
                 _unmatched(approve if found.approved_set is None else None),
-                *_closed_people(people, wanted.members),
+                *_closed_people(people),
             ]
         ),
         decisions=_decided(desired.decisions, chosen, doors),
         members=members,
         timetable=_timetable(wanted, chosen),
         seats_short=seats_short,
-        matches=_matches(names),
+        matches=matches,
         left=undone,
         holds=found.holds,
         digest=found.digest,
@@ -173,7 +176,7 @@ class Previous:
 
 
 def _drifted(
-    operations: pd.DataFrame, previous: Previous | None, rules: AccessRules, inside: dict[str, frozenset[str]]
+    operations: pd.DataFrame, previous: Previous | None, rules: AccessRules, members: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The operations, those that repair drift marked or (``drift: report``) left out with what would build on them."""
     nothing = schemas.frame(schemas.OPERATIONS, [])
@@ -184,7 +187,7 @@ def _drifted(
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing
     left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
-    unsafe = resting_on(kept, left, inside)
+    unsafe = resting_on(kept, left, members_by_group(members))
     return kept[~unsafe].reset_index(drop=True), left.reset_index(drop=True)
 
 
@@ -197,27 +200,34 @@ def _was_left(operations: pd.DataFrame, left: frozenset[tuple[str, str | None]])
 def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
     """The cleanup's plan: outdated groups of ours go; nothing else, and Hector is not needed."""
     ours, look_alikes = our_groups(current.groups, current.locks, current.site_zone, wanted=(), as_of=as_of)
+    none = schemas.frame(schemas.DESIRED_BOOKINGS, [])
     nothing = WantedGroups(
         groups=pd.DataFrame(columns=["reference", "group_name", *SCHEDULE_COLUMNS]).astype("str"),
-        locks=pd.DataFrame(columns=["reference", "lock_id", "lock"]).astype("str"),
-        members=pd.DataFrame(columns=["reference", "user_id", "platform_user_id"]).astype("str"),
+        locks=_with_row(pd.DataFrame(columns=["reference", "lock_id", "lock"]).astype("str"), none),
+        members=_with_row(pd.DataFrame(columns=["reference", "user_id", "platform_user_id"]).astype("str"), none),
         unmoved=frozenset(),
     )
+    nobody = pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str")
     over = ours[ours["over"]].reset_index(drop=True)
     return Plan(
-        operations=in_order(group_operations(nothing, over, current.groups, {})),
+        operations=in_order(group_operations(nothing, over, current.groups, nobody)),
         problems=all_problems([look_alikes]),
         decisions=schemas.frame(schemas.DECISIONS, []),
         members=_memberships(over, current),
-        timetable=_timetable(nothing, schemas.frame(schemas.DESIRED_BOOKINGS, [])),
+        timetable=_timetable(nothing, none),
         seats_short=False,
-        matches=_matches({}),
+        matches=nobody,
         left=schemas.frame(schemas.OPERATIONS, []),
     )
 
 
 def members_by_group(members: pd.DataFrame) -> dict[str, frozenset[str]]:
-    return {str(group): frozenset(rows) for group, rows in members.groupby("group_id")["platform_user_id"]}
+    """Platform user ids by group id."""
+    rows = members.sort_values("group_id")
+    first = np.flatnonzero(~rows["group_id"].duplicated())
+    parts = np.split(rows["platform_user_id"].to_numpy(dtype="object"), first[1:])
+    # Not strict: of no rows at all, numpy makes one empty part.
+    return {group: frozenset(part) for group, part in zip(rows["group_id"].iloc[first], parts, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -235,11 +245,12 @@ class _Doors:
         locks = locks.drop(columns="place_id").drop_duplicates(["reference", "lock_id"])
         known = {zone: is_known_zone(zone) for zone in locks["zone"].dropna().unique()}
         unknown = ~locks["zone"].map(known).eq(other=True)
-        zones = locks[~unknown].groupby("reference")["zone"].agg(lambda zone: ", ".join(sorted(set(zone))))
-        differing = zones[zones.str.contains(", ", regex=False)]
+        zones = locks.loc[~unknown, ["reference", "zone"]].drop_duplicates()
+        several = zones[zones.duplicated("reference", keep=False)].sort_values(["reference", "zone"])
+        differing = several.groupby("reference")["zone"].agg(", ".join)
         dropped = pd.concat([locks.loc[unknown, "reference"], pd.Series(differing.index, dtype="str")])
         return cls(
-            locks=locks[~locks["reference"].isin(dropped)].reset_index(drop=True),
+            locks=locks[~among(locks["reference"], dropped)].reset_index(drop=True),
             dropped=dropped.drop_duplicates(),
             problems=pd.concat(
                 [
@@ -259,20 +270,27 @@ def _wanted(
     usable = people.loc[people["usable"], ["user_id", "platform_user_id"]]
     members = desired.members.merge(usable, on="user_id")
     kept = _kept(current, unmoved)
-    somebody = desired.bookings["reference"].isin(members["reference"]) | desired.bookings["group_name"].isin(kept)
-    chosen = desired.bookings[somebody & desired.bookings["reference"].isin(doors.locks["reference"])]
-    zone = doors.locks.drop_duplicates("reference").set_index("reference")["zone"]
-    timed = schedules(chosen.assign(zone=chosen["reference"].map(zone)))
-    references = chosen["reference"]
+    bookings, locks = desired.bookings, doors.locks
+    somebody = among(bookings["reference"], members["reference"]) | among(bookings["group_name"], kept)
+    door = places_of(bookings["reference"], locks["reference"])
+    choice = somebody & door.ge(0)
+    chosen = bookings[choice].reset_index(drop=True)
+    timed = schedules(chosen.assign(zone=locks["zone"].array.take(door[choice].to_numpy())))
     return (
         WantedGroups(
-            groups=timed[["reference", "group_name", *SCHEDULE_COLUMNS]].reset_index(drop=True),
-            locks=doors.locks.loc[doors.locks["reference"].isin(references), ["reference", "lock_id", "lock"]],
-            members=members[members["reference"].isin(references)].reset_index(drop=True),
+            groups=timed[["reference", "group_name", *SCHEDULE_COLUMNS]],
+            locks=_with_row(locks, chosen)[["row", "reference", "lock_id", "lock"]],
+            members=_with_row(members, chosen)[["row", "reference", "user_id", "platform_user_id"]],
             unmoved=unmoved,
         ),
-        chosen.reset_index(drop=True),
+        chosen,
     )
+
+
+def _with_row(lines: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the chosen bookings, with the ``row`` of each one's booking: compared once, counted on from there."""
+    rows = lines.assign(row=places_of(lines["reference"], chosen["reference"]))
+    return rows[rows["row"].ge(0)].reset_index(drop=True)
 
 
 def _unmoved(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> frozenset[str]:
@@ -280,19 +298,19 @@ def _unmoved(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) ->
     unusable = people[~people["usable"]]
     ids = pd.concat([frozen["user_id"], unusable["user_id"]])
     emails = pd.concat([frozen["email"], unusable["email"]])
-    clash = salto["marker"].isin(ids) | (salto["email"].isin(emails) & salto["marker"].isna())
+    clash = among(salto["marker"], ids) | (among(salto["email"], emails) & salto["marker"].isna())
     return frozenset(salto.loc[clash, "platform_user_id"])
 
 
 def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:
     """Names of groups that hold somebody whose membership stays as it is."""
     holding = current.groups.users.loc[current.groups.users["platform_user_id"].isin(unmoved), "group_id"]
-    return current.groups.groups.loc[current.groups.groups["group_id"].isin(holding), "name"]
+    return current.groups.groups.loc[among(current.groups.groups["group_id"], holding), "name"]
 
 
 def _first_windows(members: pd.DataFrame, bookings: pd.DataFrame) -> pd.Series:
-    starts = members.merge(bookings[["reference", "window_start"]], on="reference")
-    return starts.groupby("user_id")["window_start"].min().rename("first_window")
+    starts = members[["user_id"]].assign(first_window=bookings["window_start"].array.take(members["row"].to_numpy()))
+    return pd.Series(starts.groupby("user_id")["first_window"].min())
 
 
 def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
@@ -302,23 +320,17 @@ def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
 
 def _email_holders(people: pd.DataFrame, salto: pd.DataFrame) -> pd.Series:
     """The site user, other than their own, who has the person's email now."""
-    known = salto.dropna(subset="email").sort_values("site_user_id").drop_duplicates("email")
-    holders = known.set_index("email")["site_user_id"]
-    holder = people["email"].map(holders).astype("str").where(people["email"].map(holders).notna())
+    known = salto.dropna(subset="email").sort_values("site_user_id")
+    holder = looked_up(people["email"], known["email"], known["site_user_id"])
     return holder.where(holder.ne(people["site_user_id"]))
 
 
-def _names(people: pd.DataFrame, salto: pd.DataFrame) -> dict[str, str]:
-    """Hector user id by platform user id: by marker, else by match."""
-    marked = salto.dropna(subset="marker")
-    matched = people.dropna(subset="platform_user_id")
-    names = dict(zip(marked["platform_user_id"], marked["marker"], strict=True))
-    return {**names, **dict(zip(matched["platform_user_id"], matched["user_id"], strict=True))}
-
-
-def _matches(names: dict[str, str]) -> pd.DataFrame:
-    rows = sorted(names.items())
-    return pd.DataFrame(rows, columns=["platform_user_id", "user_id"]).astype("str")
+def _matches(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
+    """Hector user id by platform user id: by match, else by marker."""
+    marked = salto.loc[salto["marker"].notna(), ["platform_user_id", "marker"]].rename(columns={"marker": "user_id"})
+    matched = people.loc[people["platform_user_id"].notna(), ["platform_user_id", "user_id"]]
+    both = pd.concat([marked, matched]).drop_duplicates("platform_user_id", keep="last")
+    return both.sort_values("platform_user_id", ignore_index=True)
 
 
 def _narrowed(
@@ -357,12 +369,12 @@ def _unmatched(approve: str | None) -> pd.DataFrame:
 
 def _memberships(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
     users = current.groups.users
-    return users[users["group_id"].isin(ours["group_id"])].reset_index(drop=True)
+    return users[among(users["group_id"], ours["group_id"])].reset_index(drop=True)
 
 
-def _closed_people(people: pd.DataFrame, members: pd.DataFrame) -> list[pd.DataFrame]:
+def _closed_people(people: pd.DataFrame) -> list[pd.DataFrame]:
     """People with a reservation whose door will stay shut for a reason that only somebody's hand can change."""
-    booked = people[people["user_id"].isin(members["user_id"]) & people["usable"]]
+    booked = people[people["first_window"].notna() & people["usable"]]
     asleep = booked["subscription_state"].notna() & booked["subscription_state"].ne(SUBSCRIBED) & ~booked["ours"]
     bare = booked["tag"].isna() & booked["salto_tag"].isna()
     return [
@@ -375,9 +387,13 @@ def _closed_people(people: pd.DataFrame, members: pd.DataFrame) -> list[pd.DataF
 def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd.DataFrame:
     """Hector's decisions, corrected by what Salto has: no lock of that name, locks in several zones, nobody left."""
     hoped = decisions["decision"].eq(ACCESS)
-    dropped = hoped & decisions["reference"].isin(doors.dropped)
-    doorless = hoped & ~dropped & ~decisions["reference"].isin(doors.locks["reference"])
-    alone = hoped & ~dropped & ~doorless & ~decisions["reference"].isin(chosen["reference"])
+    shut = hoped & ~among(decisions["reference"], chosen["reference"])  # few, so the rest is asked of them alone
+    refused = decisions.loc[shut, "reference"]
+    of_dropped, has_door = among(refused, doors.dropped), among(refused, doors.locks["reference"])
+    dropped, doorless, alone = (
+        which.reindex(decisions.index, fill_value=False)
+        for which in (of_dropped, ~of_dropped & ~has_door, ~of_dropped & has_door)
+    )
     reason = decisions["reason"].mask(dropped, "its locks' time zones cannot be served by one schedule")
     reason = reason.mask(doorless, "none of its places names a lock of this site")
     reason = reason.mask(alone, "nobody among its people can be given access in Salto")
@@ -386,6 +402,12 @@ def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd
 
 
 def _timetable(wanted: WantedGroups, chosen: pd.DataFrame) -> pd.DataFrame:
-    rows = wanted.members[["reference", "user_id"]].merge(wanted.locks[["reference", "lock"]], on="reference")
-    rows = rows.merge(chosen[["reference", "window_start", "window_end"]], on="reference")
-    return rows.sort_values(["window_start", "reference", "user_id", "lock"]).reset_index(drop=True)
+    people = wanted.members[["row", "reference", "user_id"]].assign(place=range(len(wanted.members)))
+    rows = people.merge(wanted.locks[["row", "lock"]], on="row")
+    booked = rows["row"].to_numpy()
+    rows = rows.assign(**{name: chosen[name].array.take(booked) for name in ("window_start", "window_end")})
+    # Members stand sorted by reference and user, so their places say the same as those two texts, in no time.
+    begin = chosen["window_start"].astype("int64").to_numpy()[booked]
+    order = np.lexsort((pd.factorize(rows["lock"], sort=True)[0], rows["place"], begin))
+    columns = ["reference", "user_id", "lock", "window_start", "window_end"]
+    return rows[columns].take(order).reset_index(drop=True)

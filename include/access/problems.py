@@ -7,6 +7,7 @@ person who got no seat, which turns the run red.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -30,6 +31,12 @@ class Kind:
     message: str
     next_step: str
     red: bool = False
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """What it asks of a row: what its templates name, and the reservation."""
+        named = (name for text in (self.subject, self.message) for _, name, _, _ in Formatter().parse(text))
+        return frozenset({"reference", *(name for name in named if name)})
 
 
 KINDS = {
@@ -375,7 +382,8 @@ def problems(code: str, rows: pd.DataFrame) -> pd.DataFrame:
     kind = KINDS[code]
     if rows.empty:
         return schemas.frame(schemas.PROBLEMS, [])
-    shown = [{name: _one_line(value) for name, value in row.items()} for row in rows.to_dict("records")]
+    needed = [name for name in rows.columns if name in kind.columns]
+    shown = [{name: _one_line(value) for name, value in row.items()} for row in rows[needed].to_dict("records")]
     return schemas.frame(
         schemas.PROBLEMS,
         [
@@ -405,7 +413,7 @@ def token_problems(expires: datetime | None, connection: str, now: datetime) -> 
 
 def _one_line(value: object) -> object:
     """Names come from people's keyboards: no line break or control character of theirs may forge a line of a log."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in value)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from include.access.columns import among
 from include.access.problems import problems
 
 
@@ -36,18 +37,18 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
     right = wanting["holder_id"].eq(wanting["site_user_id"]) & wanting["holder_id"].notna()
     right |= wanting["salto_tag"].eq(wanting["tag"]) & wanting["salto_tag"].notna()
     elsewhere = wanting["holder_id"].notna() & ~right
-    releasable = _releasable(people, salto[~salto["marker"].isin(frozen)])
+    releasable = _releasable(people, salto[~among(salto["marker"], frozen)])
     unknown, ambiguous, blocked = wanting["found"].eq(0), wanting["found"].gt(1), wanting["tag_blocked"]
-    refused = elsewhere & ~wanting["holder_id"].isin(releasable["site_user_id"]) | wanting["is_pod_tag"]
+    refused = elsewhere & ~among(wanting["holder_id"], releasable["site_user_id"]) | wanting["is_pod_tag"]
     give = ~unknown & ~ambiguous & ~blocked & ~refused & ~right
     on = wanting.loc[give, ["user_id", "site_user_id", "tag_id"]]
     carried = acting.dropna(subset="site_user_id").merge(
         held[["tag_id", "tag", "site_user_id"]].rename(columns={"tag": "carried"}), on="site_user_id"
     )
     wrong = carried[carried["carried"].ne(carried["tag"]) | carried["carried"].isna()]
-    replaced = wrong[wrong["user_id"].isin(on["user_id"])]
-    stale = wrong[wrong["ours"] & ~wrong["user_id"].isin(on["user_id"])]
-    taken = held[held["tag_id"].isin(on["tag_id"])].merge(releasable, on="site_user_id")
+    another = among(wrong["user_id"], on["user_id"])
+    replaced, stale = wrong[another], wrong[wrong["ours"] & ~another]
+    taken = held[among(held["tag_id"], on["tag_id"])].merge(releasable, on="site_user_id")
     off = pd.concat(
         [
             replaced.assign(reason="another tag takes its place"),
@@ -55,7 +56,8 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
             taken.assign(reason="it is somebody else's unique code now"),
         ]
     ).drop_duplicates("tag_id")
-    bare = acting[acting["tag"].isna() & acting["first_window"].notna() & acting["user_id"].isin(stale["user_id"])]
+    bare = acting[acting["tag"].isna() & acting["first_window"].notna()]
+    bare = bare[among(bare["user_id"], stale["user_id"])]
     holder = ("Salto user " + wanting["holder_id"]).fillna("a pod")
     return TagMoves(
         off=off[["site_user_id", "user_id", "tag_id", "reason"]].reset_index(drop=True),
@@ -83,12 +85,12 @@ def _code_gone(people: pd.DataFrame) -> pd.DataFrame:
 
 def _with_tag(wanting: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """People with the tag their code names: how many tags have that number, and whose the first one is."""
-    counts = tags["tag"].value_counts()
+    repeated = tags.loc[tags.duplicated("tag", keep=False), "tag"].value_counts()
     first = tags.sort_values("tag_id").drop_duplicates("tag")
     first = first.rename(columns={"site_user_id": "holder_id", "blocked": "tag_blocked"})
     joined = wanting.merge(first[["tag", "tag_id", "holder_id", "tag_blocked", "is_pod_tag"]], on="tag", how="left")
     return joined.assign(
-        found=joined["tag"].map(counts).fillna(0).astype("int64"),
+        found=joined["tag"].map(repeated).fillna(1).where(joined["tag_id"].notna(), 0).astype("int64"),
         tag_blocked=joined["tag_blocked"].eq(other=True),
         is_pod_tag=joined["is_pod_tag"].eq(other=True),
     )
@@ -100,7 +102,7 @@ def _releasable(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
     A user of ours who should carry the very tag, or about whom Hector contradicts itself, keeps it.
     """
     here = people.loc[people["ours"], ["site_user_id", "user_id"]]  # with those who become ours in this run
-    gone = salto[salto["marker"].notna() & ~salto["protected"] & ~salto["site_user_id"].isin(people["site_user_id"])]
+    gone = salto[salto["marker"].notna() & ~salto["protected"] & ~among(salto["site_user_id"], people["site_user_id"])]
     ours = pd.concat([here, gone[["site_user_id", "marker"]].rename(columns={"marker": "user_id"})])
     ours = ours.merge(salto[["site_user_id", "tag"]].rename(columns={"tag": "carried"}), on="site_user_id")
     known = ours.merge(people[["user_id", "tag", "usable", "tag_conflict"]], on="user_id", how="left")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access.columns import among, looked_up
 from include.access.operations import as_json, operations
 from include.access.problems import problems
 from include.access.rules import MARKER_PREFIX, AccessRules
@@ -66,7 +67,7 @@ def user_operations(
         _subscribed(seated),
         _created(seekers),
     ]
-    unseated = seekers[seekers["site_user_id"].notna() & ~seekers["user_id"].isin(seated["user_id"])]
+    unseated = seekers[seekers["site_user_id"].notna() & ~among(seekers["user_id"], seated["user_id"])]
     return tables, pd.concat([mail_problems, problems("no_seat", unseated)]), len(seated) < len(seekers)
 
 
@@ -105,7 +106,7 @@ def _deleted(departed: pd.DataFrame) -> pd.DataFrame:
 
 def _freed(departed: pd.DataFrame, deleted: pd.DataFrame, suspended: list[pd.DataFrame]) -> int:
     subscribed = departed.loc[departed["subscription_state"].eq(SUBSCRIBED), "site_user_id"]
-    return int(deleted["site_user_id"].isin(subscribed).sum()) + sum(len(table) for table in suspended)
+    return int(among(deleted["site_user_id"], subscribed).sum()) + sum(len(table) for table in suspended)
 
 
 def _seat_seekers(people: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +129,7 @@ def _created(seekers: pd.DataFrame) -> pd.DataFrame:
                 "office_mode": bool(row["office_mode"]),
             }
         )
-        for row in rows.to_dict("records")
+        for row in rows[["user_id", "first_name", "last_name", "email", "office_mode"]].to_dict("records")
     ]
     return operations(
         "user_create",
@@ -199,9 +200,10 @@ def _office(here: pd.DataFrame, departed: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _tags(moves: TagMoves, people: pd.DataFrame) -> list[pd.DataFrame]:
-    platform = people.set_index("user_id")["platform_user_id"]
-    off = moves.off.assign(platform_user_id=moves.off["user_id"].map(platform))
-    on = moves.on.assign(platform_user_id=moves.on["user_id"].map(platform))
+    off, on = (
+        rows.assign(platform_user_id=looked_up(rows["user_id"], people["user_id"], people["platform_user_id"]))
+        for rows in (moves.off, moves.on)
+    )
     return [
         operations("tag_off", off, cause="moved", unit=person(off["user_id"])),
         operations("tag_on", on, cause="moved", unit=person(on["user_id"]), reason="the user's unique code in Hector"),

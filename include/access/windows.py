@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 import pandas as pd
 
 from include.access.schemas import WEEKDAYS
@@ -50,6 +51,8 @@ def schedules(bookings: pd.DataFrame) -> pd.DataFrame:
         ``end_time`` names the last open minute, because Salto widens a sent 12:15 to 12:15:59.
     """
     parts = [_in_zone(rows, str(zone)) for zone, rows in bookings.groupby("zone", sort=True)]
+    if len(parts) == 1 and len(parts[0]) == len(bookings):
+        return parts[0]
     if not parts:
         dtypes = {column: "bool" if column in WEEKDAYS else "str" for column in SCHEDULE_COLUMNS}
         return bookings.assign(**{column: pd.Series(dtype=dtype) for column, dtype in dtypes.items()})
@@ -72,13 +75,20 @@ def _in_zone(bookings: pd.DataFrame, zone: str) -> pd.DataFrame:
     # Over several days the frame's end is what closes the door, and a frame includes its last second; within one day
     # end_time closes it, and the frame's end is the window's.
     end_date = wall["end"].where(one_day, wall["end"] - pd.Timedelta(seconds=1))
+    start_date = _iso(wall["first"])
     return bookings.assign(
         **days,
-        start_time=wall["first"].dt.strftime("%H:%M").where(one_day, "00:00"),
-        end_time=wall["last"].dt.strftime("%H:%M").where(one_day, "23:59"),
-        start_date=wall["first"].dt.strftime("%Y-%m-%dT%H:%M:%S"),
-        end_date=end_date.dt.strftime("%Y-%m-%dT%H:%M:%S"),
+        start_time=start_date.str.slice(11, 16).where(one_day, "00:00"),
+        end_time=_iso(wall["last"]).str.slice(11, 16).where(one_day, "23:59"),
+        start_date=start_date,
+        end_date=_iso(end_date),
     )
+
+
+def _iso(clock: pd.Series) -> pd.Series:
+    """Wall-clock times as 2026-01-14T10:45:00, whole seconds (``strftime`` takes three times as long)."""
+    texts = np.datetime_as_string(clock.to_numpy().astype("datetime64[s]"))
+    return pd.Series(texts, index=clock.index, dtype="str")
 
 
 def _wall(instants: pd.Series, zone: str) -> pd.Series:
