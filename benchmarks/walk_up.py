@@ -53,7 +53,7 @@ with DAG("small_runs", schedule=DeltaTriggerTimetable(timedelta(seconds=30)), st
 
     @task
     def ask():
-        due, mark = asked(HectorHook("hector_campus"), watching.mark("campus", datetime.now(timezone.utc)))
+        due, mark = asked(HectorHook("hector_campus"), watching.watched("campus", datetime.now(timezone.utc)).mark)
         watching.keep_mark("campus", mark.as_json())
         if not due:
             raise AirflowSkipException("nothing has changed")

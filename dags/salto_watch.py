@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, TriggerRule, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.state import DagRunState
 
-from hector.sensors import EVERY, HectorChangeSensor
+from hector.sensors import EVERY, LONGEST, HectorChangeSensor
 from runs import watching
 from runs.parsing import integrations_of
 
@@ -27,7 +28,8 @@ A run ends when something has changed; the next begins at once. Skipped runs hav
 walk-ups; while it is paused, new bookings wait for the schedule of the sync. Paused, its last run goes on asking Hector for up
 to six hours, and starts nothing; mark that run as failed to end it.
 
-**When it is red**, Hector has not answered for five minutes; it goes on trying.
+**When it is red**, Hector has not answered for five minutes, or the sync it started has ended red: then the same is started
+again after 30, 60 and 120 seconds, and left to the next sync of all after that.
 """
 
 
@@ -44,16 +46,28 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         is_paused_upon_creation=True,  # a choice of its own: whoever wants doors to follow at once unpauses it
         tags=["salto", "hector", "watch"],
         render_template_as_native_obj=True,
-        default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+        dagrun_timeout=LONGEST
+        + timedelta(hours=1),  # a sync that was started may never end: somebody has deleted its run
+        # Its runs follow each other at once, so whatever fails must fail slowly.
+        default_args={
+            "retries": 4,
+            "retry_delay": timedelta(seconds=30),
+            "retry_exponential_backoff": 2.0,
+        },
     ) as dag:
 
         @task
         def keep(due: dict[str, Any]) -> None:
             watching.keep_mark(name, due["mark"])
 
-        watch = HectorChangeSensor(
-            task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id, retries=0
-        )
+        @task(trigger_rule=TriggerRule.ONE_FAILED)
+        def try_again(due: dict[str, Any] | None) -> None:
+            if due is None:
+                raise AirflowSkipException("Hector was not read, so nothing is due")
+            if not watching.keep_due(name, due["mark"], datetime.now(UTC)):
+                raise AirflowFailException("the sync ended red each time; what is due is left to the next sync of all")
+
+        watch = HectorChangeSensor(task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id)
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
@@ -64,12 +78,12 @@ def watch_dag(name: str, integration: Integration) -> DAG:
             wait_for_completion=True,
             deferrable=True,
             poke_interval=5,
-            # A sync that ends red says so itself; starting it again at once would not help it.
-            allowed_states=[DagRunState.SUCCESS, DagRunState.FAILED],
-            failed_states=[],
+            allowed_states=[DagRunState.SUCCESS],
+            failed_states=[DagRunState.FAILED],
+            retries=0,  # what is due is tried again by the runs that follow
             openlineage_inject_parent_info=False,
         )
-        watch >> start_sync >> keep(watch.output)
+        watch >> start_sync >> [keep(watch.output), try_again(watch.output)]
     return dag
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OVERLAP = pd.Timedelta(minutes=2)
+SKEW = pd.Timedelta(hours=1)  # no Hector's clock is further behind ours
 BACK = pd.Timedelta(days=32)  # a window is at most 31 days long: what began before is over
 AHEAD = pd.Timedelta(days=400)  # a booking that moves far away leaves a window behind
 
@@ -56,16 +57,20 @@ class News:
         return self.everything or bool(self.references)
 
 
-def news(changed: pd.DataFrame, mark: Mark) -> tuple[News, Mark]:
+def news(changed: pd.DataFrame, mark: Mark, now: pd.Timestamp) -> tuple[News, Mark]:
     """What is due, and how far changes are seen then.
+
+    A stamp of the future moves no mark, or nothing would be news until then; a mark does not stay behind for long, or each
+    question would show again what changed at once with many others.
 
     Args:
         changed: CHANGED_RESERVATIONS, changes from ``mark.asked_from`` on.
+        now: aware; when it was asked.
     """
     instants = [pd.Timestamp(at) for at in changed["updated_at"]]
     stamps = [(str(one), at.isoformat()) for one, at in zip(changed["reservation_id"], instants, strict=True)]
     new = changed[pd.Series([stamp not in mark.seen for stamp in stamps], index=changed.index, dtype="bool")]
-    latest = max([mark.since, *instants])
+    latest = max([mark.since, now - SKEW, *(at for at in instants if at <= now)])
     kept = frozenset(stamp for stamp, at in zip(stamps, instants, strict=True) if at >= latest - OVERLAP)
     references = tuple(sorted(set(new["reference"])))
     blank = any(not reference.strip() for reference in references)

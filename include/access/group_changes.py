@@ -64,6 +64,8 @@ def group_operations(
 
 def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.Series:
     """The id of one group a name: the one that matches best stays (schedule, then members and locks, then the lowest id)."""
+    if twins.empty:  # nearly always; and asking which fits best means looking through all members
+        return twins["group_id"]
     exact = _schedule_pairs(twins, current.schedules)
     fitting = exact.loc[exact["same"], "group_id"]
     people = current.users.merge(twins[["group_id", "reference"]], on="group_id").merge(

@@ -25,6 +25,9 @@ VERIFY_EVERY = pd.Timedelta(hours=20)  # a daily sync verifies every time, whate
 FEW = 10  # reservations, people, tags: more are not looked up one by one
 SMALL_GROUPS = 20  # a site of so few groups is read in detail by every run
 SMALL_TAGS = 200
+SMALL_LOCKS = 200
+# A few reservations wait for no full verification, unless the one of the day was missed.
+VERIFY_LATEST = pd.Timedelta(hours=30)
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ class Remembered:
     touched: frozenset[str] = frozenset()
     people_touched: bool = False
 
-    def is_due(self, as_of: pd.Timestamp) -> bool:
-        """Whether everything has to be read again."""
+    def is_due(self, as_of: pd.Timestamp, *, few: bool = False) -> bool:
+        """Whether everything has to be read again; ``few``: a run of some reservations wants to know."""
         verified = self.current.verified_at
-        return verified is None or as_of - verified > VERIFY_EVERY or verified > as_of
+        return verified is None or as_of - verified > (VERIFY_LATEST if few else VERIFY_EVERY) or verified > as_of
 
     def to_read(self, listed: pd.DataFrame) -> pd.Series:
         """Ids of the groups whose details can have changed.
@@ -50,7 +53,8 @@ class Remembered:
         Args:
             listed: SALTO_GROUPS, as Salto lists them now.
         """
-        known = self.current.groups.groups
+        # The counts of what is remembered in detail, whatever was listed then: a process may have died between the two.
+        known = with_counts(self.current.groups).groups
         same = listed.merge(known, on=list(listed.columns))["group_id"]
         touched = listed["group_id"].isin(self.touched) | listed["name"].isin(self.touched)
         return listed.loc[touched | ~listed["group_id"].isin(same), "group_id"]
@@ -76,7 +80,10 @@ def scope_of(desired: Desired, references: Collection[str], remembered: Remember
     users = desired.members.loc[desired.members["reference"].isin(chosen), "user_id"].unique()
     people = desired.people[desired.people["user_id"].isin(users)]
     doors = _lock_names(desired, chosen, remembered.current.locks)
-    wide = remembered.people_touched or len(remembered.touched) > FEW or max(len(chosen), len(people)) > FEW
+    names = {GROUP_PREFIX + reference for reference in chosen}
+    groups = remembered.current.groups.groups
+    elsewhere = remembered.touched - names - set(groups.loc[groups["name"].isin(names), "group_id"])
+    wide = remembered.people_touched or bool(elsewhere) or max(len(chosen), len(people)) > FEW
     if wide or doors is None or len(doors) > FEW:
         return None
     known = remembered.current.users

@@ -51,6 +51,7 @@ MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
 BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
+SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out nobody knows
 LATE = timedelta(hours=1)  # after which a request without an answer is not carried out any more
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
@@ -87,12 +88,15 @@ class Begun:
 class LastLook:
     """The last look at the site that a sync has kept, and what runs have changed since or may still change.
 
-    folder: name of that run's folder; groups: ids and names; people: whether users are among it.
+    folder: name of that run's folder; groups: ids and names; people: whether users are among it; own: the same of whatever
+    its own run has sent at all, for whoever knows that the look was made before it.
     """
 
     folder: str
     groups: frozenset[str]
     people: bool
+    own_groups: frozenset[str] = frozenset()
+    own_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +307,9 @@ class Ledger:
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
         """
-        shown = {name: _cells(table[list(SCHEMAS[name].columns)]) for name, table in looked.items()}  # before others are kept from writing
+        shown = {
+            name: _cells(table[list(SCHEMAS[name].columns)]) for name, table in looked.items()
+        }  # before others are kept from writing
         with self.transaction() as connection:
             outdated = read_at is not None and (
                 _changed_since(connection, integration, read_at, Run.id != run_id)
@@ -393,8 +399,8 @@ class Ledger:
             if look is None:
                 return None
             rows = connection.execute(_perhaps_changed(integration, look.id, look.observed_at)).all()
-        names = {str(name) for row in rows for name in (row.group_id, row.group_name) if name is not None}
-        return LastLook(look.folder, frozenset(names), any(row.user_id and not row.reference for row in rows))
+            own = connection.execute(_sent_by(look.id)).all()
+        return LastLook(look.folder, *_concerned(rows), *_concerned(own))
 
     # --- entries and alerts -----------------------------------------------------------------------------------------------
 
@@ -676,17 +682,36 @@ def _changed_after(integration: str, moment: datetime, looked: datetime) -> Sele
 
 def _perhaps_changed(integration: str, run_id: int, looked: datetime) -> Select[Any]:
     """Operations whose calls a look of a run may not have seen carried out."""
-    columns: list[Any] = [Operation.group_id, Operation.group_name, Operation.user_id, Operation.reference]
     beside = and_(Run.id != run_id, func.coalesce(Call.answered_at, Call.sent_at) > looked - BESIDE)
-    unheard = and_(Call.status.is_(None), Call.sent_at > looked - LATE)
+    unclear = or_(Call.status.is_(None), Call.status >= SERVER_ERROR, Call.status == GAVE_UP)
+    unheard = and_(unclear, Call.sent_at > looked - LATE)
     return (
-        select(*columns)
-        .join(CallOperation, CallOperation.operation_id == Operation.id)
-        .join(Call, Call.id == CallOperation.call_id)
+        _carried()
         .join(Run, Run.id == Call.run_id)
         .where(Run.integration == integration, Call.sent_at > looked - LATE)
         .where(or_(Call.sent_at > looked, beside, unheard))
     )
+
+
+def _sent_by(run_id: int) -> Select[Any]:
+    return _carried().where(Call.run_id == run_id)
+
+
+def _carried() -> Select[Any]:
+    """What the operations that calls carry concern."""
+    columns: list[Any] = [Operation.group_id, Operation.group_name, Operation.user_id, Operation.reference]
+    return (
+        select(*columns)
+        .join(CallOperation, CallOperation.operation_id == Operation.id)
+        .join(Call, Call.id == CallOperation.call_id)
+    )
+
+
+def _concerned(rows: Iterable[Row[Any]]) -> tuple[frozenset[str], bool]:
+    """Ids and names of the groups, and whether any row is about a person alone."""
+    kept = list(rows)
+    names = {str(name) for row in kept for name in (row.group_id, row.group_name) if name is not None}
+    return frozenset(names), any(row.user_id and not row.reference for row in kept)
 
 
 def _live(query: Select[Any], table: Any, integration: str, at: datetime | None) -> Select[Any]:  # noqa: ANN401 - one of SEEN

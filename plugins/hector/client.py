@@ -100,7 +100,7 @@ class HectorReader:
             places=schemas.frame(schemas.RESERVATION_PLACES, places),
         )
 
-    def changed_loaners(self, begin: datetime, end: datetime, since: datetime) -> pd.DataFrame:
+    def loaners_changed_since(self, begin: datetime, end: datetime, since: datetime) -> pd.DataFrame:
         """Loaners, of any status, that overlap [begin, end) and were changed at or after ``since`` (CHANGED_RESERVATIONS).
 
         Deletions do not show.

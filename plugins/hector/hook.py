@@ -49,6 +49,10 @@ class HectorHook(BaseHook):
 
     @cached_property
     def reader(self) -> HectorReader:
+        return self.new_reader()
+
+    def new_reader(self) -> HectorReader:
+        """A reading client whose connections end with it: for whoever asks now and then, from many threads."""
         return HectorReader(hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing))
 
     def writer(self, journal: Journal | None = None) -> HectorWriter:

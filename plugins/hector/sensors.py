@@ -34,11 +34,12 @@ class HectorChangeSensor(BaseOperator):
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
         now = datetime.now(UTC)
-        mark = watching.mark(self.integration_name, now)
-        self.log.info("waiting for changes in Hector since %s", mark.since)
+        last = watching.watched(self.integration_name, now)
+        self.log.info("waiting for changes in Hector since %s", last.mark.since)
         until = (now + LONGEST).isoformat()
+        first = None if last.not_before is None else last.not_before.isoformat()
         self.defer(
-            trigger=HectorChangeTrigger(self.hector_conn_id, mark.as_json(), self.every, until),
+            trigger=HectorChangeTrigger(self.hector_conn_id, last.mark.as_json(), self.every, until, first),
             method_name="execute_complete",
         )
 

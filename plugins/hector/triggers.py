@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 SLOWEST = 120.0  # seconds between two questions while Hector does not answer
-PATIENCE = 300.0  # seconds without any answer, after which somebody is told
+PATIENCE = 300.0  # seconds without any answer, after which the run ends red
 # Threads of the triggerer that ask: many, because each waits for its own Hector, and one that hangs must not keep the
 # others from asking.
 _ASKING = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
@@ -34,20 +34,27 @@ class HectorChangeTrigger(BaseTrigger):
     :param mark: how far changes were seen (``Mark.as_json``).
     :param every: seconds between two questions.
     :param until: when to end without news (aware, ISO).
+    :param not_before: when to ask first (aware, ISO).
     """
 
-    def __init__(self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str) -> None:
+    def __init__(
+        self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str, not_before: str | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self.hector_conn_id = hector_conn_id
         self.mark = mark
         self.every = every
         self.until = until
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        fields = ("hector_conn_id", "mark", "every", "until")
+        fields = ("hector_conn_id", "mark", "every", "until", "not_before")
         return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        if self.not_before is not None:
+            early = datetime.fromisoformat(self.not_before) - datetime.now(UTC)
+            await asyncio.sleep(max(0.0, early.total_seconds()))
         hook, mark, silent = HectorHook(self.hector_conn_id), Mark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
@@ -83,7 +90,7 @@ def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
         RestError: when Hector's answer is not complete.
     """
     now = pd.Timestamp(datetime.now(UTC))
-    changed = hook.reader.changed_loaners(
+    changed = hook.new_reader().loaners_changed_since(
         (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.asked_from.to_pydatetime()
     )
-    return news(changed, mark)
+    return news(changed, mark, now)

@@ -76,7 +76,10 @@ def remember_good(folder: RunFolder) -> None:
         return
     row = folder.read("desired_read").iloc[0]
     read = Read(users=int(row["users"]), reservations=int(row["reservations"]))
-    _write(_folder(name_of(folder)) / GOOD, asdict(read) | {"as_of": as_of(folder).isoformat()})
+    now, name = as_of(folder).isoformat(), name_of(folder)
+    some = ((folder.read_json("run") or {}).get("conf") or {}).get("references")
+    all_as_of = (kept(name, GOOD) or {}).get("all_as_of") if some else now
+    _write(_folder(name) / GOOD, asdict(read) | {"as_of": now, "all_as_of": all_as_of})
 
 
 def kept(name: str, file: str) -> dict[str, Any] | None:

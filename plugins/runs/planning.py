@@ -74,8 +74,7 @@ def plan(
     Book.of(folder).refuse_another_plan()
     read_at = datetime.now(UTC)
     compare = _comparison(integration, folder, references=references, approve=approve)
-    reading = _Reading(integration, folder, read_at, verify=verify)
-    made, current = reading.compared(compare, references)
+    made, current = _Reading(integration, folder, read_at, references, verify=verify).compared(compare)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
@@ -136,24 +135,33 @@ def _fingerprinted(integration: Integration, folder: RunFolder) -> tuple[Callabl
 class _Reading:
     """Reads Salto as far as a plan needs it.
 
+    :param references: only what these reservations need; None: all.
     :param verify: everything, whatever is remembered.
     """
 
-    def __init__(self, integration: Integration, folder: RunFolder, read_at: datetime, *, verify: bool) -> None:
+    def __init__(
+        self,
+        integration: Integration,
+        folder: RunFolder,
+        read_at: datetime,
+        references: Collection[str] | None,
+        *,
+        verify: bool,
+    ) -> None:
         fingerprint, check = _fingerprinted(integration, folder)
         known = None if verify else remembered(folder, check)
-        if known is not None and known.is_due(as_of(folder)):
+        if known is not None and known.is_due(as_of(folder), few=bool(references)):
             LOG.info("everything is read: the last time is %s", known.current.verified_at)
             known = None
         site_id = None if known is None else known.current.site_id or None
         reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
-        self._folder = folder
+        self._folder, self._references = folder, references
         self._remembered = known
         self._reading = SiteReading(reader, fingerprint, known, read_at)
 
-    def compared(self, compare: Callable[[Current], Plan], references: Collection[str] | None) -> tuple[Plan, Current]:
+    def compared(self, compare: Callable[[Current], Plan]) -> tuple[Plan, Current]:
         """The plan, made again until it changes nothing that was not read for it."""
-        current = self._first(references)
+        current = self._first()
         for _ in range(READINGS):
             made = compare(current)
             deeper = self._reading.deeper(made)
@@ -163,10 +171,11 @@ class _Reading:
         current = self._reading.everything()
         return compare(current), current
 
-    def _first(self, references: Collection[str] | None) -> Current:
+    def _first(self) -> Current:
         if self._remembered is None:
             return self._reading.everything()
-        scope = scope_of(desired_of(self._folder), references, self._remembered) if references else None
+        chosen = self._references
+        scope = scope_of(desired_of(self._folder), chosen, self._remembered) if chosen else None
         return self._reading.everyday() if scope is None else self._reading.some(scope)
 
 

@@ -30,27 +30,31 @@ _CURRENT = {
 _FACTS = ("site_name", "site_id", "site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
 
 
-def keep_current(folder: RunFolder, current: Current, matches: pd.DataFrame, read_at: datetime) -> None:
+def keep_current(
+    folder: RunFolder, current: Current, matches: pd.DataFrame, read_at: datetime, again_at: datetime | None = None
+) -> None:
     """Salto as it was read: part of the run's tables, what the report needs, and what the next run need not read again.
 
     Args:
         read_at: when reading began that which was read first.
+        again_at: when what the run has sent was read again; None: it was not.
     """
     tables = {
         "users": current.users,
         "tags": current.tags,
         "locks": current.locks,
-        "groups": current.groups.groups,
         "group_users": current.groups.users,
         "group_locks": current.groups.locks,
         "schedules": current.groups.schedules,
+        "groups": current.groups.groups,
     }
     for name, table in tables.items():
         folder.write(f"current_{name}", table)
     folder.write("current_matches", matches)
     verified_at = None if current.verified_at is None else current.verified_at.isoformat()
     facts = {name: getattr(current, name) for name in _FACTS}
-    folder.write_json("current", facts | {"verified_at": verified_at, "read_at": read_at.isoformat()})
+    moments = {"verified_at": verified_at, "read_at": read_at.isoformat(), "again": again_at is not None}
+    folder.write_json("current", facts | moments)
 
 
 def current_of(folder: RunFolder) -> tuple[Current, pd.DataFrame]:
@@ -97,7 +101,11 @@ def remembered(folder: RunFolder, check: str | None) -> Remembered | None:
         if check is not None and (last.read_json("fingerprint") or {}).get("check") != check:
             return None
         current, _ = current_of(last)
+        again = bool((last.read_json("current") or {}).get("again"))
     except UNREADABLE as error:
         LOG.info("everything is read: what the last run saw is not there any more (%s)", type(error).__name__)
         return None
-    return Remembered(current, look.groups, look.people)
+    if again:
+        return Remembered(current, look.groups, look.people)
+    # It was kept before the run sent anything: whatever it sent is not in there, whichever clocks dated the two.
+    return Remembered(current, look.groups | look.own_groups, look.people or look.own_people)

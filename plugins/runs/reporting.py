@@ -122,7 +122,7 @@ def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
         look, missing, unread = _look(folder, ending, causes)
         causes += missing
         if look is not None:
-            keep_current(folder, look.current, look.matches, look.read_at)
+            keep_current(folder, look.current, look.matches, look.read_at, look.again_at)
         found = _Found(look, _unchecked(folder, look, unread), before)
         if folder.has("desired_people"):  # the cleanup asks neither Hector nor for users
             events, unheard = _events(folder, ending.integration)

@@ -46,8 +46,12 @@ class SaltoReader:
 
     @cached_property
     def site(self) -> Site:
-        known = self._known_id and sites.known_site(self._transport, self._version, self._wanted, self._known_id)
-        return known or self.resolve_site(self._wanted)
+        if self._known_id is not None:
+            known = sites.known_site(self._transport, self._version, self._wanted, self._known_id)
+            if known is not None:
+                return known
+            self._known_id = None  # another site is meant now: no path may name the old one
+        return self.resolve_site(self._wanted)
 
     @property
     def site_id(self) -> str:
@@ -95,8 +99,12 @@ class SaltoReader:
 
     def locks(self, site_zone: str) -> pd.DataFrame:
         locks = read_all(self._transport, self._path("locks"), payloads.Lock)
-        zones = {iq.id: iq.time_zone for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
+        zones = self.zones()
         return schemas.frame(schemas.SALTO_LOCKS, (rows.lock_row(lock, zones, site_zone) for lock in locks))
+
+    def zones(self) -> dict[str, str | None]:
+        """Time zone of each IQ, by its id."""
+        return {iq.id: iq.time_zone for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
 
     def locks_named(self, name: str, site_zone: str, zones: Mapping[str, str | None]) -> pd.DataFrame:
         """Locks of exactly this name: there can be several.

@@ -18,6 +18,7 @@ from include.access.current import Current, Groups, named_like_ours
 from include.access.remembered import (
     FEW,
     SMALL_GROUPS,
+    SMALL_LOCKS,
     SMALL_TAGS,
     Remembered,
     Scope,
@@ -126,14 +127,14 @@ class SiteReading:
         remembered = self._known()
         last = remembered.current
         me, site = self._begin()
-        zones = dict(zip(last.locks["iq_id"], last.locks["zone"], strict=True))
+        if site.site_id != last.site_id:
+            return self.everything()
         with ThreadPoolExecutor(READERS) as pool:
             groups = [pool.submit(self.reader.groups_named, name) for name in scope.group_names]
-            locks = [pool.submit(self.reader.locks_named, name, site.zone, zones) for name in scope.lock_names]
+            found_locks = pool.submit(self._locks_of, scope, site)
             users = self._users_of(pool, scope)
-            doors = pd.concat([schemas.frame(schemas.SALTO_LOCKS, []), *(one.result() for one in locks)])
-            as_known = last.locks[last.locks["name"].isin(scope.lock_names)]
-            if site.site_id != last.site_id or users is None or not _same_doors(doors, as_known):
+            locks = found_locks.result()
+            if users is None or locks is None:
                 return self.everyday()
             theirs = last.tags["site_user_id"].isin(scope.site_user_ids)
             if not tags_fit(users, last.tags[theirs]):
@@ -142,13 +143,13 @@ class SiteReading:
             listed = replaced(
                 last.groups.groups[~last.groups.groups["name"].isin(scope.group_names)], named, "group_id", ()
             )
-            stale = listed["group_id"].isin(remembered.to_read(listed))
+            stale = listed["group_id"].isin(remembered.to_read(listed)) & listed["name"].isin(scope.group_names)
             read = self._details(pool, listed[stale])
         found = replace(
             _bare(me, site),
             users=replaced(last.users, users, "site_user_id", scope.site_user_ids),
             tags=last.tags,
-            locks=replaced(last.locks, doors, "lock_id", ()),
+            locks=locks,
             groups=completed(listed, read, last.groups),
             verified_at=last.verified_at,
         )
@@ -253,6 +254,21 @@ class SiteReading:
     def _details(self, pool: ThreadPoolExecutor, groups: pd.DataFrame) -> Groups:
         self._groups |= set(groups["group_id"])
         return details(self.reader, pool, groups)
+
+    def _locks_of(self, scope: Scope, site: Site) -> pd.DataFrame | None:
+        """The site's locks, on a large site with the scope's alone read again; None: they are not those that were known.
+
+        Zones are always read: a window in a zone that has changed opens the door at a wrong hour.
+        """
+        last = self._known().current.locks
+        if len(last) <= SMALL_LOCKS:
+            return self.reader.locks(site.zone)
+        zones = self.reader.zones()
+        found = [self.reader.locks_named(name, site.zone, zones) for name in scope.lock_names]
+        doors = pd.concat([schemas.frame(schemas.SALTO_LOCKS, []), *found], ignore_index=True)
+        if not _same_doors(doors, last[last["name"].isin(scope.lock_names)]):
+            return None
+        return replaced(last, doors, "lock_id", ())
 
     def _users_of(self, pool: ThreadPoolExecutor, scope: Scope) -> pd.DataFrame | None:
         """The scope's people; None: somebody is no longer where they were, so that only the list tells who is who."""
@@ -398,7 +414,7 @@ def _joined(schema: schemas.Schema, tables: Iterable[pd.DataFrame | None]) -> pd
 
 
 def _same_doors(found: pd.DataFrame, known: pd.DataFrame) -> bool:
-    """Whether doors are those that were known, at the same IQ: its zone is remembered, and another name is another door."""
+    """Whether doors are those that were known, at the same IQ: another name is another door."""
     columns = ["lock_id", "name", "iq_id"]
     return (
         found[columns]

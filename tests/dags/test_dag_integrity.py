@@ -18,7 +18,8 @@ def test_every_dag_keeps_the_house_rules(dag_bag, integrations):
     integrations("campus", GOOD)
     found = dag_bag()
 
-    assert {"salto_sync__campus", "salto_cleanup__campus", "salto_approval__campus"} == set(found.dags)
+    kinds = ("sync", "cleanup", "approval", "watch")
+    assert {f"salto_{kind}__campus" for kind in kinds} == set(found.dags)
     for dag in found.dags.values():
         assert dag.doc_md
         assert dag.tags
@@ -27,6 +28,9 @@ def test_every_dag_keeps_the_house_rules(dag_bag, integrations):
             assert not dag.is_paused_upon_creation
             continue
         assert dag.max_active_runs == 1
+        if "watch" in dag.dag_id:
+            assert dag.is_paused_upon_creation
+            continue
         apply = dag.get_task("apply")
         assert apply.pool == "salto_site_de1"
         assert apply.retries == 0
@@ -38,7 +42,7 @@ def test_sync_and_cleanup_of_one_site_share_a_pool_and_other_sites_do_not(dag_ba
     integrations("other", GOOD.replace("DE1", "DE2"))
     found = dag_bag()
 
-    pools = {dag_id: dag.get_task("apply").pool for dag_id, dag in found.dags.items() if "approval" not in dag_id}
+    pools = {dag_id: dag.get_task("apply").pool for dag_id, dag in found.dags.items() if dag.has_task("apply")}
     assert pools["salto_sync__campus"] == pools["salto_cleanup__campus"]
     assert pools["salto_sync__campus"] != pools["salto_sync__other"]
 
@@ -75,7 +79,7 @@ def test_a_bad_file_is_one_import_error_and_breaks_only_itself(dag_bag, integrat
     integrations("bad", text)
     found = dag_bag()
 
-    assert {"salto_sync__good", "salto_cleanup__good", "salto_approval__good"} == set(found.dags)
+    assert {f"salto_{kind}__good" for kind in ("sync", "cleanup", "approval", "watch")} == set(found.dags)
     (error,) = found.import_errors.values()
     assert "bad.yaml" in error
     assert told in error

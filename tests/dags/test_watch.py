@@ -27,9 +27,10 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, True)
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
-        "watch": ["keep", "start_sync"],
-        "start_sync": ["keep"],
+        "watch": ["keep", "start_sync", "try_again"],
+        "start_sync": ["keep", "try_again"],
         "keep": [],
+        "try_again": [],
     }
     assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
 
@@ -53,10 +54,11 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
 
     ended = run_dag("watch", "campus", sandbox=campus, done="start_sync")
 
-    assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success"}
+    assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success", "try_again": "skipped"}
     assert "due: new" in ended.log
     kept = json.loads((ended.folder.parent / "history" / watching.WATCHED).read_text())
-    assert dt.datetime.fromisoformat(kept["since"]) == now.replace(microsecond=now.microsecond)
+    assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
+    assert (kept["tries"], kept["not_before"]) == (0, None)
     assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
 
 
@@ -73,20 +75,57 @@ def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, mon
     assert "hector_campus" in ended.log
 
 
-def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync(tmp_path, monkeypatch):
+NOON = dt.datetime(2026, 1, 14, 12, 0, tzinfo=dt.UTC)
+MARK = {"since": "2026-01-14T11:00:00+00:00", "seen": [["l_1", "x"]]}
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    now = dt.datetime(2026, 1, 14, 15, 0, tzinfo=dt.UTC)
-    assert watching.mark("campus", now).since == now
+    return tmp_path
 
-    history.keep("campus", history.GOOD, {"as_of": "2026-01-14T02:00:00+00:00", "users": 1, "reservations": 1})
-    assert watching.mark("campus", now).since == now - dt.timedelta(hours=13)
 
-    watching.keep_mark("campus", {"since": "2026-01-14T14:00:00+00:00", "seen": [["l_1", "x"]]})
-    assert watching.mark("campus", now).seen == {("l_1", "x")}
+def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync_of_all(runs):
+    assert watching.watched("campus", NOON).mark.since == NOON
+
+    good = {"as_of": "2026-01-14T11:50:00+00:00", "all_as_of": "2026-01-14T02:00:00+00:00"}
+    history.keep("campus", history.GOOD, good | {"users": 1, "reservations": 1})
+    assert watching.watched("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
+
+    watching.keep_mark("campus", MARK)
+    assert watching.watched("campus", NOON).mark.seen == {("l_1", "x")}
+
+
+def test_what_is_due_is_tried_again_ever_later_and_then_left(runs):
+    watching.keep_mark("campus", MARK)
+    new = {"since": "2026-01-14T11:30:00+00:00", "seen": []}
+
+    waits = []
+    while watching.keep_due("campus", new, NOON):
+        found = watching.watched("campus", NOON)
+        assert found.mark.as_json() == MARK
+        waits.append((found.not_before - NOON).total_seconds())
+
+    assert waits == [30, 60, 120]
+    assert watching.watched("campus", NOON).mark.as_json() == new
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", '{"mark": {"since": "x"}, "tries": 1}'])
+def test_a_mark_that_cannot_be_read_does_not_keep_doors_shut(runs, text):
+    watching.keep_mark("campus", MARK)
+    (runs / "campus" / "history" / watching.WATCHED).write_text(text)
+
+    assert watching.watched("campus", NOON).mark.since == NOON
+
+
+def test_a_mark_of_the_future_is_pulled_back(runs):
+    watching.keep_mark("campus", {"since": "2027-01-01T00:00:00+00:00", "seen": []})
+
+    assert watching.watched("campus", NOON).mark.since == NOON
 
 
 def test_the_trigger_survives_a_restart_of_the_triggerer():
-    kind, fields = HectorChangeTrigger("hector_campus", {"since": "x", "seen": []}, 10.0, "y").serialize()
+    kind, fields = HectorChangeTrigger("hector_campus", {"since": "x", "seen": []}, 10.0, "y", "z").serialize()
 
     module, _, name = kind.rpartition(".")
     assert getattr(__import__(module, fromlist=[name]), name)(**fields).serialize() == (kind, fields)

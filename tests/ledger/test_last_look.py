@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pandas as pd
+import pytest
 
 from include.access.operations import operations
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, members
@@ -75,6 +76,24 @@ def test_what_nobody_has_answered_may_be_carried_out_late_for_an_hour(ledger):
 
     looked(ledger, 70, hours=2)
     assert ledger.last_look("campus").groups == frozenset()
+
+
+@pytest.mark.parametrize("status", [500, 504, 408])
+def test_an_answer_that_leaves_it_open_whether_it_was_done_counts_as_none(ledger, status):
+    run = ledger.begin_run(begun())
+    sent(ledger, run, 1, answered=2, status=status)
+    ledger.observe(run, "campus", members("p_ana"), minutes(5), read_at=minutes(0), again_at=minutes(5))
+
+    assert ledger.last_look("campus").groups == {"g", "Hector_1"}
+
+
+def test_all_that_its_own_run_has_sent_is_told_for_whoever_knows_it_looked_before(ledger):
+    """Two machines, two clocks: the look of the plan can be dated after the run's own calls."""
+    run = looked(ledger, 5)
+    sent(ledger, run, 4, answered=4.5)
+
+    look = ledger.last_look("campus")
+    assert (look.groups, look.own_groups, look.own_people) == (frozenset(), {"g", "Hector_1"}, False)
 
 
 def test_a_change_of_a_person_is_told_apart(ledger):

@@ -54,8 +54,8 @@ BREAKAGES = (
     Breakage(
         "a window that is over grants nothing, from its last instant on",
         "include/access/bookings.py",
-        'backwards, reservations["window_end"]) <= as_of',
-        'backwards, reservations["window_end"]) < as_of',
+        '.mask(later, reservations["start"]) <= as_of',
+        '.mask(later, reservations["start"]) < as_of',
         "tests/access/test_bookings.py::test_a_window_that_ends_at_as_of_is_over",
     ),
     Breakage(
@@ -131,8 +131,8 @@ BREAKAGES = (
     Breakage(
         "a tag is never taken from somebody who is not ours",
         "include/access/tags.py",
-        '~wanting["holder_id"].isin(releasable["site_user_id"]) | wanting["is_pod_tag"]',
-        '~wanting["holder_id"].isin(salto["site_user_id"]) | wanting["is_pod_tag"]',
+        '~among(wanting["holder_id"], releasable["site_user_id"]) | wanting["is_pod_tag"]',
+        '~among(wanting["holder_id"], salto["site_user_id"]) | wanting["is_pod_tag"]',
         "tests/access/test_tags.py::test_a_tag_held_by_somebody_who_is_not_ours_is_never_taken_away",
     ),
     Breakage(
@@ -159,8 +159,8 @@ BREAKAGES = (
     Breakage(
         "somebody put into a group of ours by hand is removed",
         "include/access/group_changes.py",
-        'stale = stale[stale["right"].isna()]',
-        'stale = stale[stale["right"].isna() & stale["platform_user_id"].isin(list(names))]',
+        "_in_groups(have[~right], pairs)",
+        '_in_groups(have[~right & have["platform_user_id"].isin(names["platform_user_id"])], pairs)',
         "tests/access/test_groups.py::test_somebody_put_into_a_group_of_ours_by_hand_is_removed",
     ),
     Breakage(
@@ -173,8 +173,8 @@ BREAKAGES = (
     Breakage(
         "users who were never in Hector are never deleted",
         "include/access/plan.py",
-        'gone = salto[salto["marker"].notna() & ~salto["marker"]',
-        'gone = salto[~salto["marker"]',
+        'gone = salto[salto["marker"].notna() & ~among(salto["marker"],',
+        'gone = salto[~among(salto["marker"],',
         "tests/access/test_user_changes.py::test_an_alias_written_by_hand_stays",
     ),
     # --- the order of writes --------------------------------------------------------------------------------------------

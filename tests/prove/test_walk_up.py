@@ -75,4 +75,4 @@ def test_a_walk_up_booking_opens_its_door_without_anybody_pressing_anything(camp
     )
     airflow.until(lambda: is_open(campus), "the open door")
     started = airflow.runs("salto_sync__campus")[-1]
-    assert (started["conf"], started["run_type"]) == ({"references": ["walk-up"]}, "manual")
+    assert (started["conf"], started["run_type"]) == ({"references": ["walk-up"]}, "operator_triggered")

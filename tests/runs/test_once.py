@@ -119,10 +119,10 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
     moments = []
 
     class Reading:
-        def __init__(self, _integration, _folder, read_at, *, verify):  # noqa: ARG002 - as the real one is called
+        def __init__(self, _integration, _folder, read_at, _references, *, verify):  # noqa: ARG002 - as the real one is called
             moments.append(read_at)
 
-        def compared(self, _compare, _references):
+        def compared(self, _compare):
             moments.append(datetime.now(UTC))
             return Mock(), salto()
 

@@ -107,7 +107,11 @@ def test_a_site_that_is_no_longer_what_was_meant_is_looked_for(known, web, answe
     web.get(f"{API}/v1.1/sites", json=[OTHER | {"site_uid": "DE4520000000"}])
     web.get(f"{API}/v1.1/sites/{OTHER['id']}", json=SINGLE | {"id": OTHER["id"]})
 
-    assert known("DE4520000000").site.site_id == OTHER["id"]
+    web.get(f"{API}/v1.1/sites/{OTHER['id']}/access_groups/g", json={"id": "g", "customer_reference": "x"})
+    reader = known("DE4520000000")
+
+    assert reader.site.site_id == reader.site_id == OTHER["id"]
+    assert reader.has_group("g")  # and its paths name that site
 
 
 def test_a_known_site_that_the_account_may_not_see_any_more_stops_the_run(known, web):

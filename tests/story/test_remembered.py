@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -126,9 +127,9 @@ def test_a_reload_of_one_reservation_reads_no_list(home):
     group = group_paths(home, "new")
     user = f"/users/{home.member('ana').id}"
     assert asked(home)[:2] == ["GET /", "GET /me"]
-    assert sorted(asked(home)[2:5]) == ["GET /access_groups", "GET /locks", f"GET {user}"]
-    assert asked(home)[5:8] == ["POST /access_groups", f"POST {group}/time_schedules", f"GET {group}/time_schedules"]
-    assert len(asked(home)) == 12
+    assert sorted(asked(home)[2:6]) == ["GET /access_groups", "GET /iqs", "GET /locks", f"GET {user}"]
+    assert asked(home)[6:9] == ["POST /access_groups", f"POST {group}/time_schedules", f"GET {group}/time_schedules"]
+    assert len(asked(home)) == 13
     home.settled()
 
 
@@ -205,6 +206,57 @@ def test_a_reload_of_one_reservation_brings_it_in_step_and_remembers_nothing_fal
         assert [row for row in known[name] if row["group_id"] in mine] == [
             row for row in real[name] if row["group_id"] in mine
         ]
+
+
+def test_a_reload_after_a_cleanup_reads_the_lists_because_groups_have_gone(home):
+    home.salto.groups.pop(home.group("5").id)
+    group = home.sync.remembered.current.groups.groups.set_index("name").loc["Hector_5", "group_id"]
+    home.sync.remembered = replace(home.sync.remembered, touched=frozenset({group, "Hector_5"}))
+    home.book("new", "ana", "r2", 20, 21)
+
+    assert home.run(references=["new"]).all_done
+    assert "GET /users" in asked(home)
+    assert "Hector_5" not in set(home.sync.remembered.current.groups.groups["name"])
+
+
+@pytest.mark.parametrize("many_locks", [False, True])
+def test_a_reload_opens_at_the_hour_of_the_zone_that_is_now(home, many_locks, monkeypatch):
+    monkeypatch.setattr("salto.reading.SMALL_LOCKS", 0 if many_locks else 200)
+    for iq in home.salto.iqs.values():
+        iq.time_zone = "America/Vancouver"
+    home.book("new", "ana", "r2", 20, 21)
+    home.run(references=["new"])
+
+    opened = [one for one in home.openings() if one.group_name == "Hector_new"]
+    assert [(one.begin, one.end) for one in opened] == [(hour(19.75), hour(21.25))]
+
+
+def test_a_second_lock_of_the_same_name_is_a_problem_in_a_reload_too(home):
+    home.salto.add_lock("R2")
+    home.book("new", "ana", "r2", 20, 21)
+
+    assert "lock_ambiguous" in home.run(references=["new"]).problem_codes()
+
+
+def test_a_site_whose_id_was_changed_is_read_anew(home):
+    other = replace(home.sync.remembered.current, site_id="0b5f6f0e-0000-4000-8000-00000000000f")
+    home.sync.remembered = replace(home.sync.remembered, current=other)
+
+    assert home.run().plan.operations.empty
+    assert home.sync.remembered.current.site_id == home.salto.site.id
+    assert [path for path in asked(home) if path.endswith("/users") and "access_groups" in path]
+
+
+def test_details_that_do_not_have_the_counts_that_were_listed_are_read_again(home):
+    """A process that died between two files leaves the counts of one moment beside the members of another."""
+    current = home.sync.remembered.current
+    group = home.group("0").id
+    users = current.groups.users[current.groups.users["group_id"].ne(group)]
+    torn = replace(current, groups=replace(current.groups, users=users))
+    home.sync.remembered = replace(home.sync.remembered, current=torn)
+
+    assert home.run().plan.operations.empty
+    assert f"GET /access_groups/{group}/users" in asked(home)
 
 
 def test_what_no_count_shows_waits_for_the_full_verification(home):
