@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLES = 6
-IDLE = 90.0  # seconds of doing nothing
+SAMPLES = 5
+IDLE = 60.0  # seconds of doing nothing
 SETTLED = 20.0  # seconds after the start that count for neither
 GOAL_SECONDS, GOAL_REQUESTS = 60.0, 10.0
 FILE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\nschedule: null\n"
