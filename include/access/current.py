@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import GROUP_PREFIX
 from include.access.windows import is_known_zone, schedule_ends
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def our_groups(
-    groups: Groups, locks: pd.DataFrame, site_zone: str, *, wanted: Collection[str], as_of: pd.Timestamp
+    groups: Groups, locks: pd.DataFrame, site_zone: str, *, wanted: Collection[str] | pd.Series, as_of: pd.Timestamp
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The groups that are ours, and a problem for each look-alike.
 
@@ -79,10 +80,10 @@ def our_groups(
     # Joined, not mapped: pandas cannot map through an empty series of instants, as a site without our groups has it.
     table = table.join(by_group.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")
     bare = table["open_ended"].isna()
-    empty = ~table["group_id"].isin(groups.users["group_id"]) & ~table["group_id"].isin(groups.locks["group_id"])
+    empty = ~among(table["group_id"], groups.users["group_id"]) & ~among(table["group_id"], groups.locks["group_id"])
     empty &= table["user_count"].eq(0) & table["lock_count"].eq(0)
     closed = table["open_ended"].eq(other=False)
-    ours = closed | (bare & (table["name"].isin(list(wanted)) | empty))
+    ours = closed | (bare & (among(table["name"], pd.Series(wanted, dtype="str")) | empty))
     table = table.assign(over=table["ends"].notna() & (table["ends"] <= as_of))
     return (
         table.loc[ours, ["group_id", "name", "ends", "over"]].reset_index(drop=True),
