@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
     from include.access.current import Current
     from include.access.plan import Plan
+    from include.access.remembered import Remembered
     from include.integrations.integration import Integration
     from runs.folder import RunFolder
+    from salto.reader import SaltoReader
 
 LOG = logging.getLogger(__name__)
 CLEANUP_LOOKS = ("groups", "members", "doors", "schedules", "locks")
@@ -132,6 +134,12 @@ def _fingerprinted(integration: Integration, folder: RunFolder) -> tuple[Callabl
     return fingerprint, str(check)
 
 
+def _reader(integration: Integration, known: Remembered | None) -> SaltoReader:
+    """The reading client; a site that is known is not looked for among all of the account's."""
+    site_id = None if known is None else known.current.site_id or None
+    return SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
+
+
 class _Reading:
     """Reads Salto as far as a plan needs it.
 
@@ -153,8 +161,7 @@ class _Reading:
         if known is not None and known.is_due(as_of(folder), few=bool(references)):
             LOG.info("everything is read: the last time is %s", known.current.verified_at)
             known = None
-        site_id = None if known is None else known.current.site_id or None
-        reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
+        reader = _reader(integration, known)
         self._folder, self._references = folder, references
         self._remembered = known
         self._reading = SiteReading(reader, fingerprint, known, read_at)
@@ -232,8 +239,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     Book.of(folder).refuse_another_plan()
     read_at = datetime.now(UTC)
     known = remembered(folder, None)
-    site_id = None if known is None else known.current.site_id or None
-    reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id)
+    reader = _reader(integration, known)
     reading = SiteReading(reader, no_fingerprint, known, read_at)
     current = reading.groups_only()
     made = expired_plan(current, as_of=as_of(folder))
