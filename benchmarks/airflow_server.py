@@ -91,7 +91,7 @@ def serving(executor: str, home: Path, dags: Path, settings: Mapping[str, str]) 
         programs = postgres.programs()
         if programs is None:
             raise MissingError(postgres.MISSING)
-        database = stack.enter_context(postgres.server(programs))
+        database = stack.enter_context(postgres.server(programs)).url
         port = free_port()
         environment = _environment(executor, home, dags, f"http://127.0.0.1:{port}", database) | dict(settings)
         names = ["api-server", "scheduler", "dag-processor"]

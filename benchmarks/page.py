@@ -123,7 +123,7 @@ def _ledger(kind: str, home: Path, name: str, full: Size) -> Iterator[str]:
         else:
             from tests.ledger import postgres  # noqa: PLC0415 - starts a server, which only this one needs
 
-            url = stack.enter_context(postgres.server(postgres.programs()))
+            url = stack.enter_context(postgres.server(postgres.programs())).url
             connection = {"conn_type": "postgres", **_parts(url)}
         began = time.perf_counter()
         fill(Ledger.open(url), name, datetime.now(UTC), size)

@@ -150,6 +150,7 @@ class Simulation:
 
 
 STEPS = (1, 10, 50, 200, 500, 1_000)
+TINY = Site(users=2, groups=2, doors=1)  # those of tests/prove/test_many_machines.py
 SMALL, LARGE = Site(users=500, groups=200, doors=50), Site(users=2_000, groups=1_000, doors=200)
 EVENINGS = (
     (50, SMALL, House(slots=16, cores=2)),

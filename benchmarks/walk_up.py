@@ -1,10 +1,10 @@
 """How soon a booking made at the door opens it, and what waiting for it costs: a deferred watch against small runs.
 
-Both in one real Airflow (`airflow standalone`, scheduler idle sleep 0.1 s) with one site. *Watch*: the DAG salto_watch, whose
-trigger asks Hector every 10 s. *Small runs*: a DAG of one task that asks once and starts the sync when something has
-changed, every 30 s, which no cron line can do better, because Airflow must start a process each time. From the instant at
-which Hector shows the booking to the instant at which the oracle finds the door open (looked at every 0.2 s). Idle: CPU of
-all Airflow's processes and requests to Hector while nothing happens.
+Both in one real Airflow (`airflow standalone`, scheduler idle sleep 0.1 s), with one site and with many. *Watch*: the DAG
+salto_watch, whose trigger asks Hector every 10 s. *Small runs*: a DAG of one task for each site that asks once and starts the
+sync when something has changed, every 30 s, which no cron line can do better, because Airflow must start a process each
+time. From the instant at which Hector shows the booking to the instant at which the oracle finds the door open (looked at
+every 0.2 s). Idle: CPU of all Airflow's processes and requests to Hector while nothing happens.
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 5
+SITES = (1, 20)
+AT_ONCE = 4  # first syncs
 IDLE = 60.0  # seconds of doing nothing
 SETTLED = 20.0  # seconds after the start that count for neither
 GOAL_SECONDS, GOAL_REQUESTS = 60.0, 10.0
-FILE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\nschedule: null\n"
+FILE = "hector_conn_id: hector_{name}\nsalto_conn_id: salto_{name}\nsite_id: {site}\nschedule: null\n"
 ENDED = frozenset({"success", "failed"})
-POOL = "salto_site_de4520000000"
-SYNC, WATCH, SMALL = "salto_sync__campus", "salto_watch__campus", "small_runs"
+WATCH, SMALL = "watch", "small runs"
+DAGS = {WATCH: "salto_watch__", SMALL: "small_runs__"}
 SMALL_RUNS = """
+from __future__ import annotations
+
 from datetime import datetime, timedelta, timezone
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -48,40 +52,79 @@ from hector.hook import HectorHook
 from hector.triggers import asked
 from runs import watching
 
-with DAG("small_runs", schedule=DeltaTriggerTimetable(timedelta(seconds=30)), start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-         catchup=False, max_active_runs=1, is_paused_upon_creation=True, render_template_as_native_obj=True):
+NAMES = @@NAMES@@
 
-    @task
-    def ask():
-        due, mark = asked(HectorHook("hector_campus"), watching.watched("campus", datetime.now(timezone.utc)).mark)
-        watching.keep_mark("campus", mark.as_json())
-        if not due:
-            raise AirflowSkipException("nothing has changed")
-        return list(due.references)
+for name in NAMES:
+    with DAG(f"small_runs__{name}", schedule=DeltaTriggerTimetable(timedelta(seconds=30)), catchup=False, max_active_runs=1,
+             start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), is_paused_upon_creation=True,
+             render_template_as_native_obj=True):
 
-    ask() >> TriggerDagRunOperator(
-        task_id="start_sync", trigger_dag_id="salto_sync__campus", logical_date=None, openlineage_inject_parent_info=False,
-        conf="{{ dict(references=ti.xcom_pull(task_ids='ask')) }}")
+        @task
+        def ask(name=name):
+            due, mark = asked(HectorHook(f"hector_{name}"), watching.watched(name, datetime.now(timezone.utc)).mark)
+            watching.keep_mark(name, mark.as_json())
+            if not due:
+                raise AirflowSkipException("nothing has changed")
+            return list(due.references)
+
+        ask() >> TriggerDagRunOperator(
+            task_id="start_sync", trigger_dag_id=f"salto_sync__{name}", logical_date=None,
+            openlineage_inject_parent_info=False, conf="{{ dict(references=ti.xcom_pull(task_ids='ask')) }}")
 """
 
 
 @dataclass(frozen=True)
+class Campus:
+    """A site of one door and one person."""
+
+    name: str
+    sandbox: Sandbox
+
+    @property
+    def site_id(self) -> str:
+        return self.sandbox.salto.site.site_uid
+
+    @property
+    def sync(self) -> str:
+        return f"salto_sync__{self.name}"
+
+
+@dataclass(frozen=True)
 class Waited:
-    """One way of waiting. seconds: from shown to open, one a booking; per minute of idleness: requests to Hector, CPU seconds."""
+    """One way of waiting. seconds: from shown to open, one a booking; idle, in a minute: requests to the Hector of one
+    site, CPU seconds of all sites together.
+    """
 
     what: str
+    sites: int
     seconds: list[float]
     requests: float
     cpu: float
 
+    @property
+    def called(self) -> str:
+        return f"{self.what}, {self.sites} site{'s' if self.sites > 1 else ''}"
+
 
 def section() -> Section:
-    found = measure()
+    return told([one for sites in SITES for one in measure(sites)])
+
+
+def told(found: list[Waited]) -> Section:
+    """``found``: for each number of sites, the watch and then the small runs."""
     rows = [
-        [one.what, min(one.seconds), statistics.median(one.seconds), max(one.seconds), one.requests, one.cpu]
+        [
+            one.what,
+            one.sites,
+            min(one.seconds),
+            statistics.median(one.seconds),
+            max(one.seconds),
+            one.requests,
+            one.cpu,
+        ]
         for one in found
     ]
-    watch, small = found
+    header = ["way", "sites", "fastest, s", "median, s", "slowest, s", "requests to a site's Hector a minute, idle"]
     return Section(
         name="walk_up",
         title="Walk-up bookings",
@@ -91,114 +134,138 @@ def section() -> Section:
             f"opens, {SAMPLES} bookings one after another in a real Airflow (`airflow standalone`); and what waiting costs while "
             "nothing happens."
         ),
-        tables=[
-            Table(
-                [
-                    "way",
-                    "fastest, s",
-                    "median, s",
-                    "slowest, s",
-                    "requests to Hector a minute, idle",
-                    "CPU s a minute, idle",
-                ],
-                rows,
-            )
-        ],
-        ratios=[
-            Ratio("slowest walk-up / a minute", max(watch.seconds) / GOAL_SECONDS, 1.0),
-            Ratio("idle requests a minute / 10", watch.requests / GOAL_REQUESTS, 1.0),
-            Ratio(
-                "median walk-up, watch / small runs",
-                statistics.median(watch.seconds) / statistics.median(small.seconds),
-            ),
-            Ratio("idle CPU, watch / small runs", watch.cpu / small.cpu),
-        ],
+        tables=[Table([*header, "CPU s a minute, idle"], rows)],
+        ratios=[ratio for pair in zip(found[::2], found[1::2], strict=True) for ratio in _ratios(*pair)],
         charts=[
             Chart(
                 "From shown in Hector to an open door",
                 "booking",
                 "seconds",
                 {
-                    one.what: [(float(number), seconds) for number, seconds in enumerate(one.seconds, 1)]
+                    one.called: [(float(number), seconds) for number, seconds in enumerate(one.seconds, 1)]
                     for one in found
                 },
                 goal=GOAL_SECONDS,
             )
         ],
-        notes=["Idle CPU is that of all Airflow's processes with one site: most of it is theirs, whatever waits."],
+        notes=["Idle CPU is that of all Airflow's processes: with one site most of it is theirs, whatever waits."],
     )
 
 
-def measure(samples: int = SAMPLES, idle: float = IDLE) -> list[Waited]:
+def _ratios(watch: Waited, small: Waited) -> list[Ratio]:
+    sites = f"{watch.sites} site{'s' if watch.sites > 1 else ''}"
+    medians = statistics.median(watch.seconds) / statistics.median(small.seconds)
+    return [
+        Ratio(f"{sites}: slowest walk-up / a minute", max(watch.seconds) / GOAL_SECONDS, 1.0),
+        Ratio(f"{sites}: idle requests a minute / 10", watch.requests / GOAL_REQUESTS, 1.0),
+        Ratio(f"{sites}: median walk-up, watch / small runs", medians),
+        Ratio(f"{sites}: idle CPU, watch / small runs", watch.cpu / small.cpu),
+    ]
+
+
+def measure(sites: int, samples: int = SAMPLES, idle: float = IDLE) -> list[Waited]:
     with (
         tempfile.TemporaryDirectory(prefix="hector-salto-walk-up-") as folder,
-        _campus() as campus,
-        _airflow(Path(folder), campus) as server,
+        contextlib.ExitStack() as servers,
     ):
-        server.ask("POST", "/pools", {"name": POOL, "slots": 1}).raise_for_status()
-        first = server.ended(SYNC, server.trigger(SYNC))
-        if first != "success":
-            raise RuntimeError(f"the first sync ended {first}")
-        ways = (("watch", WATCH), ("small runs", SMALL))
-        return [_waited(what, dag_id, server, campus, samples, idle) for what, dag_id in ways]
+        campuses = [servers.enter_context(_campus(number)) for number in range(1, sites + 1)]
+        server = servers.enter_context(_airflow(Path(folder), campuses))
+        _in_step(server, campuses)
+        return [_waited(what, server, campuses, samples, idle) for what in DAGS]
 
 
 @contextlib.contextmanager
-def _campus() -> Iterator[Sandbox]:
-    with Sandbox(empty()) as sandbox:
+def _campus(number: int) -> Iterator[Campus]:
+    scenario = empty(seed=number)
+    scenario.salto.site.site_uid = f"DE45{number:08d}"
+    with Sandbox(scenario) as sandbox:
         sandbox.salto.enrol_tag("04A2B3C4")
         sandbox.salto.add_lock("Studio 204")
         sandbox.hector.add_user(email="ana@campus.example", unique_code="04A2B3C4")
         sandbox.hector.add_place("Studio 204", lock="Studio 204")
-        yield sandbox
+        yield Campus(f"campus{number:02d}", sandbox)
 
 
 @contextlib.contextmanager
-def _airflow(folder: Path, campus: Sandbox) -> Iterator[AirflowServer]:
+def _airflow(folder: Path, campuses: list[Campus]) -> Iterator[AirflowServer]:
     dags, integrations = folder / "dags", folder / "integrations"
     dags.mkdir()
     integrations.mkdir()
     for file in (ROOT / "dags").glob("*.py"):
         (dags / file.name).symlink_to(file)
-    (dags / "small_runs.py").write_text(SMALL_RUNS, encoding="utf-8")
-    (integrations / "campus.yaml").write_text(FILE, encoding="utf-8")
+    names = [campus.name for campus in campuses]
+    (dags / "small_runs.py").write_text(SMALL_RUNS.replace("@@NAMES@@", repr(names)), encoding="utf-8")
     settings = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)}
-    with airflow_server(folder / "airflow", integrations, campus.connections("campus") | settings) as server:
+    for campus in campuses:
+        text = FILE.format(name=campus.name, site=campus.site_id)
+        (integrations / f"{campus.name}.yaml").write_text(text, encoding="utf-8")
+        settings |= campus.sandbox.connections(campus.name)
+    with airflow_server(folder / "airflow", integrations, settings) as server:
         yield server
 
 
-def _waited(  # noqa: PLR0913, PLR0917 - one measurement, each part named
-    what: str, dag_id: str, server: AirflowServer, campus: Sandbox, samples: int, idle: float
-) -> Waited:
-    server.until(lambda: server.ask("GET", f"/dags/{dag_id}").ok, f"the DAG {dag_id}")
-    server.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
-    campus.log.clear()
-    server.until(lambda: [row for row in campus.log.rows() if "updated_since" in row.path], "its first question")
+def _in_step(server: AirflowServer, campuses: list[Campus]) -> None:
+    """The first sync of each, a few at a time."""
+    for campus in campuses:
+        server.ask("POST", "/pools", {"name": f"salto_site_{campus.site_id.lower()}", "slots": 1}).raise_for_status()
+    for some in (campuses[at : at + AT_ONCE] for at in range(0, len(campuses), AT_ONCE)):
+        runs = {campus.sync: server.trigger(campus.sync) for campus in some}
+        ended = {dag_id: server.ended(dag_id, run) for dag_id, run in runs.items()}
+        if set(ended.values()) != {"success"}:
+            raise RuntimeError(f"first syncs ended {ended}")
+
+
+def _waited(what: str, server: AirflowServer, campuses: list[Campus], samples: int, idle: float) -> Waited:
+    dags = [f"{DAGS[what]}{campus.name}" for campus in campuses]
+    for campus, dag_id in zip(campuses, dags, strict=True):
+        server.until(lambda dag_id=dag_id: server.ask("GET", f"/dags/{dag_id}").ok, f"the DAG {dag_id}")
+        server.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
+        campus.sandbox.log.clear()
+    for campus in campuses:
+        server.until(lambda campus=campus: _questions(campus), f"a question to {campus.name}")
     time.sleep(SETTLED)
-    campus.log.clear()
-    began = _cpu()
-    time.sleep(idle)
-    requests, cpu = len(campus.log.rows()) * 60 / idle, (_cpu() - began) * 60 / idle
+    requests, cpu = _idle(campuses, idle)
     seconds = []
     for number in range(samples):
+        campus = campuses[number % len(campuses)]
         seconds.append(_walk_up(f"{what}-{number}".replace(" ", "-"), server, campus))
         time.sleep(8 + 1.7 * number)  # the next comes at no fixed moment between two questions
+    for dag_id in dags:
+        _stop(server, dag_id)
+    return Waited(what, len(campuses), seconds, requests, cpu)
+
+
+def _questions(campus: Campus) -> int:
+    return sum("updated_since" in row.path for row in campus.sandbox.log.rows())
+
+
+def _idle(campuses: list[Campus], idle: float) -> tuple[float, float]:
+    """Requests to one site's Hector, and CPU seconds of all, a minute."""
+    for campus in campuses:
+        campus.sandbox.log.clear()
+    began = _cpu()
+    time.sleep(idle)
+    cpu = _cpu() - began
+    requests = statistics.mean(len(campus.sandbox.log.rows()) for campus in campuses)
+    return requests * 60 / idle, cpu * 60 / idle
+
+
+def _stop(server: AirflowServer, dag_id: str) -> None:
     server.ask("PATCH", f"/dags/{dag_id}", {"is_paused": True}).raise_for_status()
     for run in server.runs(dag_id):  # a run that waits goes on asking, paused or not
         if run["state"] not in ENDED:
             server.ask("PATCH", f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", {"state": "failed"}).raise_for_status()
-    return Waited(what, seconds, requests, cpu)
 
 
-def _walk_up(reference: str, server: AirflowServer, campus: Sandbox) -> float:
-    now = datetime.now(UTC)
-    who, where = next(iter(campus.hector.users)), next(iter(campus.hector.places))
+def _walk_up(reference: str, server: AirflowServer, campus: Campus) -> float:
+    now, hector = datetime.now(UTC), campus.sandbox.hector
+    who, where = next(iter(hector.users)), next(iter(hector.places))
     begin = now + timedelta(minutes=10)
-    campus.hector.add_loaner(who, where, begin, begin + timedelta(hours=1), reference=reference, updated_at=now)
+    hector.add_loaner(who, where, begin, begin + timedelta(hours=1), reference=reference, updated_at=now)
     shown = time.monotonic()
-    _until(lambda: _is_open(campus, reference), "the open door")
+    _until(lambda: _is_open(campus.sandbox, reference), "the open door")
     seconds = time.monotonic() - shown
-    server.until(lambda: all(run["state"] in ENDED for run in server.runs(SYNC)), "the end of its sync")
+    server.until(lambda: all(run["state"] in ENDED for run in server.runs(campus.sync)), "the end of its sync")
     return seconds
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import (
     DAG,
+    AsyncCallback,
     CronTriggerTimetable,
     DeadlineAlert,
     DeadlineReference,
     Param,
-    SyncCallback,
     TriggerRule,
     get_current_context,
     task,
@@ -198,7 +198,7 @@ def _deadline(name: str, integration: Integration) -> DeadlineAlert | None:
     interval = integration.interval()
     if interval is None or os.environ.get(DEADLINES_SETTING) == "off":
         return None
-    callback = SyncCallback(alerting.deadline_passed, kwargs={"name": name})
+    callback = AsyncCallback(alerting.deadline_passed, kwargs={"name": name})
     return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=2 * interval, callback=callback)
 
 

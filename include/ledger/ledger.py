@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import itertools
 import logging
+import re
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import tenacity
 from sqlalchemy import and_, create_engine, delete, event, func, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,13 +42,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import ColumnElement, Connection, Engine, Row, Select
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 
 LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION = "0001"  # of the tables that this code knows: the last of the migrations
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
+RESTART = 30.0  # seconds: a PostgreSQL that restarts is there again
+RESTARTING = re.compile(r"refused|starting up|shutting down|recovery mode|closed the connection|translate host name")
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
@@ -131,31 +135,36 @@ class Ledger:
     """One ledger.
 
     :param url: SQLAlchemy URL; SQLite or PostgreSQL.
+    :param patience: seconds for which a PostgreSQL that is just restarting is waited for, each time a connection is made.
     """
 
-    _opened: dict[str, Ledger] = {}  # noqa: RUF012 - one engine a process and URL
+    _opened: dict[tuple[str, float], Ledger] = {}  # noqa: RUF012 - one engine a process, URL and patience
     _opening = threading.Lock()
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 0.0) -> None:
         self.url = make_url(url)
+        self.patience = patience
         self.engine = self._engine()
         # SQLite has one writer, and whoever finds it taken sleeps, at last 50 ms a time: threads hand it over instead.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else nullcontext()
 
     @classmethod
-    def open(cls, url: str) -> Ledger:
+    def open(cls, url: str, patience: float = 0.0) -> Ledger:
         """The ledger at this URL, brought to the installed version first.
+
+        A run is patient (RESTART): it need not end red because the database restarts. Who looks at a page is not.
 
         Raises:
             LedgerError: when it cannot be reached, or was made by a newer version.
         """
+        key = url, 0.0 if url.startswith("sqlite") else patience
         with cls._opening:
-            if url not in cls._opened:
-                ledger = cls(url)
+            if key not in cls._opened:
+                ledger = cls(*key)
                 with ledger.told():
                     ledger._upgrade()
-                cls._opened[url] = ledger
-            return cls._opened[url]
+                cls._opened[key] = ledger
+            return cls._opened[key]
 
     @classmethod
     def forget_all(cls) -> None:
@@ -464,7 +473,23 @@ class Ledger:
             event.listen(engine, "begin", _sqlite_begin)
             return engine
         options = {"options": f"-csearch_path={SCHEMA}", "connect_timeout": 10}
-        return create_engine(self.url, connect_args=options, pool_pre_ping=True)
+        engine = create_engine(self.url, connect_args=options, pool_pre_ping=True)
+        if self.patience:
+            event.listen(engine, "do_connect", self._connect)
+        return engine
+
+    def _connect(
+        self, dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]
+    ) -> DBAPIConnection:
+        """Nothing has been sent through a connection that is only being made: it may be made again."""
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: RESTARTING.search(str(error)) is not None),
+            wait=tenacity.wait_exponential(multiplier=0.25, max=3),
+            stop=tenacity.stop_after_delay(self.patience),
+            before_sleep=lambda _: LOG.info("the ledger's database does not answer: asking again"),
+            reraise=True,
+        )
+        return again(dialect.connect, *arguments, **named)
 
     def _upgrade(self) -> None:
         if self._version() == VERSION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -20,7 +21,7 @@ from include.alerts import conditions as alert
 from include.alerts import mail, told
 from include.alerts.conditions import CREDENTIALS, LEDGER, SENT_AWAY, STALE, Cause, Change, Condition, RunFacts
 from include.integrations.integration import load_all
-from include.ledger.ledger import LedgerError
+from include.ledger.ledger import RESTART, LedgerError
 from include.ledger.questions import first_run, last_success
 from include.report.page import alert_page
 from runs.bookkeeping import ledger
@@ -119,8 +120,15 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
     return _tell(name, integration, judge, ended.where)
 
 
-def deadline_passed(name: str, **kwargs: Any) -> None:  # noqa: ANN401, ARG001 - Airflow hands over its context
-    """What Airflow calls when a sync has not succeeded within twice its interval."""
+async def deadline_passed(name: str, **kwargs: Any) -> None:  # noqa: ANN401, ARG001 - Airflow hands over its context
+    """What Airflow's triggerer calls when a sync has not succeeded within twice its interval.
+
+    The triggerer, because an executor need not take callbacks: the KubernetesExecutor ends its scheduler with an error.
+    """
+    await asyncio.to_thread(_look_at_age, name)
+
+
+def _look_at_age(name: str) -> None:
     integration = load_all()[0][name]
     where = "the schedule itself was looked at"
     _tell(name, integration, lambda book: _of_age(book, name, integration, datetime.now(UTC)), where)
@@ -225,7 +233,7 @@ def _tell(name: str, integration: Integration, judge: Callable[[Ledger], Judged]
 
 def _book() -> Ledger:
     try:
-        return ledger()
+        return ledger(RESTART)
     except OSError as error:
         raise LedgerError(f"the ledger cannot be used ({error}): check that its folder is writable") from error
 

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
 from include.access.plan import Previous
-from include.ledger.ledger import Begun, Ledger, LedgerError
+from include.ledger.ledger import RESTART, Begun, Ledger, LedgerError
 from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
 from runs.failures import StalePlanError
@@ -34,13 +34,16 @@ RETENTION_SETTING = "HECTOR_SALTO_LEDGER_DAYS"
 RETENTION_DAYS = 730
 
 
-def ledger() -> Ledger:
+def ledger(patience: float = 0.0) -> Ledger:
     """The ledger that the settings name.
+
+    Args:
+        patience: seconds to wait for its database while that restarts.
 
     Raises:
         LedgerError: when it cannot be opened.
     """
-    return Ledger.open(_url().render_as_string(hide_password=False))
+    return Ledger.open(_url().render_as_string(hide_password=False), patience)
 
 
 def _url() -> URL:
@@ -76,13 +79,13 @@ class Book:
     """
 
     def __init__(self, integration: str, run_id: int) -> None:
-        self.ledger = ledger()
+        self.ledger = ledger(RESTART)
         self.integration = integration
         self.run_id = run_id
 
     @classmethod
     def begin(cls, begun: Begun) -> Book:
-        return cls(begun.integration, ledger().begin_run(begun))
+        return cls(begun.integration, ledger(RESTART).begin_run(begun))
 
     @classmethod
     def of(cls, folder: RunFolder) -> Book:
@@ -202,7 +205,7 @@ def check_retention() -> None:
 def remove_outdated(name: str, now: datetime) -> None:
     """Rows past retention."""
     days = days_kept(RETENTION_SETTING, RETENTION_DAYS)
-    removed = ledger().remove_before(name, now.astimezone(UTC) - timedelta(days=days))
+    removed = ledger(RESTART).remove_before(name, now.astimezone(UTC) - timedelta(days=days))
     if any(removed.values()):
         counts = ", ".join(f"{count} of {table}" for table, count in removed.items() if count)
         LOG.info("ledger: rows older than %d days removed: %s", days, counts)

@@ -40,8 +40,7 @@ def resolve_site(transport: Transport, version: str, wanted: str) -> Site:
     listed = _chosen(visible_sites(transport, version), wanted, exchange)
     path = f"/{version}/sites/{segment(listed.id)}"
     found = transport.read(path, _SITE)
-    _require_usable(found, transport.service.exchange("GET", path))
-    return _site(found)
+    return _usable(found, transport.service.exchange("GET", path))
 
 
 def known_site(transport: Transport, version: str, wanted: str, site_id: str) -> Site | None:
@@ -59,8 +58,7 @@ def known_site(transport: Transport, version: str, wanted: str, site_id: str) ->
         return None
     if wanted.strip().casefold() not in {called(found).strip().casefold() for called in (_id, _uid)}:
         return None
-    _require_usable(found, transport.service.exchange("GET", path))
-    return _site(found)
+    return _usable(found, transport.service.exchange("GET", path))
 
 
 def _chosen(sites: list[ListedSite], wanted: str, exchange: Exchange) -> ListedSite:
@@ -94,14 +92,11 @@ def _name(site: ListedSite) -> str:
     return site.customer_reference
 
 
-def _require_usable(site: SitePayload, exchange: Exchange) -> None:
+def _usable(site: SitePayload, exchange: Exchange) -> Site:
     if site.installation_state == "installation":
         raise NotActiveError(exchange, *STOPPING["2210"])
     if not site.subscription_valid:
         raise NotActiveError(exchange, *STOPPING["2212"])
-
-
-def _site(site: SitePayload) -> Site:
     return Site(
         site_id=site.id,
         site_uid=site.site_uid,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import airflow_overhead, apply, growth, page, requests_sent, section, whole_sync
+from benchmarks import airflow_overhead, apply, growth, many_machines, page, requests_sent, section, walk_up, whole_sync
 from benchmarks.__main__ import NAMES
 from benchmarks.measurement import measured
 from benchmarks.school import School
@@ -86,6 +86,36 @@ def test_growth_and_many_sites_are_measured_in_their_smallest_form():
     assert sites.sites == 2
     assert "salto_sync.py" in sites.parse
     assert "reservations" in shown(growth.told(grown, [sites]))
+
+
+def test_an_evening_is_shown_with_what_was_lost():
+    evening = {
+        "sites": 2,
+        "seconds": 60.0,
+        "states": {"success": 1, "failed": 1},
+        "tasks": {"worker-1": 30, "worker-2": 10},
+        "cpu": {"worker-1": 20, "scheduler": 2},
+        "oldest_plan": 30.0,
+    }
+    lost = {"healthy": 5.0, "seconds": 50.0, "states": {"success": 6}}
+    hangs = {"without": 40.0, "beside": 44.0, "tries": 2, "slot": 118.4}
+    found = many_machines.told({"evening": evening, "scheduler killed": lost, "Salto hangs": hangs})
+
+    assert [ratio.value for ratio in found.ratios[:3]] == [0.5, 3.0, pytest.approx(1.1)]
+    text = shown(found)
+    assert "| scheduler killed | 5.00 | 50.0 | 6 success |" in text
+    assert "Missed: runs of the evening that did not end well" in text
+
+
+def test_walk_ups_are_shown_for_each_number_of_sites():
+    ways = [
+        walk_up.Waited(what, sites, [10.0, 12.0, 11.0], requests, 20.0)
+        for sites in (1, 20)
+        for what, requests in ((walk_up.WATCH, 6.0), (walk_up.SMALL, 2.0))
+    ]
+
+    text = shown(walk_up.told(ways))
+    assert text.count("| watch |") == text.count("| small runs |") == 2
 
 
 def test_a_view_of_the_page_is_shown_with_its_promise():

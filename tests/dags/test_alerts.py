@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
+import asyncio
 import json
-import socketserver
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,40 +12,17 @@ from sqlalchemy import update
 from include.ledger.ledger import Ledger
 from include.ledger.tables import Run
 from tests.dags.conftest import spoilt
+from tests.mail_server import mail_server
 
 NOW = datetime.now(UTC)
 LINES = "alerts:\n  email: [ops@campus.example]\n"
 
 
-class _Dialogue(socketserver.StreamRequestHandler):
-    """As much of SMTP as a client needs that sends one message."""
-
-    def handle(self):
-        self.say("220 ready")
-        while line := self.rfile.readline().decode().strip():
-            verb = line.upper().split()[0]
-            if verb == "DATA":
-                self.say("354 go on")
-                lines = iter(self.rfile.readline, b".\r\n")
-                self.server.mails.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
-            self.say("221 bye" if verb == "QUIT" else "250 ok")
-            if verb == "QUIT":
-                return
-
-    def say(self, line):
-        self.wfile.write(f"{line}\r\n".encode())
-
-
 @pytest.fixture
 def mailbox(monkeypatch):
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Dialogue) as server:
-        server.daemon_threads, server.mails = True, []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        extra = {"from_email": "salto@campus.example", "disable_ssl": True, "disable_tls": True, "retry_limit": 1}
-        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.server_address[1], "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-        yield server.mails
-        server.shutdown()
+    with mail_server() as (connection, mails):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", connection)
+        yield mails
 
 
 def told(mail):
@@ -128,7 +102,7 @@ def test_the_daily_cleanup_tells_when_no_sync_has_succeeded_for_too_long(
     assert [mail["Subject"] for mail in mailbox] == ["Salto sync campus: new: stale"]
     from runs.alerting import deadline_passed
 
-    deadline_passed("campus", context={})
+    asyncio.run(deadline_passed("campus", context={}))
     assert len(mailbox) == 1
     run_dag("sync", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert mailbox[-1]["Subject"] == "Salto sync campus: recovered: stale"

@@ -197,6 +197,12 @@ class Stack:
                     found.append(process)
         return found
 
+    def cpu(self) -> dict[str, float]:
+        """Seconds of CPU by service: of its processes that are there, and of those of theirs that have ended."""
+        return {
+            name: sum(map(_seconds, self.processes(name))) for name, service in self.services.items() if service.starts
+        }
+
     def until(self, look: Callable[[], Any], what: str, patience: float = STARTS) -> Any:
         end = time.monotonic() + patience
         while time.monotonic() < end:
@@ -363,6 +369,13 @@ def running(project: Path, code: Path = ROOT, other: Mapping[str, str] | None = 
         yield stack
     finally:
         stack.down()
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        return sum(process.cpu_times()[:4])
+    except psutil.Error:
+        return 0.0
 
 
 def filled(data: Any, given: Mapping[str, str]) -> Any:

@@ -1,4 +1,7 @@
-"""deploy/helm/values.yaml says what docker-compose.yml says. The chart itself is not at hand here: nothing is rendered."""
+"""deploy/helm/values.yaml says what docker-compose.yml says. The chart itself is not at hand here: nothing is rendered.
+
+That the checks of its pods tell a living pod from a dead one is seen in tests/prove/test_many_machines.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ ELSEWHERE = {
     "AIRFLOW_HOME": "the chart's airflowHome, whose default it is",
     "AIRFLOW_CONN_HECTOR_SALTO_LEDGER": "the secret hector-salto-connections",
     "AIRFLOW__CORE__EXECUTOR": "the chart's executor",
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "config.core, where the name of the release is known",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "the chart's default, which knows the name of the release",
     "AIRFLOW__CORE__FERNET_KEY": "fernetKeySecretName",
     "AIRFLOW__API__SECRET_KEY": "apiSecretKeySecretName",
     "AIRFLOW__API_AUTH__JWT_SECRET": "jwtSecretName",
@@ -29,7 +32,7 @@ ELSEWHERE = {
 }
 # What each place that people fill in has for an example.
 FILLED_IN = {"HECTOR_SALTO_RUNS", "AIRFLOW__API__BASE_URL"}
-# Top-level names of the chart's own values (1.18 and newer) that are used here.
+# Top-level names of the chart's own values (1.19 and newer) that are used here.
 CHART = {
     "airflowVersion",
     "executor",
@@ -133,8 +136,20 @@ def test_steps_and_checks_are_composes(compose, values):
     check = compose.ours["scheduler"]["healthcheck"]["test"][1:]
     for probe in ("livenessProbe", "startupProbe"):
         assert values["scheduler"][probe]["command"] == check
-    for text in (check[2], values["apiServer"]["extraInitContainers"][0]["command"][2]):
+    jobs = {name: values[name]["livenessProbe"]["command"] for name in ("dagProcessor", "triggerer")}
+    assert {name: command[3] for name, command in jobs.items()} == {
+        "dagProcessor": "DagProcessorJob",
+        "triggerer": "TriggererJob",
+    }
+    alive = jobs["triggerer"][2]
+    assert alive == jobs["dagProcessor"][2]
+    for text in (check[2], alive, values["apiServer"]["extraInitContainers"][0]["command"][2]):
         ast.parse(text)
+
+
+def test_no_check_needs_another_images_entrypoint(values):
+    for name in ("scheduler", "dagProcessor", "triggerer"):
+        assert values[name]["livenessProbe"]["command"][0] == "python", name
 
 
 def test_the_sites_are_mounted_where_the_setting_says(values, env):

@@ -15,8 +15,8 @@ def postgres_server():
         if os.environ.get("CI"):
             pytest.fail(postgres.MISSING)
         pytest.skip(postgres.MISSING)
-    with postgres.server(folder) as url:
-        yield url
+    with postgres.server(folder) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,7 +24,7 @@ def url(request, ledger_url):
     """A ledger that does not exist yet, in each of the two databases."""
     if request.param == "sqlite":
         return ledger_url
-    made = request.getfixturevalue("postgres_server")
+    made = request.getfixturevalue("postgres_server").url
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(made)

@@ -9,7 +9,12 @@ import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 MISSING = "PostgreSQL's server is not on this machine; on Debian: apt-get install postgresql"
 
@@ -21,9 +26,18 @@ def programs() -> Path | None:
     return Path(found).parent if found else installed[-1].parent if installed else None
 
 
+@dataclass(frozen=True)
+class Server:
+    """One that runs; ``url``: SQLAlchemy's, of an empty database."""
+
+    url: str
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
 @contextmanager
-def server(folder: Path):
-    """Start one; gives the SQLAlchemy URL of an empty database."""
+def server(folder: Path) -> Iterator[Server]:
+    """Start one."""
     home = Path(tempfile.mkdtemp(prefix="hs-pg-"))  # a socket's path may be no longer than 107 letters
     as_user = _unprivileged(home)
     with socket.socket() as free:
@@ -35,12 +49,19 @@ def server(folder: Path):
         subprocess.run(command, check=True, capture_output=True, cwd=home, **as_user)
 
     data = str(home / "data")
-    try:
-        run("initdb", "--pgdata", data, "--auth", "trust", "--username", "airflow", "--no-sync")
+
+    def start() -> None:
         options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
         # Its output goes to a file: a pipe that the server keeps open would never end.
         run("pg_ctl", "--pgdata", data, "--wait", "--log", str(home / "log"), "-o", options, "start")
-        yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
+
+    def stop() -> None:
+        run("pg_ctl", "--pgdata", data, "--wait", "--mode", "fast", "stop")
+
+    try:
+        run("initdb", "--pgdata", data, "--auth", "trust", "--username", "airflow", "--no-sync")
+        start()
+        yield Server(f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres", stop, start)
         run("pg_ctl", "--pgdata", data, "--wait", "--mode", "immediate", "stop")
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -100,6 +100,25 @@ def test_a_ledger_that_cannot_be_reached_says_where_it_is_and_no_password():
     assert "very-secret" not in str(e.value)
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_run_waits_for_a_database_that_restarts_and_who_looks_at_a_page_does_not(url, postgres_server):
+    patient = Ledger.open(url, 60.0)
+    postgres_server.stop()
+    with pytest.raises(LedgerError, match="refused"):
+        Ledger.open(url)
+    again = threading.Timer(1.0, postgres_server.start)
+    again.start()
+
+    assert patient.begin_run(begun()) > 0
+    again.join()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_nobody_waits_for_what_no_waiting_mends(url):
+    with pytest.raises(LedgerError, match="does not exist"):
+        Ledger.open(f"{url}_of_somebody_else", 3600.0)
+
+
 def test_the_intent_is_there_before_the_answer_and_carries_its_operations(ledger):
     run = ledger.begin_run(begun())
     ledger.plan(run, adding("u_1", "u_2"), NOTHING)

@@ -30,6 +30,7 @@ class AirflowServer:
 
     url: str
     home: Path
+    patience: float = PATIENCE
 
     def ask(self, method: str, path: str, body: object = None, *, as_: str = "admin") -> requests.Response:
         login = {"username": as_, "password": as_}
@@ -66,14 +67,14 @@ class AirflowServer:
         return self.ask("PATCH", path, {"chosen_options": [option], "params_input": {}}, as_=as_)
 
     def until(self, look: Any, what: str) -> Any:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while time.monotonic() < end:
             with contextlib.suppress(requests.RequestException):
                 if found := look():
                     return found
             time.sleep(0.5)
         log = (self.home / "standalone.log").read_text(encoding="utf-8", errors="replace")
-        raise TimeoutError(f"no sign of {what} within {PATIENCE:.0f} s; the end of its log:\n{log[-4000:]}")
+        raise TimeoutError(f"no sign of {what} within {self.patience:.0f} s; the end of its log:\n{log[-4000:]}")
 
 
 @contextlib.contextmanager

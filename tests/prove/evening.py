@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -171,6 +170,17 @@ class Evening:
         """How many tasks ran on each worker."""
         return Counter(task["hostname"] for task in self.tasks(runs) if task["hostname"])
 
+    def oldest_plan(self, runs: dict[str, str]) -> float:
+        """Seconds from a run's beginning to read to its apply, of the run in which that was longest."""
+        begun: dict[str, datetime] = {}
+        applied: dict[str, datetime] = {}
+        for task in self.tasks(runs):
+            if task["task_id"] == "begin" and task["end_date"]:
+                begun[task["dag_id"]] = moment(task["end_date"])
+            if task["task_id"] == "apply" and task["start_date"]:
+                applied[task["dag_id"]] = moment(task["start_date"])
+        return max((applied[dag] - begun[dag]).total_seconds() for dag in applied)
+
     def seconds(self, runs: dict[str, str]) -> dict[str, float]:
         """From being queued to the end."""
         return {
@@ -184,7 +194,3 @@ class Evening:
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def lasted(began: float) -> str:
-    return f"{time.monotonic() - began:.0f} s"

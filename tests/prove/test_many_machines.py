@@ -2,18 +2,22 @@
 
 Commands, settings and health checks are the file's own (tests/deployment/stack.py). What the test sets differently is
 OTHER, for the test not to take an hour. ``SITES=50`` (the default of a long sweep) is the evening of a large customer.
+``make bench ONLY="many_machines"`` runs it too and keeps what it tells in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 
 from include.sandbox.faults import hang, run
 from tests.deployment import stack as stacks
@@ -26,6 +30,7 @@ pytestmark = [pytest.mark.prove, pytest.mark.timeout(7200), pytest.mark.xdist_gr
 SITES = int(os.environ.get("SITES", "50" if EFFORT >= 20 else "8"))
 OTHER = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60"}  # the file: 120 s
 FEW = 6
+ONE_SHOT = {"logins", "migrate", "pools"}
 WORKERS = {"worker-1", "worker-2"}
 
 
@@ -60,8 +65,20 @@ def evening(stack, sites):
     found.unpause(sites)
     began = time.monotonic()
     runs = found.trigger(sites)
+    before, ours = stack.cpu(), time.process_time()
     states = found.ended(runs, 5400)
-    tell("the first evening", evenings.lasted(began), Counter(states.values()), dict(found.spread(runs)))
+    seconds, after = time.monotonic() - began, stack.cpu()
+    cpu = {name: round(after[name] - before.get(name, 0)) for name in after if name not in ONE_SHOT}
+    cpu["sandboxes and bucket"] = round(time.process_time() - ours)
+    tell(
+        "evening",
+        seconds=seconds,
+        sites=len(sites),
+        states=Counter(states.values()),
+        tasks=found.spread(runs),
+        cpu=cpu,
+        oldest_plan=found.oldest_plan(runs),
+    )
     found.first = runs, states
     return found
 
@@ -78,10 +95,14 @@ def few(sites, evening):
         site.sandbox.salto_faults.clear()
 
 
-def tell(*what):
-    """Shown with ``pytest -s``."""
-    sys.stdout.write(f"measured: {' '.join(map(str, what))}\n")
+def tell(what: str, **figures: object) -> None:
+    """Shown with ``pytest -s``, and kept as a line of JSON where MEASURED says."""
+    line = json.dumps({"what": what, **figures})
+    sys.stdout.write(f"measured: {line}\n")
     sys.stdout.flush()
+    if path := os.environ.get("MEASURED"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
 
 def in_step_after_another_sync(evening, sites):
@@ -125,7 +146,7 @@ def test_a_worker_that_is_lost_in_the_middle_of_an_apply_reddens_that_run_and_no
     lost.set()
 
     states = evening.ended(runs)
-    tell(f"{worker} lost, with {len(beside)} tasks under way: the last run ended after", evenings.lasted(began), states)
+    tell("worker lost", seconds=time.monotonic() - began, tasks_on_it=len(beside), states=Counter(states.values()))
     tasks = {task["task_id"]: task for task in evening.tasks({unlucky.name: runs[unlucky.name]})}
     assert (tasks["apply"]["state"], states[unlucky.name]) == ("failed", "failed")
     assert tasks["apply"]["try_number"] == 1, "an apply is not repeated"
@@ -147,10 +168,11 @@ def test_a_scheduler_that_restarts_loses_no_run(evening, few, stack, how):
     else:
         stack.kill("scheduler", comes_back=True)
     stack.until(lambda: stack.healthy("scheduler"), "the scheduler")
-    tell(f"scheduler {how}: healthy again after", evenings.lasted(began))
+    healthy = time.monotonic() - began
 
     states = evening.ended(runs)
-    tell(f"scheduler {how}: runs ended after", evenings.lasted(began), states)
+    seconds = time.monotonic() - began
+    tell(f"scheduler {how}", healthy=healthy, seconds=seconds, states=Counter(states.values()))
     assert set(states.values()) == {"success"}
     assert [site.name for site in few if not site.in_step or site.doubles()] == []
 
@@ -162,11 +184,12 @@ def test_a_database_that_restarts_leaves_what_the_next_sync_brings_in_step(eveni
     began = time.monotonic()
     stack.restart_postgres()
     stack.until(lambda: stack.healthy("postgres"), "PostgreSQL")
-    tell("PostgreSQL: healthy again after", evenings.lasted(began))
+    healthy = time.monotonic() - began
 
     states = evening.ended(runs)
+    seconds = time.monotonic() - began
     again = [name for name, one in stack.services.items() if one.starts > starts[name] and name != "postgres"]
-    tell("PostgreSQL: runs ended after", evenings.lasted(began), states, "; started again by compose's rule:", again)
+    tell("PostgreSQL restarted", healthy=healthy, seconds=seconds, states=Counter(states.values()), again=again)
     assert not WORKERS & set(again)
     in_step_after_another_sync(evening, few)
 
@@ -184,15 +207,27 @@ def test_a_site_that_hangs_does_not_slow_the_others(evening, few):
     runs = evening.trigger(others)
     states = evening.ended(runs)
     beside, without = evening.median(runs), evening.median(quiet)
-    tell(f"median of a sync: {without:.0f} s, beside a site that hangs: {beside:.0f} s")
     assert set(states.values()) == {"success"}
     assert beside < 1.5 * without + 5
 
     assert evening.ended(stuck) == {hanging.name: "failed"}
     plan = next(task for task in evening.tasks(stuck) if task["task_id"] == "plan")
-    tell("a site that hangs held a worker's slot", plan["try_number"], "times, the last for", plan["duration"], "s")
+    tell("Salto hangs", without=without, beside=beside, tries=plan["try_number"], slot=plan["duration"])
     hanging.sandbox.salto_faults.clear()
     in_step_after_another_sync(evening, [hanging])
+
+
+@pytest.mark.parametrize(("part", "service"), [("dagProcessor", "dag-processor"), ("triggerer", "triggerer")])
+def test_the_checks_of_pods_in_the_helm_values_tell_who_lives(evening, stack, part, service):
+    values = yaml.safe_load((stacks.ROOT / "deploy" / "helm" / "values.yaml").read_text(encoding="utf-8"))
+    command = values[part]["livenessProbe"]["command"]
+
+    def check(host: str) -> int:
+        environment = stack.services[service].environment | {"HOSTNAME": host}
+        return subprocess.run([sys.executable, *command[1:]], env=environment, check=False).returncode
+
+    assert check(service) == 0
+    assert check("another-pod") == 1
 
 
 def test_nothing_of_the_stack_is_left_behind(tmp_path, sites):
