@@ -95,7 +95,7 @@ def told(found: list[Overhead], missing: list[str]) -> Section:
             f"[airflow_overhead.py](airflow_overhead.py): a sync that finds nothing to do ({SCHOOL.people} people, "
             f"{SCHOOL.bookings} bookings, no latency) and a DAG of the same shape whose tasks do nothing, in turns in one "
             f"session; medians, in seconds, from the queue to the end of the run (`{COMMAND}`: of the command). Executors run on "
-            "PostgreSQL, Celery with Redis, the scheduler's idle sleep is 0.1 s."
+            "PostgreSQL, Celery with Redis and compose's setting by which a worker imports once; the scheduler's idle sleep is 0.1 s."
         ),
         tables=[Table(["executor", "tasks", "runs", "the DAG", "empty tasks", "ratio", "difference"], rows)],
         notes=missing,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
+import yaml
 
 from commands.settings import ROOT, airflow
 from tests.ledger import postgres
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
+IMPORTS = "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"
 PATIENCE, POLL, STOPPING = 240.0, 0.2, 30.0
 SLOTS = 8  # tasks at once
 
@@ -142,9 +144,16 @@ def _broker(home: Path, database: str) -> Iterator[dict[str, str]]:
             yield {
                 "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{port}/0",
                 "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database}",
+                IMPORTS: _of_compose(IMPORTS),
             }
     except FileNotFoundError:
         raise MissingError("Redis is not on this machine; on Debian: apt-get install redis-server") from None
+
+
+def _of_compose(setting: str) -> str:
+    """What docker-compose.yml sets for a worker."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return str(compose["services"]["worker-1"]["environment"][setting])
 
 
 def _once(environment: dict[str, str], home: Path, *words: str) -> None:

@@ -42,11 +42,9 @@ TASKS = (
 class Costs:
     """What one of each takes on one core of the machine of RESULTS.md, in seconds."""
 
-    task: float = (
-        1.3  # CPU of a task in a worker, Airflow's and ours, on a small site (compose's stack: 40 tasks in 52 s)
-    )
+    task: float = 1.2  # CPU of a task on a small site, its worker's and the api-server's ("Many machines")
     reservation: float = 0.001  # CPU a reservation of the horizon, rules, frames and ledger together ("How it grows")
-    start: float = 0.1  # of the scheduler, for each task it starts: assumed, twenty at once took less
+    start: float = 0.19  # of the scheduler, for each task, what it does between them among it ("Many machines")
 
 
 @dataclass(frozen=True)
