@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.section import Chart, Section
 
 WIDTH, HEIGHT, DPI = 5.2, 4.2, 110
+CROWDED = 5  # bars whose names lie side by side
 COLOURS = ("#1b6ca8", "#d1603d", "#4a8f5c", "#8a5a9e", "#8c8c8c")
 
 
@@ -46,7 +47,8 @@ def _chart(place: Any, chart: Chart) -> None:  # noqa: ANN401 - matplotlib's axe
         place.axhline(chart.goal, color="black", linestyle="--", linewidth=1, label=f"goal {chart.goal:g}")
     place.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
     place.grid(axis="y", alpha=0.3)
-    place.legend(fontsize="small", frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    if len(chart.lines) > 1 or chart.goal is not None or chart.logarithmic:
+        place.legend(fontsize="small", frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def _bars(place: Any, chart: Chart) -> None:  # noqa: ANN401 - matplotlib's axes
@@ -55,4 +57,5 @@ def _bars(place: Any, chart: Chart) -> None:  # noqa: ANN401 - matplotlib's axes
     for turn, ((name, points), colour) in enumerate(zip(chart.lines.items(), COLOURS, strict=False)):
         at = [names.index(str(x)) + (turn - (len(chart.lines) - 1) / 2) * width for x, _ in points]
         place.bar(at, [y for _, y in points], width=width, label=name, color=colour)
-    place.set_xticks(range(len(names)), names, fontsize="small")
+    crowded = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len(names) > CROWDED else {}
+    place.set_xticks(range(len(names)), names, fontsize="small", **crowded)

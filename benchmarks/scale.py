@@ -44,7 +44,7 @@ class Costs:
 
     task: float = 1.2  # CPU of a task on a small site, its worker's and the api-server's ("Many machines")
     reservation: float = 0.001  # CPU a reservation of the horizon, rules, frames and ledger together ("How it grows")
-    start: float = 0.19  # of the scheduler, for each task, what it does between them among it ("Many machines")
+    start: float = 0.18  # of the scheduler, for each task, what it does between them among it ("Many machines")
 
 
 @dataclass(frozen=True)

@@ -42,5 +42,7 @@ def mail_server() -> Iterator[tuple[str, list[EmailMessage]]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         extra = {"from_email": "salto@campus.example", "disable_ssl": True, "disable_tls": True, "retry_limit": 1}
         connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.server_address[1], "extra": extra}
-        yield json.dumps(connection), server.mails
-        server.shutdown()
+        try:
+            yield json.dumps(connection), server.mails
+        finally:
+            server.shutdown()

@@ -50,7 +50,12 @@ VERSION = "0001"  # of the tables that this code knows: the last of the migratio
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 RESTART = 30.0  # seconds: a PostgreSQL that restarts is there again
-RESTARTING = re.compile(r"refused|starting up|shutting down|recovery mode|closed the connection|translate host name")
+# What libpq and a server that has just begun, or ends, say to whoever connects.
+RESTARTING = re.compile(
+    r"refused|starting up|shutting down|not yet accepting|recovery mode|closed the connection|terminating connection"
+    r"|reset by peer|timeout expired|timed out|no route to host|translate host name",
+    re.IGNORECASE,
+)
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
@@ -140,6 +145,7 @@ class Ledger:
 
     _opened: dict[tuple[str, float], Ledger] = {}  # noqa: RUF012 - one engine a process, URL and patience
     _opening = threading.Lock()
+    _gave_up: set[str] = set()  # noqa: RUF012 - URLs for which a wait was in vain: an outage is waited for once, not by every call
 
     def __init__(self, url: str, patience: float = 0.0) -> None:
         self.url = make_url(url)
@@ -173,6 +179,7 @@ class Ledger:
             for ledger in cls._opened.values():
                 ledger.engine.dispose()
             cls._opened.clear()
+            cls._gave_up.clear()
 
     @property
     def where(self) -> str:
@@ -485,11 +492,19 @@ class Ledger:
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: RESTARTING.search(str(error)) is not None),
             wait=tenacity.wait_exponential(multiplier=0.25, max=3),
-            stop=tenacity.stop_after_delay(self.patience),
+            stop=tenacity.stop_after_delay(self.patience)
+            if str(self.url) not in self._gave_up
+            else tenacity.stop_after_attempt(1),
             before_sleep=lambda _: LOG.info("the ledger's database does not answer: asking again"),
             reraise=True,
         )
-        return again(dialect.connect, *arguments, **named)
+        try:
+            made: DBAPIConnection = again(dialect.connect, *arguments, **named)
+        except Exception:
+            self._gave_up.add(str(self.url))
+            raise
+        self._gave_up.discard(str(self.url))
+        return made
 
     def _upgrade(self) -> None:
         if self._version() == VERSION:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
 
 LOG = logging.getLogger(__name__)
+_LOOKING = ThreadPoolExecutor(8, thread_name_prefix="deadline")  # of the triggerer, whose own threads others need
 TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
 HELD_CAUSE = re.compile(r"\d+ operations? (is|are) held\b")  # as the report words it (reporting.py)
 NOT_BEGUN = "the run did not begin, and nothing was written: see the log of the task begin"
@@ -123,13 +125,16 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
 async def deadline_passed(name: str, **kwargs: Any) -> None:  # noqa: ANN401, ARG001 - Airflow hands over its context
     """What Airflow's triggerer calls when a sync has not succeeded within twice its interval.
 
-    The triggerer, because an executor need not take callbacks: the KubernetesExecutor ends its scheduler with an error.
+    The triggerer, because an executor need not take callbacks: with cncf-kubernetes 10.25 one ends the scheduler with an error.
     """
-    await asyncio.to_thread(_look_at_age, name)
+    await asyncio.get_running_loop().run_in_executor(_LOOKING, _look_at_age, name)
 
 
 def _look_at_age(name: str) -> None:
-    integration = load_all()[0][name]
+    integration = load_all()[0].get(name)
+    if integration is None:
+        LOG.warning("%s has no usable integration file any more: nobody is told that its sync is late", name)
+        return
     where = "the schedule itself was looked at"
     _tell(name, integration, lambda book: _of_age(book, name, integration, datetime.now(UTC)), where)
 

@@ -103,7 +103,7 @@ def test_an_evening_is_shown_with_what_was_lost():
 
     assert [ratio.value for ratio in found.ratios[:3]] == [0.5, 3.0, pytest.approx(1.1)]
     text = shown(found)
-    assert "| scheduler killed | 5.00 | 50.0 | 6 success |" in text
+    assert "| scheduler killed | 5.00 | 50.0 | 6 success | - |" in text
     assert "Missed: runs of the evening that did not end well" in text
 
 

@@ -84,7 +84,7 @@ def test_a_plan_or_a_reload_of_one_reservation_says_nothing_about_the_others(san
     assert mailbox == []
 
 
-def test_the_daily_cleanup_tells_when_no_sync_has_succeeded_for_too_long(
+def test_the_daily_cleanup_and_the_deadline_tell_when_no_sync_has_succeeded_for_too_long(
     sandbox, run_dag, mailbox, ledger_url, monkeypatch
 ):
     daily = '"0 21 * * *"'
@@ -95,8 +95,7 @@ def test_the_daily_cleanup_tells_when_no_sync_has_succeeded_for_too_long(
         connection.execute(update(Run).values(began_at=NOW - timedelta(hours=47)))
     run_dag("cleanup", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert mailbox == []
-    with Ledger.open(ledger_url).transaction() as connection:
-        connection.execute(update(Run).values(began_at=NOW - timedelta(hours=49)))
+    of_two_days_ago(ledger_url)
     for _ in range(2):
         run_dag("cleanup", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert [mail["Subject"] for mail in mailbox] == ["Salto sync campus: new: stale"]
@@ -106,6 +105,15 @@ def test_the_daily_cleanup_tells_when_no_sync_has_succeeded_for_too_long(
     assert len(mailbox) == 1
     run_dag("sync", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert mailbox[-1]["Subject"] == "Salto sync campus: recovered: stale"
+
+    of_two_days_ago(ledger_url)
+    asyncio.run(deadline_passed("campus", context={}))
+    assert mailbox[-1]["Subject"] == "Salto sync campus: new: stale"
+
+
+def of_two_days_ago(ledger_url):
+    with Ledger.open(ledger_url).transaction() as connection:
+        connection.execute(update(Run).values(began_at=NOW - timedelta(hours=49)))
 
 
 def test_a_token_that_runs_out_is_a_problem_and_an_alert(sandbox, run_dag, mailbox):

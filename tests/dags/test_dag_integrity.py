@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 GOOD = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n"
@@ -63,6 +65,21 @@ def test_the_schedule_is_the_files_and_null_means_manual_runs_only(dag_bag, inte
     assert "0 21 * * *" in shown("default")
     assert "UTC" in shown("default")
     assert "NullTimetable" in shown("manual")
+
+
+def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, integrations):
+    """Not on the executor: the KubernetesExecutor's scheduler ends with an error at a callback."""
+    from airflow.sdk import AsyncCallback
+
+    integrations("daily", GOOD)
+    integrations("manual", GOOD + "schedule: null\n")
+    found = dag_bag()
+
+    (deadline,) = found.dags["salto_sync__daily"].deadline
+    assert deadline.interval == timedelta(days=2)
+    assert isinstance(deadline.callback, AsyncCallback)
+    assert (deadline.callback.path, deadline.callback.kwargs) == ("runs.alerting.deadline_passed", {"name": "daily"})
+    assert not found.dags["salto_sync__manual"].deadline
 
 
 @pytest.mark.parametrize(

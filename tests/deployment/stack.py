@@ -187,15 +187,19 @@ class Stack:
         return f"http://127.0.0.1:{self.ports[LISTENS['api-server']]}"
 
     def processes(self, name: str | None = None) -> list[psutil.Process]:
-        """Those of a service, or of all: whatever they started, and whoever of them has died, they share a session."""
+        """Those of a service, or of all: of its sessions, whoever of them has died, and what those started.
+
+        PostgreSQL's own leave the session.
+        """
         services = [self.services[name]] if name else self.services.values()
         sessions = {session for service in services for session in service.sessions}
-        found = []
+        found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+                if os.getsid(process.pid) in sessions:
+                    for one in [process, *process.children(recursive=True)]:
+                        found[one.pid] = one
+        return [one for one in found.values() if _lives(one)]
 
     def cpu(self) -> dict[str, float]:
         """Seconds of CPU by service: of its processes that are there, and of those of theirs that have ended."""
@@ -203,13 +207,13 @@ class Stack:
             name: sum(map(_seconds, self.processes(name))) for name, service in self.services.items() if service.starts
         }
 
-    def until(self, look: Callable[[], Any], what: str, patience: float = STARTS) -> Any:
+    def until(self, look: Callable[[], Any], what: str, patience: float = STARTS, every: float = 0.5) -> Any:
         end = time.monotonic() + patience
         while time.monotonic() < end:
             with contextlib.suppress(requests.RequestException, subprocess.TimeoutExpired):
                 if found := look():
                     return found
-            time.sleep(0.5)
+            time.sleep(every)
         ends = "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name, one in self.services.items() if one.starts)
         raise TimeoutError(f"no sign of {what} within {patience:.0f} s; the ends of the logs:\n{ends}")
 
@@ -369,6 +373,13 @@ def running(project: Path, code: Path = ROOT, other: Mapping[str, str] | None = 
         yield stack
     finally:
         stack.down()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _seconds(process: psutil.Process) -> float:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,8 +62,9 @@ def server(folder: Path) -> Iterator[Server]:
         run("initdb", "--pgdata", data, "--auth", "trust", "--username", "airflow", "--no-sync")
         start()
         yield Server(f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres", stop, start)
-        run("pg_ctl", "--pgdata", data, "--wait", "--mode", "immediate", "stop")
     finally:
+        with suppress(subprocess.CalledProcessError):  # it may not have begun
+            run("pg_ctl", "--pgdata", data, "--wait", "--mode", "immediate", "stop")
         shutil.rmtree(home, ignore_errors=True)
 
 

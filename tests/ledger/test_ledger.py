@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,7 @@ from include.access import schemas
 from include.access.operations import operations
 from include.access.seen import SCHEMAS, nothing_seen
 from include.ledger import questions
-from include.ledger.ledger import MIGRATIONS, VERSION, About, Begun, Ledger, LedgerError
+from include.ledger.ledger import MIGRATIONS, RESTARTING, VERSION, About, Begun, Ledger, LedgerError
 from include.ledger.tables import Call, Operation, Run, Table
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -100,23 +101,93 @@ def test_a_ledger_that_cannot_be_reached_says_where_it_is_and_no_password():
     assert "very-secret" not in str(e.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-def test_a_run_waits_for_a_database_that_restarts_and_who_looks_at_a_page_does_not(url, postgres_server):
-    patient = Ledger.open(url, 60.0)
-    postgres_server.stop()
-    with pytest.raises(LedgerError, match="refused"):
-        Ledger.open(url)
-    again = threading.Timer(1.0, postgres_server.start)
-    again.start()
+@contextmanager
+def stopped(server, again_after=None):
+    """A server that is away, and comes back by itself or at the end."""
+    server.stop()
+    back = threading.Timer(again_after or 0.0, server.start)
+    try:
+        if again_after is not None:
+            back.start()
+        yield
+    finally:
+        if again_after is None:
+            back.start()
+        back.join()
 
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_run_waits_for_a_database_that_restarts(url, postgres_server):
+    patient = Ledger.open(url, 60.0)
+    with stopped(postgres_server, again_after=1.0):
+        assert patient.begin_run(begun()) > 0
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_who_looks_at_a_page_is_told_at_once(url, postgres_server):
+    page = Ledger.open(url)
+    with stopped(postgres_server, again_after=20.0), pytest.raises(LedgerError, match="refused"):
+        page.begin_run(begun())  # had it waited, it would have been there again
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_an_outage_is_waited_for_once_and_not_by_every_call(url, postgres_server, monkeypatch):
+    patient, tries = Ledger.open(url, 0.5), []
+    dialect = patient.engine.dialect
+    connect = dialect.connect
+    monkeypatch.setattr(dialect, "connect", lambda *given, **named: tries.append(1) or connect(*given, **named))
+    with stopped(postgres_server):
+        for _ in range(3):
+            before = len(tries)
+            with pytest.raises(LedgerError):
+                patient.begin_run(begun())
+            made = len(tries) - before
+        assert made == 1
+        assert len(tries) > 3
     assert patient.begin_run(begun()) > 0
-    again.join()
+    with stopped(postgres_server, again_after=0.2):
+        patient.patience = 60.0
+        assert patient.begin_run(begun()) > 0  # what was there again is waited for again
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_nobody_waits_for_what_no_waiting_mends(url):
     with pytest.raises(LedgerError, match="does not exist"):
         Ledger.open(f"{url}_of_somebody_else", 3600.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'connection to server at "10.0.0.7", port 5432 failed: Connection refused',
+        'connection to server at "10.0.0.7", port 5432 failed: Connection timed out',
+        'connection to server at "10.0.0.7", port 5432 failed: No route to host',
+        'connection to server at "10.0.0.7", port 5432 failed: timeout expired',
+        "could not receive data from server: Connection reset by peer",
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  the database system is not yet accepting connections",
+        "FATAL:  the database system is in recovery mode",
+        "FATAL:  terminating connection due to administrator command",
+        "server closed the connection unexpectedly",
+        'could not translate host name "postgres" to address: Name or service not known',
+    ],
+)
+def test_what_a_database_says_that_restarts(said):
+    assert RESTARTING.search(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  password authentication failed for user "airflow"',
+        'FATAL:  database "other" does not exist',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.7"',
+        "FATAL:  sorry, too many clients already",
+    ],
+)
+def test_what_waiting_does_not_mend(said):
+    assert not RESTARTING.search(said)
 
 
 def test_the_intent_is_there_before_the_answer_and_carries_its_operations(ledger):

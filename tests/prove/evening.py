@@ -126,15 +126,15 @@ class Evening:
             self.stack.until(lambda dag=dag: self.ask("PATCH", f"/dags/{dag}", {"is_paused": False}), f"DAG {dag}")
 
     def trigger(self, many: Iterable[Site]) -> dict[str, str]:
-        """A sync of each; site -> run."""
+        """A sync of each, one right after the other; site -> run."""
         return {site.name: self._trigger(f"salto_sync__{site.name}") for site in many}
 
     def _trigger(self, dag: str) -> str:
         return str(self.ask("POST", f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": {}})["dag_run_id"])
 
-    def ended(self, runs: dict[str, str], patience: float = 1800.0) -> dict[str, str]:
-        """The state of each once all have ended."""
-        states = self.stack.until(lambda: self._all_ended(runs), f"the end of {len(runs)} runs", patience)
+    def ended(self, runs: dict[str, str], patience: float = 1800.0, every: float = 0.5) -> dict[str, str]:
+        """The state of each once all have ended; asked every so many seconds."""
+        states = self.stack.until(lambda: self._all_ended(runs), f"the end of {len(runs)} runs", patience, every)
         return dict(states)
 
     def _all_ended(self, runs: dict[str, str]) -> dict[str, str] | None:
@@ -171,15 +171,15 @@ class Evening:
         return Counter(task["hostname"] for task in self.tasks(runs) if task["hostname"])
 
     def oldest_plan(self, runs: dict[str, str]) -> float:
-        """Seconds from a run's beginning to read to its apply, of the run in which that was longest."""
+        """Seconds from a run's first task to its apply, of the run in which that was longest; none: 0."""
         begun: dict[str, datetime] = {}
         applied: dict[str, datetime] = {}
         for task in self.tasks(runs):
-            if task["task_id"] == "begin" and task["end_date"]:
-                begun[task["dag_id"]] = moment(task["end_date"])
+            if task["task_id"] == "begin" and task["start_date"]:
+                begun[task["dag_id"]] = moment(task["start_date"])
             if task["task_id"] == "apply" and task["start_date"]:
                 applied[task["dag_id"]] = moment(task["start_date"])
-        return max((applied[dag] - begun[dag]).total_seconds() for dag in applied)
+        return max(((applied[dag] - begun[dag]).total_seconds() for dag in applied), default=0.0)
 
     def seconds(self, runs: dict[str, str]) -> dict[str, float]:
         """From being queued to the end."""

@@ -13,7 +13,7 @@ from include.access.current import Current, Groups
 from include.integrations.integration import Integration
 from include.ledger.ledger import Begun
 from runs import opening, planning, remembering, reporting
-from runs.bookkeeping import Book, ledger
+from runs.bookkeeping import RESTART, Book, ledger
 from runs.failures import StalePlanError
 from runs.planning import Look
 from tests.ledger.test_ledger import NOTHING, adding
@@ -42,6 +42,24 @@ def salto(*people):
         tables["schedules"],
     )
     return Current("UTC", None, None, "me", None, tables["users"], tables["tags"], tables["locks"], groups)
+
+
+def test_a_run_is_patient_with_the_ledgers_database_and_the_page_is_not(monkeypatch):
+    asked = []
+
+    class Opened:
+        def begin_run(self, _begun):
+            return 1
+
+    def opened(_url, patience=0.0):
+        asked.append(patience)
+        return Opened()
+
+    monkeypatch.setattr("runs.bookkeeping.Ledger.open", opened)
+    Book.begin(Begun("campus", "sync", "r", "f", NOW))
+    ledger()
+
+    assert asked == [RESTART, RESTART, 0.0]
 
 
 def sends_and_looks(who):
