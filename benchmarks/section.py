@@ -91,7 +91,7 @@ class Section:
 def machine() -> str:
     """What the figures depend on; taken before the measurement."""
     cores, load = os.cpu_count() or 1, os.getloadavg()[0]
-    busy = ", with other work going on beside it" if load > LOADED * cores else ""
+    busy = ", of the benchmark before it or of other work beside it" if load > LOADED * cores else ""
     facts = f"{platform.system()}, {cores} cores, Python {platform.python_version()}"
     return f"Measured {datetime.now(UTC):%Y-%m-%d} on {facts}; load {load:.1f} when it began{busy}"
 

@@ -1,6 +1,6 @@
 """How soon a booking made at the door opens it, and what waiting for it costs: a deferred watch against small runs.
 
-Both in one real Airflow (`airflow standalone`, scheduler idle sleep 0.1 s), with one site and with many. *Watch*: the DAG
+Both in one real Airflow (`airflow standalone` on PostgreSQL, scheduler idle sleep 0.1 s), with one site and with many. *Watch*: the DAG
 salto_watch, whose trigger asks Hector every 10 s. *Small runs*: a DAG of one task for each site that asks once and starts the
 sync when something has changed, every 30 s, which no cron line can do better, because Airflow must start a process each
 time. From the instant at which Hector shows the booking to the instant at which the oracle finds the door open (looked at
@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from benchmarks.airflow_server import MissingError
 from benchmarks.section import Chart, Ratio, Section, Table
 from include.sandbox import Sandbox, empty, openings
+from tests.ledger import postgres
 from tests.prove.airflow_server import AirflowServer, airflow_server
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def told(found: list[Waited]) -> Section:
         command='make bench ONLY="walk_up"',
         about=(
             "[walk_up.py](walk_up.py): from the instant at which Hector shows a booking for now to the instant at which its door "
-            f"opens, {SAMPLES} bookings one after another in a real Airflow (`airflow standalone`); and what waiting costs while "
+            f"opens, {SAMPLES} bookings one after another in a real Airflow (`airflow standalone`, PostgreSQL); and what waiting costs while "
             "nothing happens."
         ),
         tables=[Table([*header, "CPU s a minute, idle"], rows)],
@@ -200,7 +202,15 @@ def _airflow(folder: Path, campuses: list[Campus]) -> Iterator[AirflowServer]:
         text = FILE.format(name=campus.name, site=campus.site_id)
         (integrations / f"{campus.name}.yaml").write_text(text, encoding="utf-8")
         settings |= campus.sandbox.connections(campus.name)
-    with airflow_server(folder / "airflow", integrations, settings) as server:
+    programs = postgres.programs()
+    if programs is None:
+        raise MissingError(postgres.MISSING)
+    with (
+        postgres.server(programs) as database,  # Airflow's: many tasks at once find SQLite locked
+        airflow_server(
+            folder / "airflow", integrations, settings | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url}
+        ) as server,
+    ):
         yield server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Select, desc, func, select
+from sqlalchemy import DateTime, Select, desc, func, select, type_coerce
 
 from include.access.bookings import ACCESS
 from include.access.operations import READY
@@ -13,6 +13,7 @@ from include.access.rules import GROUP_PREFIX
 from include.ledger.ledger import among
 from include.ledger.runs import HELD, UNWELL
 from include.ledger.tables import (
+    Instant,
     Operation,
     Problem,
     Run,
@@ -65,8 +66,15 @@ def booked(ledger: Ledger, integration: str, begin: datetime, end: datetime, *, 
 
 def _now(table: Any, integration: str, names: Iterable[str]) -> Select[Any]:  # noqa: ANN401 - one of SEEN
     """Columns of what was so at the last look."""
-    columns = [getattr(table, name) for name in names]
+    columns = [_plain(getattr(table, name)) for name in names]
     return select(*columns).where(table.integration == integration, table.until.is_(None))
+
+
+def _plain(column: Any) -> Any:  # noqa: ANN401 - a column
+    """An instant as the driver gives it: thousands of them become UTC at once, in pandas."""
+    if not isinstance(column.type, Instant):
+        return column
+    return type_coerce(column, DateTime(timezone=True)).label(column.key)
 
 
 def _reservations(connection: Connection, integration: str, begin: datetime, end: datetime) -> pd.DataFrame:
