@@ -126,7 +126,7 @@ def test_a_run_waits_for_a_database_that_restarts(url, postgres_server):
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_who_looks_at_a_page_is_told_at_once(url, postgres_server):
     page = Ledger.open(url)
-    with stopped(postgres_server, again_after=20.0), pytest.raises(LedgerError, match="refused"):
+    with stopped(postgres_server, again_after=3.0), pytest.raises(LedgerError, match="refused"):
         page.begin_run(begun())  # had it waited, it would have been there again
 
 
