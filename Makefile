@@ -79,7 +79,7 @@ LEDGER ?= sqlite
 ONLY ?=
 
 .PHONY: bench
-bench: $(VENV)/.ready ## Measure everything side by side, about half an hour on two idle cores (ONLY="apply page": some; LEDGER=postgresql: of the page)
+bench: $(VENV)/.ready ## Measure everything side by side, about 35 minutes on two idle cores (ONLY="apply page": some; ONLY="many_machines": 50 sites; LEDGER=postgresql: of the page)
 	@PYTHONPATH=.:plugins $(PY) -m benchmarks --ledger $(LEDGER) $(ONLY)
 
 EFFORT ?= 20
