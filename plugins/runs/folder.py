@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +51,9 @@ class RunFolder:
 
     @classmethod
     def create(cls, integration: str, run_id: str, as_of: datetime) -> RunFolder:
-        name = f"{as_of.astimezone(UTC).strftime(STAMP)}_{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}"
+        """Make a folder that no other run shares: a sync and a cleanup can be due in the same second, with the same id."""
+        stamp, own = as_of.astimezone(UTC).strftime(STAMP), secrets.token_hex(4)
+        name = f"{stamp}_{own}_{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}"
         return cls(str(made(base() / integration / name)))
 
     def write(self, name: str, table: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
@@ -14,6 +15,7 @@ from include.integrations.integration import Integration
 from include.ledger.ledger import Ledger, LedgerError
 from include.report.words import problem_lines
 from runs import applying, history, opening, remembering, reporting
+from runs.bookkeeping import Book
 from runs.failures import ChangedPlanError, RunError, StalePlanError
 from runs.planning import Look
 from runs.reporting import Ending
@@ -113,7 +115,16 @@ def test_the_folder_is_for_its_owner_only(folder, tmp_path):
     (path,) = (tmp_path / "campus").iterdir()
 
     assert path.stat().st_mode & 0o777 == 0o700
-    assert path.name == "20260114T150000Z_manual__2026-01-14T15_00_00_00_00"
+    assert re.fullmatch(r"20260114T150000Z_[0-9a-f]{8}_manual__2026-01-14T15_00_00_00_00", path.name)
+
+
+def test_same_second_two_folders(folder):
+    """A sync and a cleanup that begin in one second, with one run id, share nothing."""
+    other = opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
+
+    assert other.path != folder.path
+    assert [one.read_json("run")["kind"] for one in (folder, other)] == ["sync", "cleanup"]
+    assert Book.of(other).run_id != Book.of(folder).run_id
 
 
 def test_folders_past_retention_are_removed_and_no_others(folder, tmp_path):
