@@ -9,8 +9,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from runs import approving
-from runs.folder import RunFolder
+from runs import approving, parameters
 from runs.parsing import integrations_of
 
 if TYPE_CHECKING:
@@ -24,14 +23,16 @@ or reject exactly that set. *Approve* starts `salto_sync__{name}` with the set's
 who approved is kept. *Reject*, or no answer within {hours} hours, leaves everything as it is; a later sync that still holds
 the set asks again.
 
-Do not trigger it by hand: it asks about a held run, and only that run can say about what.
+Triggered manually, it needs the `digest` that a held run printed; a digest that no sync of this integration holds is refused.
 """
 
 PARAMS = {
-    "folder": Param("", type="string", title="Folder of the run that holds removals back"),
-    "digest": Param("", type="string", title="Digest of the held set"),
-    "references": Param([], type="array", items={"type": "string"}, title="References the run was limited to"),
-    "held_by": Param(None, type=["null", "string"], title="The run that holds them"),
+    "digest": Param(
+        "",
+        type="string",
+        title="Digest of the held set",
+        description="Everything else that is shown is looked up from it.",
+    ),
 }
 
 
@@ -51,18 +52,18 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     ) as dag:
 
-        @task
+        @task(retries=0)
         def describe() -> dict[str, str]:
-            params = get_current_context()["params"]
-            if not params["folder"]:
-                raise ValueError("nothing is asked about: a sync that holds removals back starts this DAG by itself")
-            return approving.text(integration, RunFolder(params["folder"]), params["digest"])
+            context = get_current_context()
+            parameters.check("approval", context["dag_run"].conf)
+            return approving.text(integration, name, context["params"]["digest"])
 
         @task
         def keep(answer: dict[str, Any] | None) -> dict[str, Any]:
-            params = get_current_context()["params"]
-            approving.keep(name, params["digest"], answer, datetime.now(UTC))
-            return {"approve": params["digest"], "references": params["references"]}
+            digest = get_current_context()["params"]["digest"]
+            conf = approving.approved_conf(name, digest)
+            approving.keep(name, digest, answer, datetime.now(UTC))
+            return conf
 
         asked = describe()
         approve = ApprovalOperator(

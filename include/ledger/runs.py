@@ -106,6 +106,12 @@ def run_by_name(ledger: Ledger, integration: str, airflow_run_id: str, kind: str
     return _one(ledger, query.order_by(desc(Run.id)).limit(1))
 
 
+def run_holding(ledger: Ledger, integration: str, digest: str) -> RunLine | None:
+    """The newest sync of an integration whose plan held the set with this digest."""
+    query = _runs().where(Run.integration == integration, Run.kind == "sync", Run.digest == digest)
+    return _one(ledger, query.order_by(desc(Run.id)).limit(1))
+
+
 def operations_of(ledger: Ledger, run_id: int) -> list[dict[str, Any]]:
     """What a run planned, in order, with what became of it."""
     names = (

@@ -6,11 +6,12 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.access import schemas
 from include.access.operations import HELD
-from include.access.order import rows
+from include.ledger.ledger import RESTART
+from include.ledger.runs import RunLine, operations_of, run_holding
 from include.report.words import told
 from runs import history
+from runs.bookkeeping import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 ANSWER_WITHIN = timedelta(hours=22)  # less than a day: a daily run that still holds the same set asks again
 SHOWN = 100
+
+
+class UnknownDigestError(ValueError):
+    """A digest that no run of the integration holds: there is nothing to ask about or to approve."""
 
 
 def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
@@ -39,23 +44,42 @@ def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
         LOG.info("somebody has been asked about %s since %s", digest, asked.isoformat())
         return None
     history.note_asked(name, digest, now)
-    run = folder.read_json("run") or {}
-    references = (run.get("conf") or {}).get("references") or []
-    return {"folder": str(folder), "digest": digest, "references": references, "held_by": run.get("run_id")}
+    return {"digest": digest}
 
 
-def text(integration: Integration, folder: RunFolder, digest: str) -> dict[str, str]:
-    """Subject and body (Markdown) of the question: what is held, by which guard, against which limit. No email."""
-    operations = folder.read("operations", schemas.OPERATIONS)
-    held = rows(operations[operations["state"].eq(HELD) & operations["removal"]])
-    waiting = int((operations["state"].eq(HELD) & ~operations["removal"]).sum())
-    plan = folder.read_json("plan") or {}
-    guards = [f"- **{hold['guard']}**: {_plain(hold['why'])}" for hold in plan["holds"]]
+def held_run(name: str, digest: str) -> RunLine:
+    """The newest sync that holds the set with this digest, as the ledger has it; no address comes from a conf.
+
+    Raises:
+        UnknownDigestError: when no sync of the integration holds it.
+    """
+    found = run_holding(ledger(RESTART), name, digest) if digest else None
+    if found is None:
+        raise UnknownDigestError(
+            f"no sync of {name} holds a set with the digest {digest!r}, so there is nothing to approve; a sync that holds "
+            "removals back starts this DAG by itself"
+        )
+    return found
+
+
+def text(integration: Integration, name: str, digest: str) -> dict[str, str]:
+    """Subject and body (Markdown) of the question: what is held, by which guard, against which limit. No email.
+
+    Raises:
+        UnknownDigestError: when no sync of the integration holds the digest.
+    """
+    run = held_run(name, digest)
+    operations = [row for row in operations_of(ledger(RESTART), run.id) if row["state"] == HELD]
+    held = [row for row in operations if row["removal"]]
+    waiting = len(operations) - len(held)
+    guards = [f"- **{guard}**: {_plain(why)}" for guard, _, why in (hold.partition(": ") for hold in run.holds)]
     listed = [f"| {_plain(told(row))} | {_plain(str(row['cause']))} |" for row in held[:SHOWN]]
-    more = [f"\n… and {len(held) - SHOWN} more, in `operations.parquet` of the run's folder."] * (len(held) > SHOWN)
+    more = [f"\n… and {len(held) - SHOWN} more, on the run's page under Salto doors."] * (len(held) > SHOWN)
     then = f"; {waiting} operations that wait for it follow" if waiting else ""
+    only = f" (a reload of {_plain(', '.join(run.chosen_references))})" if run.chosen_references else ""
+    when = f"{run.began_at:%Y-%m-%d %H:%M} UTC{only}"
     body = [
-        f"The sync of site {integration.site_id} holds {len(held)} removals back, because they look like a mistake:",
+        f"The sync of site {integration.site_id} of {when} holds {len(held)} removals back, because they look like a mistake:",
         "",
         *guards,
         "",
@@ -69,6 +93,15 @@ def text(integration: Integration, folder: RunFolder, digest: str) -> dict[str, 
         *more,
     ]
     return {"subject": f"{len(held)} removals at {integration.site_id} wait for approval", "body": "\n".join(body)}
+
+
+def approved_conf(name: str, digest: str) -> dict[str, Any]:
+    """The run parameters of the sync that lets a held set through: with the references of the run that holds it.
+
+    Raises:
+        UnknownDigestError: when no sync of the integration holds the digest.
+    """
+    return {"approve": digest, "references": held_run(name, digest).chosen_references or []}
 
 
 def keep(name: str, digest: str, answer: Mapping[str, Any] | None, now: datetime) -> str:
