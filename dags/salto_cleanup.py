@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_current_context, task
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import alerting, applying, bookkeeping, history, opening, planning, reporting
+from runs import alerting, applying, opening, planning, reporting, retention
 from runs.failures import told_to
 from runs.folder import RunFolder
 from runs.parsing import integrations_of
@@ -17,29 +19,39 @@ from salto.operators import SaltoApplyOperator
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
 
-STEPS = ("plan", "apply")
+STEPS = ("plan", "apply", "remove_outdated")
 DAILY = "30 3 * * *"
 
 DOC = """
 ### Outdated access groups of {site} are removed
 
-**What it does.** Deletes the access groups `Hector_...` whose window is over, and folders of runs past retention. It needs
-Salto KS only (connection `{salto}`); Hector may be switched off. Groups without an end date are never touched.
+**What it does.** Deletes the access groups `Hector_...` whose window is over, and folders and ledger rows of runs past
+retention. It runs daily, also when the sync has no schedule. It needs Salto KS only (connection `{salto}`); Hector may be
+switched off. Groups without an end date are never touched.
+
+**Trigger it with** `plan_only` to see which groups would be deleted; nothing is deleted then.
 
 **When it is red**, the task `report` names each group that is still there and why.
 """
 
+PARAMS = {
+    "plan_only": Param(
+        False, type="boolean", title="Plan only", description="Show what would be deleted; delete nothing."
+    ),
+}
+
 
 def cleanup_dag(name: str, integration: Integration) -> DAG:
-    """One integration's DAG: plan, apply, report."""
+    """One integration's DAG: plan, apply, remove_outdated, report."""
     with DAG(
         dag_id=f"salto_cleanup__{name}",
         description=f"Outdated access groups of {integration.site_id} are removed",
         doc_md=DOC.format(site=integration.site_id, salto=integration.salto_conn_id),
-        schedule=CronTriggerTimetable(DAILY, timezone=integration.timezone) if integration.schedule else None,
+        schedule=CronTriggerTimetable(DAILY, timezone=integration.timezone),  # also when syncs are only triggered
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
+        params=PARAMS,
         tags=["salto", "cleanup"],
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
     ) as dag:
@@ -64,6 +76,14 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
                 return planning.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+        def remove_outdated(folder: str | None) -> None:
+            """Also when nothing else works: what is removed here may be what the disk has no room for."""
+            if get_current_context()["params"]["plan_only"]:
+                raise AirflowSkipException("plan_only: nothing is removed")
+            with told_to(RunFolder(folder), "remove_outdated") if folder else nullcontext():
+                retention.remove_outdated(name, datetime.now(UTC))
+
+        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> str:
             run_folder = opening.begun(folder)
             again = (
@@ -72,9 +92,6 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
                 else None
             )
             reporting.report(run_folder, Ending(integration, STEPS, again, "no outdated access group is left"))
-            opening.remove_outdated_folders(name, run_folder)
-            history.remove_outdated(name, datetime.now(UTC))
-            bookkeeping.remove_outdated(name, datetime.now(UTC))
             return "green"
 
         @task(trigger_rule=TriggerRule.ALL_DONE)
@@ -88,10 +105,11 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             integration=integration,
             folder=folder,
             fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
+            plan_only="{{ params.plan_only }}",
             with_hector=False,
         )
         reported = report(folder)
-        plan(folder) >> apply >> reported >> alert(folder, reported).as_teardown()
+        plan(folder) >> apply >> remove_outdated(folder) >> reported >> alert(folder, reported).as_teardown()
     return dag
 
 

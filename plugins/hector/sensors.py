@@ -9,7 +9,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hector.triggers import HectorChangeTrigger
-from runs import watching
+from runs import parameters, watching
+from runs.parameters import ParameterError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +33,11 @@ class HectorChangeSensor(BaseOperator):
         self.hector_conn_id = hector_conn_id
         self.every = every
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> None:
+        try:
+            parameters.check("watch", context["dag_run"].conf)
+        except ParameterError as error:
+            raise AirflowFailException(str(error)) from None
         now = datetime.now(UTC)
         last = watching.watched(self.integration_name, now)
         self.log.info("waiting for changes in Hector since %s", last.mark.since)

@@ -115,7 +115,7 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
     """The cleanup runs daily, also while the sync is paused: it also says when no sync has succeeded for too long."""
 
     def judge(book: Ledger) -> Judged:
-        found, judged = alert.of_cleanup(_causes(ended))
+        found, judged = ([], frozenset[str]()) if _plan_only(ended) else alert.of_cleanup(_causes(ended))
         late, looked = _of_age(book, name, integration, datetime.now(UTC))
         return [*found, *late], judged | looked
 
@@ -150,6 +150,12 @@ def _of_sync(ended: Ended) -> Judged:
     if conf.get("references") or conf.get("plan_only"):
         return [one for one in found if one.name == CREDENTIALS], judged & {CREDENTIALS}
     return found, judged
+
+
+def _plan_only(ended: Ended) -> bool:
+    """A run that only plans says nothing about one that applies."""
+    run = (ended.folder.read_json("run") if ended.folder else None) or {}
+    return bool((run.get("conf") or {}).get("plan_only"))
 
 
 def _of_age(book: Ledger, name: str, integration: Integration, now: datetime) -> Judged:

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from include.ledger.ledger import Begun
+from runs import parameters
 from runs.bookkeeping import Book
 from runs.failures import RunError
 from runs.folder import RunFolder, outdated, remove
 
 LOG = logging.getLogger(__name__)
-RUN_OPTIONS = frozenset({"plan_only", "references", "verify", "approve"})
 
 
 def begin(  # noqa: PLR0913 - what a run is known by, each named
@@ -27,12 +27,10 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
         kind: sync or cleanup.
 
     Raises:
-        ValueError: for a run parameter that nothing reads.
+        ParameterError: for a run parameter that nothing reads.
         LedgerError: when the ledger cannot be opened; nothing is read or written then.
     """
-    unknown = sorted(set(conf) - RUN_OPTIONS)
-    if unknown:
-        raise ValueError(f"unknown run parameter {unknown[0]!r}; allowed are {', '.join(sorted(RUN_OPTIONS))}")
+    parameters.check(kind, conf)
     folder = RunFolder.create(name, run_id, now)
     book = Book.begin(
         Begun(
@@ -69,9 +67,9 @@ def as_of(folder: RunFolder) -> pd.Timestamp:
     return pd.Timestamp(run["as_of"])
 
 
-def remove_outdated_folders(name: str, folder: RunFolder) -> int:
-    """Folders of runs past retention."""
-    paths = list(outdated(name, as_of=as_of(folder).to_pydatetime()))
+def remove_outdated_folders(name: str, now: datetime) -> int:
+    """Remove the folders of runs past retention; return how many there were."""
+    paths = list(outdated(name, as_of=now))
     for path in paths:
         remove(path)
     return len(paths)

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from runs.parameters import OF_KIND
+
 GOOD = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n"
 
 
@@ -65,6 +67,9 @@ def test_the_schedule_is_the_files_and_null_means_manual_runs_only(dag_bag, inte
     assert "0 21 * * *" in shown("default")
     assert "UTC" in shown("default")
     assert "NullTimetable" in shown("manual")
+    for name in ("nightly", "manual", "default"):
+        cleanup = str(DagSerialization.to_dict(found.dags[f"salto_cleanup__{name}"])["dag"]["timetable"])
+        assert "30 3 * * *" in cleanup, "outdated groups, folders and rows go daily, whatever the schedule of the sync"
 
 
 def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, integrations):
@@ -120,3 +125,12 @@ def test_run_parameters_are_the_three_of_the_interface_and_verify(dag_bag):
     params = dag_bag().dags["salto_sync__sandbox"].params
 
     assert params.dump() == {"plan_only": False, "references": [], "verify": False, "approve": None}
+
+
+def test_every_run_parameter_is_on_the_trigger_form(dag_bag, integrations):
+    """What a DAG reads and what its form offers are the same."""
+    integrations("campus", GOOD)
+    dags = dag_bag().dags
+
+    for kind, known in OF_KIND.items():
+        assert set(dags[f"salto_{kind}__campus"].params) == known

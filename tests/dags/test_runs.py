@@ -71,9 +71,7 @@ def test_references_brings_only_that_reservation_in_step(campus, run_dag):
 
 
 def test_cleanup_removes_what_is_over_while_hector_is_away(campus, run_dag):
-    group = campus.salto.add_group("Hector_1")
-    past = (NOW - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S")
-    campus.salto.add_schedule(group, "10:00", "12:14", days=(0,), start_date="2026-01-01T10:00:00", end_date=past)
+    outdated_group(campus)
     campus.hector_faults.on("*", ".*", faults.drop())
 
     ended = run_dag("cleanup", "campus", sandbox=campus)
@@ -81,6 +79,29 @@ def test_cleanup_removes_what_is_over_while_hector_is_away(campus, run_dag):
     assert ended.state == "success"
     assert campus.salto.groups == {}
     assert not [request for request in campus.requests if request.server == "hector"]
+
+
+def outdated_group(sandbox):
+    group = sandbox.salto.add_group("Hector_1")
+    past = (NOW - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S")
+    sandbox.salto.add_schedule(group, "10:00", "12:14", days=(0,), start_date="2026-01-01T10:00:00", end_date=past)
+
+
+def test_a_cleanup_that_only_plans_deletes_nothing(campus, run_dag, tmp_path):
+    """Neither groups nor what is past retention."""
+    outdated_group(campus)
+    old = tmp_path / "runs" / "campus" / "20200101T000000Z_old"
+    old.mkdir(parents=True)
+    ended = run_dag("cleanup", "campus", sandbox=campus, conf={"plan_only": True})
+
+    assert (ended.state, ended.tasks["apply"], ended.tasks["remove_outdated"]) == ("success", "skipped", "skipped")
+    assert list(ended.table("operations")["kind"]) == ["group_delete"]
+    assert campus.writes == []
+    assert old.exists()
+
+    assert run_dag("cleanup", "campus", sandbox=campus).state == "success"
+    assert campus.salto.groups == {}
+    assert not old.exists()
 
 
 def test_the_place_attribute_is_made_when_it_is_missing(sandbox, run_dag):
@@ -124,7 +145,7 @@ def test_unknown_run_parameters_are_refused(campus, run_dag):
     ended = run_dag("sync", "campus", sandbox=campus, conf={"plan_onyl": True})
 
     assert ended.state == "failed"
-    assert "unknown run parameter 'plan_onyl'; allowed are approve, plan_only, references" in ended.log
+    assert "unknown run parameter 'plan_onyl' of salto_sync: allowed are approve, plan_only, references" in ended.log
     assert campus.writes == []
 
 

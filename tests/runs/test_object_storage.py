@@ -111,7 +111,7 @@ def test_old_folders_go_and_the_others_stay(bucket):
     history.note_approved("campus", DIGEST, "desk", NOW.isoformat())
     assert [path.name for path in folders.outdated("campus", as_of=NOW + timedelta(days=40))] == [old.path.name]
 
-    opening.remove_outdated_folders("campus", new)
+    opening.remove_outdated_folders("campus", opening.as_of(new).to_pydatetime())
     assert {key.split("/")[2] for key in bucket.names()} == {new.path.name, "history"}
     assert list(folders.outdated("campus", as_of=NOW + timedelta(days=40))) == []
     assert list(folders.outdated("another", as_of=NOW)) == []

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.integrations.integration import Integration, IntegrationError
-from runs import bookkeeping, history, opening, planning, reporting
+from runs import bookkeeping, history, opening, planning, reporting, retention
 from runs import folder as folders
 from runs.failures import RunError, told_to
 from runs.reporting import Ending
@@ -44,7 +44,7 @@ def test_a_wrong_setting_removes_nothing(folder, tmp_path, monkeypatch, given):
         monkeypatch.setenv(setting, given)
 
     for remove in (
-        lambda: opening.remove_outdated_folders("campus", folder),
+        lambda: retention.remove_outdated("campus", NOW),
         lambda: history.remove_outdated("campus", NOW),
         lambda: bookkeeping.remove_outdated("campus", NOW),
     ):

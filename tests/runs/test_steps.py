@@ -132,7 +132,7 @@ def test_folders_past_retention_are_removed_and_no_others(folder, tmp_path):
     opening.begin("other", "old", {}, NOW - timedelta(days=31))
     opening.begin("campus", "young", {}, NOW - timedelta(days=29))
 
-    assert opening.remove_outdated_folders("campus", folder) == 1
+    assert opening.remove_outdated_folders("campus", NOW) == 1
     assert len(list((tmp_path / "campus").iterdir())) == 2
     assert len(list((tmp_path / "other").iterdir())) == 1
 
@@ -202,11 +202,6 @@ def test_a_failed_step_is_repeated_in_one_sentence(folder):
 
     with pytest.raises(RunError, match=r"^plan: the token is refused: put a valid one in$"):
         end(folder, ("plan", "apply"), None)
-
-
-def test_a_run_parameter_that_nothing_reads_is_refused():
-    with pytest.raises(ValueError, match=r"unknown run parameter 'refs'; allowed are approve, plan_only, references"):
-        opening.begin("campus", "x", {"refs": []}, NOW)
 
 
 def test_one_remedy_is_told_once_however_many_steps_it_mends(folder):
