@@ -68,7 +68,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
         problems("email_twice", _with_others(users[email_shared], "email")),
         problems("user_status_unknown", _of_unknown_status(people.users)),
         problems("code_twice", _with_others(sharing, "tag")),
-        _unknown_office_names(people, rules.office_mode),
+        problems("office_group_unknown", unknown_office_names(people, rules.office_mode)),
     ]
     desired = schemas.checked(schemas.DESIRED_PEOPLE, chosen[list(schemas.DESIRED_PEOPLE.columns)])
     return desired, users.loc[email_shared, ["user_id", "email"]].reset_index(drop=True), pd.concat(found)
@@ -117,7 +117,8 @@ def _members_of(people: HectorPeople, names: tuple[str, ...]) -> pd.Series:
     return people.user_groups.loc[people.user_groups["group_id"].isin(reached), "user_id"]
 
 
-def _unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFrame:
+def unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFrame:
+    """Return the groups and departments of office_mode that Hector does not have (columns what, name)."""
     known = {"group": people.groups["name"], "department": people.departments["name"]}
     asked = {"group": office.groups, "department": office.departments}
     missing = [
@@ -126,7 +127,7 @@ def _unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFr
         for name in names
         if name.strip().casefold() not in set(folded(known[what]).dropna())
     ]
-    return problems("office_group_unknown", pd.DataFrame(missing, columns=["what", "name"]))
+    return pd.DataFrame(missing, columns=["what", "name"])
 
 
 # --- Salto's side -----------------------------------------------------------------------------------------------------

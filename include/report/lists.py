@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from include.access.seen import Seen
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet would run, in either width
+BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet reads UTF-8 as an older encoding, and accents break
 COLUMNS = ("who", "detail", "step")
 
 
@@ -36,13 +37,20 @@ def listing(seen: Seen, key: str) -> Listing | None:
 
 
 def as_csv(found: Listing) -> str:
-    """The list as a file for spreadsheets; what people typed never becomes a formula there."""
+    """Return the list as a file for spreadsheets: accents show, and what people typed never becomes a formula."""
     text = io.StringIO()
+    text.write(BYTE_ORDER_MARK)
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in found.rows[list(COLUMNS)].itertuples(index=False, name=None):
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row])
+        writer.writerow(map(_as_text, row))
     return text.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    """Return the cell so that a spreadsheet shows it instead of running it."""
+    begins = cell.lstrip().lstrip(BYTE_ORDER_MARK).startswith(FORMULA) or cell[:1] in {"\t", "\r", "\n"}
+    return f"'{cell}" if begins else cell
 
 
 def _people(people: pd.DataFrame) -> list[Listing]:

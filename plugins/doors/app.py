@@ -20,7 +20,7 @@ from doors import schedule
 from doors.cards import Card, card
 from doors.pages import page
 from doors.schedule import approval_dag, schedules, sync_dag
-from doors.steps import CHECKLIST
+from doors.steps import CHECKLIST, TITLES
 from doors.visitor import Visitor, VisitorDep, own_form
 from include.access.windows import is_known_zone
 from include.integrations.integration import Integration, load_all
@@ -165,6 +165,7 @@ def integrations(request: Request, visitor: VisitorDep, done: str = "", run: str
         "cards": cards,
         "errors": [str(error) for error in errors] if visitor.may_read_import_errors() else [],
         "hidden_errors": len(errors) if not visitor.may_read_import_errors() else 0,
+        "titles": TITLES,
         "beginning": not any(name != SANDBOX for name in found),
         "done": {"id": run} if done == "started" else None,
         "token": visitor.form_token(),
@@ -191,9 +192,9 @@ def steps(request: Request, site: SiteDep) -> HTMLResponse:
     """The first steps of an integration, asked of the services themselves."""
     if not site.visitor.may_trigger(sync_dag(site.name)):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "asking the services needs the right to start the sync")
-    found = CHECKLIST.steps(site.name, site.integration)
-    again = any(step.done is not True for step in found)
-    return HTMLResponse(page(request, "steps.html.j2", steps=found, again=again, name=site.name))
+    found = CHECKLIST.answer(site.name, site.integration)
+    shown = {"steps": found.steps, "age": found.age, "again": not found.is_complete, "name": site.name}
+    return HTMLResponse(page(request, "steps.html.j2", **shown))
 
 
 # --- the week ---------------------------------------------------------------------------------------------------------

@@ -9,53 +9,100 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hector.hook import HectorHook
+from include.access.people import folded, unknown_office_names
+from include.access.places import place_locks
 from rest.errors import RestError
+from rest.timing import AT_ONCE
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pandas as pd
+
+    from include.access.people import HectorPeople
+    from include.access.rules import OfficeMode
     from include.integrations.integration import Integration
 
-AGAIN_AFTER = 15.0  # seconds: whoever keeps the page open does not keep the services busy
+AGAIN_AFTER = 15.0  # seconds: an open page must not keep the services busy
 TITLES = (
     "Both connections are in Airflow",
     "Hector answers",
     "The Salto account is active and Site Admin",
     "The place attribute Salto Lock Id exists in Hector",
-    "Places name locks of the site",
-    "Users have unique codes",
-    "Their tags are on the site",
+    "Every lock that a place names is on the site",
+    "The groups and departments of office_mode exist in Hector",
+    "Every active user has a unique code",
+    "Every code is a tag of the site",
 )
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: done True or False, None: not known yet; told: what was found, or what to do."""
+    """One step.
+
+    Attributes:
+        title: what is to be so.
+        done: True or False; None: not known yet.
+        told: what was found, or what to do.
+    """
 
     title: str
     done: bool | None
     told: str = ""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the services said of every step.
+
+    Attributes:
+        steps: in the order of TITLES.
+        age: seconds since they were asked; None: they were not asked before.
+    """
+
+    steps: list[Step]
+    age: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return all(step.done is True for step in self.steps)
+
+
+@dataclass(frozen=True)
+class _Inquiry:
+    """One round of questions, under way or answered."""
+
+    integration: Integration
+    begin: float
+    found: Future[list[Step]]
+
+    def is_stale(self, integration: Integration, now: float) -> bool:
+        return self.integration != integration or (self.found.done() and now - self.begin > AGAIN_AFTER)
+
+
 class Checklist:
     """The last answer about each integration; asks again in the background, so that no page waits for a service."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="first-steps")
         self._lock = threading.Lock()
-        self._asked: dict[str, tuple[float, Integration, Future[list[Step]]]] = {}
-        self._known: dict[str, list[Step]] = {}
+        self._clock = clock
+        self._asked: dict[str, _Inquiry] = {}
+        self._answered: dict[str, _Inquiry] = {}
 
-    def steps(self, name: str, integration: Integration) -> list[Step]:
+    def answer(self, name: str, integration: Integration) -> Answer:
+        """Return the last answer and its age; ask anew when it is older than 15 s or about other settings."""
         with self._lock:
-            asked = self._asked.get(name)
-            if asked is not None and asked[2].done():
-                self._known[name] = asked[2].result()
-            stale = asked is None or (asked[2].done() and time.monotonic() - asked[0] > AGAIN_AFTER)
-            if asked is None or stale or asked[1] != integration:
-                self._asked[name] = (time.monotonic(), integration, self._pool.submit(found_steps, integration))
-            return self._known.get(name) or [Step(title, None, "asking …") for title in TITLES]
+            asked, now = self._asked.get(name), self._clock()
+            if asked is not None and asked.found.done():
+                self._answered[name] = asked
+            if asked is None or asked.is_stale(integration, now):
+                self._asked[name] = _Inquiry(integration, now, self._pool.submit(found_steps, integration))
+            known = self._answered.get(name)
+        if known is None or known.integration != integration:
+            return Answer([Step(title, None, "asking …") for title in TITLES])
+        return Answer(known.found.result(), int(now - known.begin))
 
 
 CHECKLIST = Checklist()
@@ -81,7 +128,8 @@ def found_steps(integration: Integration) -> list[Step]:
 
 
 def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
-    hector, salto = HectorHook(integration.hector_conn_id), SaltoHook(integration.salto_conn_id)
+    hector = HectorHook(integration.hector_conn_id, timing=AT_ONCE)
+    salto = SaltoHook(integration.salto_conn_id, timing=AT_ONCE)
     _ = hector.connection, salto.connection
     yield True, f"{integration.hector_conn_id} and {integration.salto_conn_id}"
     yield True, hector.reader.environment().name
@@ -90,18 +138,32 @@ def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
     yield True, f"site {reader.site.name} ({reader.site.site_uid})"
     exists = hector.reader.has_lock_attribute()
     yield exists, "" if exists else "the first sync makes it: Reload"
-    yield from _data(hector, reader.locks(reader.site.zone)["name"], lambda: reader.tags(hector.fingerprint)["tag"])
-
-
-def _data(hector: HectorHook, locks: object, tags: Callable[[], object]) -> Iterator[tuple[bool, str]]:
-    places = hector.reader.places()
-    known = {str(name).strip().casefold() for name in locks}  # type: ignore[attr-defined]
-    named = places["lock_name"].dropna().str.strip().str.casefold()
-    right = int(named.isin(known).sum())
-    yield right > 0, f"{right} of {len(places)} places name a lock of the site"
-    users = hector.reader.users(hector.fingerprint).users
-    active = users[users["status"].str.casefold().eq("active")]
+    yield _places(hector.reader.places(), reader.locks(reader.site.zone))
+    people = hector.reader.users(hector.fingerprint)
+    yield _office(people, integration.rules().office_mode)
+    active = people.users[people.users["status"].str.strip().str.casefold().eq("active")]
     codes = active["tag"].dropna()
-    yield len(codes) > 0, f"{len(codes)} of {len(active)} active users have a unique code"
-    there = int(codes.isin(set(tags())).sum())  # type: ignore[call-overload]
-    yield there > 0, f"{there} of {len(codes)} codes are tags of the site; others: Site > Tags > Add Tags"
+    yield 0 < len(codes) == len(active), f"{len(codes)} of {len(active)} active users have a unique code"
+    there = int(codes.isin(set(reader.tags(hector.fingerprint)["tag"])).sum())
+    yield 0 < there == len(codes), f"{there} of {len(codes)} codes are tags of the site; others: Site > Tags > Add Tags"
+
+
+def _places(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[bool, str]:
+    """Judge all active places by the rule that a run uses."""
+    active = places[places["active"]]
+    named = int(folded(active["lock_name"]).notna().sum())
+    right = place_locks(active, locks)[0]["place_id"].nunique()
+    counts = f"{right} of {named} named locks are on the site; {len(active) - named} of {len(active)} places name none"
+    return 0 < right == named, counts
+
+
+def _office(people: HectorPeople, office: OfficeMode) -> tuple[bool, str]:
+    asked = len(office.groups) + len(office.departments)
+    if not asked:
+        return True, "none is named: office mode is for nobody"
+    missing = unknown_office_names(people, office)
+    known = f"{asked - len(missing)} of {asked} exist in Hector"
+    if missing.empty:
+        return True, known
+    names = ", ".join(missing["what"] + " " + missing["name"].map(repr))
+    return False, f"{known}; missing: {names}; correct office_mode in the integration file, or make them in Hector"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ class HectorHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         try:
-            environment = self.reader.environment()
+            once = type(self)(self.hector_conn_id, timing=replace(self._timing, patient=False))
+            environment = once.reader.environment()
         except RestError as error:
             return False, str(error)
         return True, f"Connected to {environment.name} ({environment.instance_id})"

@@ -44,6 +44,12 @@ def base_address(address: str, field: str, exchange: Exchange) -> str:
     return url.url.rstrip("/")
 
 
+def origin(address: str) -> str:
+    """Return scheme, host and port of an address, as an error may show them."""
+    url = _parsed(address)
+    return Url(url.scheme, host=url.host, port=url.port).url if url is not None else ""
+
+
 def same_service(link: str, base: str) -> str | None:
     """The server's link to a next page, or None when following it would take the token elsewhere.
 

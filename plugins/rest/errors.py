@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request as errors tell it: never its query, its body or its headers, which may name people or hold secrets."""
+    """One request as errors tell it: never its query, its body or its headers, which may name people or hold secrets.
+
+    Attributes:
+        address: scheme, host and port that were called, for errors about these.
+    """
 
     service: str
     connection: str
@@ -16,6 +20,7 @@ class Exchange:
     path: str = ""
     status: int | None = None
     code: str | None = None
+    address: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         request = f": {self.method} {self.path}" if self.method else ""
@@ -69,6 +74,12 @@ class ConfigurationError(StopError):
     """Mend the connection's fields, or the integration file."""
 
     step = "correct the connection"
+
+
+class AddressError(ConfigurationError):
+    """No such host, no TLS there, or a certificate that is not its own: the address in the connection is wrong."""
+
+    step = "check the address in the connection"
 
 
 class CredentialsError(StopError):

@@ -32,7 +32,7 @@ def retrying(timing: Timing) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=_wait,
-        stop=_Enough(),
+        stop=_Enough() if timing.patient else tenacity.stop_after_attempt(1),
         sleep=timing.sleep,
         reraise=True,
     )

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How to wait, and how to see that time has passed."""
+    """How to wait, and how to see that time has passed.
+
+    Attributes:
+        patient: False for a person who waits for the answer: what fails is reported at once, not tried again.
+    """
 
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    patient: bool = True
 
 
 REAL = Timing()
+AT_ONCE = Timing(patient=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as NoAnswerError
 
 from rest import tally
-from rest.addresses import is_loopback
+from rest.addresses import is_loopback, origin
 from rest.answers import Answer, Said, body_of, parsed, said, validated
+from rest.connecting import connection_error
 from rest.errors import (
     CAREFUL,
     ConfigurationError,
@@ -96,7 +96,7 @@ class Service:
     unauthorised: str  # what to do when the token is refused for good
 
     def exchange(self, method: str = "", path: str = "") -> Exchange:
-        return Exchange(self.name, self.connection, method, path)
+        return Exchange(self.name, self.connection, method, path, address=origin(self.base_url))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,14 +316,10 @@ def told(answer: Answer, words: Said) -> str:
 
 def failed(exchange: Exchange, error: Exception) -> RestError:
     """The error for a request that got no whole answer."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return ConfigurationError(exchange, "shows a certificate that cannot be verified", "check the address")
+    if (unconnected := connection_error(exchange, list(_causes(error)))) is not None:
+        return unconnected
     if isinstance(error, UNUSABLE):
         return ConfigurationError(exchange, "has an address or a token that cannot be sent")
-    # ConnectTimeout is what requests makes of a handshake that never ended: nothing was sent.
-    if any(isinstance(cause, NewConnectionError | requests.ConnectTimeout) for cause in causes):
-        return UnavailableError(exchange, "cannot be reached")
     what = "did not answer in time" if isinstance(error, requests.Timeout | NoAnswerError) else "broke the connection"
     if exchange.method in CAREFUL:
         return UnknownOutcomeError(exchange, f"{what}, so it may or may not have been done")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,8 @@ class SaltoHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         forget_grants()  # a token that somebody got earlier says nothing about the account as it is now
         try:
-            sites = visible_sites(self._transport("", READS), self._version)
+            once = type(self)(self.salto_conn_id, timing=replace(self._timing, patient=False))
+            sites = visible_sites(once._transport("", READS), once._version)  # noqa: SLF001 - this class's own
         except RestError as error:
             return False, str(error)
         if not sites:

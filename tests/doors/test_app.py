@@ -9,6 +9,7 @@ import re
 import pytest
 
 pytestmark = pytest.mark.airflow
+SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
 VIEWS = ("/", "/week", "/why", "/lists", "/runs", "/runs/1", "/run?dag_id=salto_sync__campus&run_id=manual__1%2B0")
 
 
@@ -228,7 +229,8 @@ def test_lists_say_what_is_missing_and_come_as_csv_without_formulas(campus, visi
 
     answer = client.get("/lists/no-tag.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="campus-no-tag.csv"'
-    (row,) = list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    (row,) = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert row["who"] == "'=cmd|' /C calc'!A0"
     assert row["step"].startswith("create the tag in the Salto dashboard")
     assert client.get("/lists/other.csv").status_code == 404
@@ -263,34 +265,26 @@ def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(
 
     from include.sandbox import Sandbox, empty
 
-    integrations("campus", "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n")
+    integrations("campus", SITE + "office_mode: {groups: [Teachers, Techers]}\n")
     client = visit("user")
     with Sandbox(empty()) as sandbox:
         for name, value in sandbox.connections("campus").items():
             monkeypatch.setenv(name, value)
         sandbox.salto.add_lock("Studio")
         sandbox.hector.add_place("Studio", lock="studio ")
+        sandbox.hector.add_place("Foyer")
+        sandbox.hector.add_group("Teachers")
         assert "First steps" in client.get("/").text
         end = time.monotonic() + 20
         while "asking" in (text := client.get("/steps").text) and time.monotonic() < end:
             time.sleep(0.05)
     states = re.findall(r'<li class="(\w+)">', text)
-    assert states == ["done", "done", "done", "done", "done", "open", "open"]
-    assert "1 of 1 places name a lock of the site" in text
+    assert states == ["done", "done", "done", "done", "done", "open", "open", "open"]
+    assert "1 of 1 named locks are on the site; 1 of 2 places name none" in text
+    assert "1 of 2 exist in Hector; missing: group &#39;Techers&#39;" in text
     assert "every 4s" in text
+    assert "asked 0 s ago" in text
     assert visit("viewer").get("/steps").status_code == 403
-
-
-def test_steps_that_fail_say_what_to_do_and_those_after_them_wait(integrations):
-    from doors.steps import found_steps
-    from include.integrations.integration import load
-
-    path = integrations("nowhere", "hector_conn_id: hector_x\nsalto_conn_id: salto_x\nsite_id: DE1\n")
-    steps = found_steps(load(path))
-
-    assert steps[0].done is False
-    assert "cannot be found or read in Airflow" in steps[0].told
-    assert {step.done for step in steps[1:]} == {None}
 
 
 def test_a_ledger_that_cannot_be_read_is_told_as_a_page(visit, integrations, monkeypatch):

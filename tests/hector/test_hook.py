@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
 from hector.hook import HectorHook
 from rest.errors import ConfigurationError
+from rest.timing import Timing
 
 GOOD = {"conn_type": "hector", "host": "https://acme.example/api/v1", "password": "tok4711"}
 
@@ -52,3 +54,16 @@ def test_a_bad_connection_says_what_to_do(hook, web):
 
     good, message = hook().test_connection()
     assert (good, "new API token" in message, "tok4711" in message) == (False, True, False)
+
+
+def test_a_test_that_nobody_answers_ends_at_once(hook):
+    """Whoever presses Test reads what it is, without five tries."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    waits = []
+    asked = hook(host=address)
+    asked._timing = Timing(waits.append)
+
+    good, message = asked.test_connection()
+    assert (good, waits) == (False, [])
+    assert f"refuses connections at {address}: check host and port" in message

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import socket
 import ssl
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from urllib3.exceptions import NewConnectionError, ProxyError
 
 from rest import answers, transport
-from rest.errors import ConfigurationError, UnavailableError, UnknownOutcomeError
-from rest.transport import FixedToken
+from rest.errors import AddressError, ConfigurationError, Exchange, UnavailableError, UnknownOutcomeError
+from rest.retries import retrying
+from rest.transport import FixedToken, failed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -67,6 +72,20 @@ def silence(connection):
     connection.recv(1)  # until the other side gives up
 
 
+def ask(transport, verb):
+    return transport.get(transport.url("/things")) if verb == "GET" else transport.write(verb, "/things", {})
+
+
+def transport_error(number):
+    fault = NewConnectionError(None, "any words")
+    fault.__cause__ = OSError(number, "any words")
+    return requests.ConnectionError(fault)
+
+
+def failing():
+    raise UnavailableError(Exchange("Hector", "h"), "failed")
+
+
 @pytest.fixture
 def _impatient(monkeypatch):
     monkeypatch.setattr(transport, "TIMEOUT", (0.1, 0.1))
@@ -104,9 +123,107 @@ def test_a_write_to_a_closed_port_was_never_sent(open_transport, fake_time):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
 
-    with pytest.raises(UnavailableError, match="cannot be reached"):
+    with pytest.raises(UnavailableError, match=f"refuses connections at {address}: check host and port"):
         open_transport(address).write("POST", "/things", {})
     assert len(fake_time.sleeps) == 4
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_unknown_host(open_transport, fake_time, monkeypatch, verb):
+    """A name that no name server knows is reported at once as a wrong address; a write was not sent."""
+
+    def unknown(*_arguments, **_named):
+        raise socket.gaierror(socket.EAI_NONAME, "any words")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(AddressError, match=r"is not found.*correct the host of https://nowhere\.example") as raised:
+        ask(open_transport("https://nowhere.example"), verb)
+    assert fake_time.sleeps == []
+    assert "any words" not in str(raised.value)
+
+
+def test_silent_name_server(open_transport, fake_time, monkeypatch):
+    """No answer about a name says nothing about the address: it is tried again."""
+
+    def unanswered(*_arguments, **_named):
+        raise socket.gaierror(socket.EAI_AGAIN, "any words")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unanswered)
+    with pytest.raises(UnavailableError, match="no name server answers"):
+        ask(open_transport("https://acme.example"), "GET")
+    assert len(fake_time.sleeps) == 4
+
+
+def test_no_tls(open_transport, fake_time):
+    """A port that answers something other than TLS is a wrong address, reported at once."""
+    with server(garbage) as (address, lines):
+        at = address.replace("http:", "https:")
+        with pytest.raises(AddressError, match=f"speaks no TLS at {at}: check host and port"):
+            ask(open_transport(at), "GET")
+        assert len(lines) == 1
+    assert fake_time.sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (transport_error(errno.ECONNREFUSED), "refuses connections"),
+        (transport_error(errno.EHOSTUNREACH), "no route leads"),
+        (transport_error(errno.EMFILE), "cannot be reached at"),
+        (requests.ConnectTimeout(), "nothing answers at"),
+        (requests.exceptions.ProxyError(ProxyError("any words", OSError())), "through this machine's proxy"),
+    ],
+)
+def test_what_keeps_a_connection_from_being_made(fault, said):
+    """Sorted by type and number: a write was not sent, and may be tried again."""
+    exchange = Exchange("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
+
+    error = failed(exchange, fault)
+
+    assert isinstance(error, UnavailableError)
+    assert said in str(error)
+    assert "any words" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (10, "has expired"),
+        (18, "is signed by itself"),
+        (20, "does not trust"),
+        (62, "another host"),
+        (1, "be verified"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate(code, said):
+    """OpenSSL's number decides."""
+    fault = ssl.SSLCertVerificationError(1, "any words")
+    fault.verify_code = code
+    exchange = Exchange("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
+
+    error = failed(exchange, requests.exceptions.SSLError(fault))
+
+    assert isinstance(error, AddressError)
+    assert said in str(error)
+    assert "https://acme.example" in str(error)
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", AddressError), ("POST", UnknownOutcomeError)])
+def test_no_tls_in_the_middle_of_a_write(method, kind):
+    """The same bytes can come after a write was sent: its outcome is unknown."""
+    fault = ssl.SSLError(1, "any words")
+    fault.reason = "WRONG_VERSION_NUMBER"
+
+    assert isinstance(failed(Exchange("Hector", "h", method), requests.exceptions.SSLError(fault)), kind)
+
+
+def test_one_try_for_a_person_who_waits(fake_time):
+    """What fails is reported at once."""
+    retry = retrying(replace(fake_time.timing, patient=False))
+
+    with pytest.raises(UnavailableError):
+        retry(failing)
+    assert fake_time.sleeps == []
 
 
 def test_an_answer_that_never_ends_is_cut_off(open_transport, monkeypatch):

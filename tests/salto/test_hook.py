@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
 from rest.errors import ConfigurationError, NotActiveError
+from rest.timing import Timing
 from salto.get_provider_info import get_provider_info
 from salto.hook import SaltoHook, budget, forget_grants
 
@@ -138,3 +140,16 @@ def test_airflow_is_told_of_both_connection_types():
     assert set(types) == {"hector", "salto_ks"}
     assert types["salto_ks"]["conn-fields"]["user_password"]["schema"]["format"] == "password"
     assert types["hector"]["ui-field-behaviour"]["relabeling"] == {"host": "Base URL", "password": "Token"}
+
+
+def test_a_test_that_nobody_answers_ends_at_once(hook):
+    """Whoever presses Test reads what it is and which server, without five tries."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    waits = []
+    asked = hook(extra={"identity_url": address})
+    asked._timing = Timing(waits.append)
+
+    good, message = asked.test_connection()
+    assert (good, waits) == (False, [])
+    assert f"identity server (connection salto_campus): GET /connect/token refuses connections at {address}" in message
