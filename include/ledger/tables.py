@@ -1,7 +1,7 @@
 """The ledger's tables. docs/ledger.md explains each column to analysts; include/ledger/migrations makes them.
 
 Rows are added, and completed once (a run when it ends, a call when it is answered, an operation when it is settled,
-something seen when it is seen no more); nothing is rewritten. No tokens, no tag numbers.
+something seen when it is seen no more); nothing is rewritten but the rows of ``sites``. No tokens, no tag numbers.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Run(Table):
     """One run of salto_sync__<integration> or salto_cleanup__<integration>."""
 
     __tablename__ = "runs"
-    __table_args__ = (Index("runs_by_time", "integration", "began_at"),)
+    __table_args__ = (Index("runs_by_time", "integration", "began_at"), Index("runs_by_site", "site_id", "applied_at"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     integration: Mapped[str]
@@ -89,6 +89,8 @@ class Run(Table):
     approve: Mapped[str | None]
     planned_at: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]  # when Salto was last read by this run
+    read_at: Mapped[datetime | None]  # when the reading of Salto that was kept last began
+    applied_at: Mapped[datetime | None]  # when the plan was taken to be applied; null: never
     ended_at: Mapped[datetime | None]  # null: under way, or killed
     state: Mapped[str]  # running | green | red
     causes: Mapped[list[str] | None]  # why it is red
@@ -98,6 +100,8 @@ class Run(Table):
     digest: Mapped[str | None]  # what approves them
     users_read: Mapped[int | None]
     reservations_read: Mapped[int | None]
+    site_id: Mapped[str | None]  # UUID in Salto of the site that the plan is for
+    site_applied: Mapped[int | None]  # sites.applied before Salto was read; null: another run was applying its plan
     site_name: Mapped[str | None]  # as Salto shows it
     site_zone: Mapped[str | None]
     seats: Mapped[int | None]  # allowed by the subscription; null: no limit, or not read
@@ -105,6 +109,21 @@ class Run(Table):
     seconds: Mapped[float | None]  # spent in the tasks
     requests_hector: Mapped[int | None]
     requests_salto: Mapped[int | None]
+
+
+class Site(Table):
+    """One site of Salto: the integration that owns it, and the run that is applying its plan."""
+
+    __tablename__ = "sites"
+
+    site_id: Mapped[str] = mapped_column(primary_key=True)  # UUID in Salto
+    integration: Mapped[str | None]  # that owns it; null: none does
+    instance: Mapped[str | None]  # the Airflow of that integration
+    owned_since: Mapped[datetime | None]
+    applied: Mapped[int]  # plans that were applied, those without an operation not counted
+    run_id: Mapped[int | None]  # the run that is applying its plan
+    holder: Mapped[str | None]  # the process that does so
+    held_until: Mapped[datetime | None]  # after which another run may take over
 
 
 class Operation(Table):

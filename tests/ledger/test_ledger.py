@@ -78,7 +78,7 @@ def test_opening_it_again_changes_nothing_and_all_may_open_it_at_once(url):
         thread.join()
 
     assert len(opened) == 4
-    assert {one._version() for one in opened} == {"0001"}
+    assert {one._version() for one in opened} == {VERSION}
     for one in opened:
         one.engine.dispose()
 

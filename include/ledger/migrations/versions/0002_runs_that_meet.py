@@ -1,0 +1,45 @@
+"""Sites with their owner and the run that changes them; what a plan was read from.
+
+Revision ID: 0002
+Revises: 0001
+Create Date: 2026-11-26
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from include.ledger.tables import Instant
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sites",
+        sa.Column("site_id", sa.Text(), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=True),
+        sa.Column("instance", sa.Text(), nullable=True),
+        sa.Column("owned_since", Instant(), nullable=True),
+        sa.Column("applied", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=True),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("held_until", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("site_id"),
+    )
+    op.add_column("runs", sa.Column("site_id", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("site_applied", sa.Integer(), nullable=True))
+    op.add_column("runs", sa.Column("read_at", Instant(), nullable=True))
+    op.add_column("runs", sa.Column("applied_at", Instant(), nullable=True))
+    op.create_index("runs_by_site", "runs", ["site_id", "applied_at"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index("runs_by_site", "runs")
+    for column in ("applied_at", "read_at", "site_applied", "site_id"):
+        op.drop_column("runs", column)
+    op.drop_table("sites")
