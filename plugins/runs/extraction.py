@@ -10,6 +10,7 @@ import pandas as pd
 
 from hector.hook import HectorHook
 from include.access import schemas
+from include.access.absence import Listing, with_more_loaners, with_more_people, with_more_places
 from include.access.bookings import HectorLoaners
 from include.access.desired import Desired, desired_state
 from include.access.people import HectorPeople
@@ -47,15 +48,19 @@ def extract_people(integration: Integration, folder: RunFolder) -> None:
     """All Hector users with groups and departments, complete or an error."""
     hook = HectorHook(integration.hector_conn_id)
     people = hook.reader.users(hook.fingerprint)
-    folder.write("hector_users", people.users)
-    folder.write("hector_user_groups", people.user_groups)
-    folder.write("hector_groups", people.groups)
-    folder.write("hector_departments", people.departments)
+    _write_people(folder, people)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
     folder.write("token", _token(hook, integration.hector_conn_id, folder))
     LOG.info(
         "Hector shows %d users, %d groups, %d departments", *map(len, (people.users, people.groups, people.departments))
     )
+
+
+def _write_people(folder: RunFolder, people: HectorPeople) -> None:
+    folder.write("hector_users", people.users)
+    folder.write("hector_user_groups", people.user_groups)
+    folder.write("hector_groups", people.groups)
+    folder.write("hector_departments", people.departments)
 
 
 def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame:
@@ -87,13 +92,49 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
 
 def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
-    rules, now = integration.rules(), as_of(folder)
-    begin_, end = asked_from(integration, folder), now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
-    loaners = HectorHook(integration.hector_conn_id).reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
+    loaners = _loaners(integration, folder)
+    _write_loaners(folder, loaners)
+    begin_, end = _horizon(integration, folder)
+    LOG.info("Hector shows %d reservations between %s and %s", len(loaners.reservations), begin_, end)
+
+
+def _loaners(integration: Integration, folder: RunFolder) -> HectorLoaners:
+    begin_, end = _horizon(integration, folder)
+    return HectorHook(integration.hector_conn_id).reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
+
+
+def _horizon(integration: Integration, folder: RunFolder) -> tuple[pd.Timestamp, pd.Timestamp]:
+    rules = integration.rules()
+    latest = as_of(folder) + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
+    return asked_from(integration, folder), latest
+
+
+def _write_loaners(folder: RunFolder, loaners: HectorLoaners) -> None:
     folder.write("reservations", loaners.reservations)
     folder.write("reservation_people", loaners.people)
     folder.write("reservation_places", loaners.places)
-    LOG.info("Hector shows %d reservations between %s and %s", len(loaners.reservations), begin_, end)
+
+
+def read_again(integration: Integration, folder: RunFolder, listing: Listing) -> int:
+    """Read one of Hector's lists once more and add to the run's tables what only the second read shows.
+
+    Returns:
+        how many entries that is; the desired state is built again when there are any.
+    """
+    hook = HectorHook(integration.hector_conn_id)
+    people, places, loaners = hector_of(folder)
+    if listing is Listing.PEOPLE:
+        all_people, more = with_more_people(people, hook.reader.users(hook.fingerprint))
+        _write_people(folder, all_people)
+    elif listing is Listing.PLACES:
+        all_places, more = with_more_places(places, hook.reader.places())
+        folder.write("hector_places", all_places)
+    else:
+        all_loaners, more = with_more_loaners(loaners, _loaners(integration, folder))
+        _write_loaners(folder, all_loaners)
+    if more:
+        build_desired(integration, folder)
+    return more
 
 
 def build_desired(integration: Integration, folder: RunFolder) -> None:

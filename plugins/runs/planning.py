@@ -11,6 +11,7 @@ import pandas as pd
 
 from hector.hook import HectorHook
 from include.access import schemas
+from include.access.absence import HECTOR, Listing, Shown, locks_in_doubt, unconfirmed
 from include.access.order import rows
 from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
@@ -20,7 +21,7 @@ from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
 from runs import bookkeeping, history
 from runs.bookkeeping import Book
-from runs.extraction import asked_from, desired_of, hector_of
+from runs.extraction import asked_from, desired_of, hector_of, read_again
 from runs.failures import StalePlanError
 from runs.opening import as_of
 from runs.remembering import current_of, keep_current, read_at_of, remembered, site_id_of
@@ -75,8 +76,8 @@ def plan(
     """
     Book.of(folder).refuse_another_plan()
     read_at = datetime.now(UTC)
-    compare = _comparison(integration, folder, references=references, approve=approve)
-    made, current = _Reading(integration, folder, read_at, references, verify=verify).compared(compare)
+    reading = _Reading(integration, folder, read_at, references, verify=verify)
+    made, current = _confirmed(integration, folder, reading, references=references, approve=approve)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
@@ -96,6 +97,39 @@ def plan(
     for line in problem_lines(made.problems):
         LOG.warning(line)
     return _counts(made)
+
+
+def _confirmed(
+    integration: Integration,
+    folder: RunFolder,
+    reading: _Reading,
+    *,
+    references: Collection[str] | None,
+    approve: str | None,
+) -> tuple[Plan, Current]:
+    """The plan, after a second look at each list whose silence alone would take something away."""
+    looked: set[Listing] = set()
+    while True:
+        compare = _comparison(integration, folder, references=references, approve=approve)
+        made, current = reading.compared(compare)
+        doubtful = unconfirmed(made.operations, Shown(*hector_of(folder), current)) - looked
+        if not doubtful:
+            return made, current
+        for listing in sorted(doubtful):
+            again = read_again(integration, folder, listing) if listing in HECTOR else reading.again(listing)
+            _log_second_look(listing, again)
+        looked |= doubtful
+
+
+def _log_second_look(listing: Listing, more: int) -> None:
+    if more:
+        LOG.warning(
+            "the second read of %s shows %d that the first does not: nothing is removed for their absence",
+            listing,
+            more,
+        )
+    else:
+        LOG.info("%s read once more, as the plan removes what they do not show: both reads agree", listing)
 
 
 def _comparison(
@@ -165,18 +199,24 @@ class _Reading:
         self._folder, self._references = folder, references
         self._remembered = known
         self._reading = SiteReading(reader, fingerprint, known, read_at)
+        self._current: Current | None = None
 
     def compared(self, compare: Callable[[Current], Plan]) -> tuple[Plan, Current]:
         """The plan, made again until it changes nothing that was not read for it."""
-        current = self._first()
+        self._current = self._current or self._first()
         for _ in range(READINGS):
-            made = compare(current)
+            made = compare(self._current)
             deeper = self._reading.deeper(made)
             if deeper is None:
-                return made, current
-            current = deeper
-        current = self._reading.everything()
-        return compare(current), current
+                return made, self._current
+            self._current = deeper
+        self._current = self._reading.everything()
+        return compare(self._current), self._current
+
+    def again(self, listing: Listing) -> int:
+        """How many entries only a second read of this list shows; they count from now on."""
+        self._current, more = self._reading.again(listing)
+        return more
 
     def _first(self) -> Current:
         if self._remembered is None:
@@ -245,6 +285,10 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     made = expired_plan(current, as_of=as_of(folder))
     if (deeper := reading.deeper(made)) is not None:
         current = deeper
+        made = expired_plan(current, as_of=as_of(folder))
+    if locks_in_doubt(made.operations, current):
+        current, more = reading.again(Listing.LOCKS)
+        _log_second_look(Listing.LOCKS, more)
         made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access import schemas
+from include.access.absence import Listing, with_more_locks, with_more_site_users
 from include.access.current import Current, Groups, named_like_ours
 from include.access.remembered import (
     FEW,
@@ -175,9 +176,7 @@ class SiteReading:
 
     def deeper(self, made: Plan) -> Current | None:
         """The site, after reading what this plan would change and is only remembered; None: there is no such thing."""
-        current = self._current
-        if current is None:
-            raise RuntimeError("nothing was read yet")
+        current = self._read()
         operations = pd.concat([made.operations, made.left], ignore_index=True)
         steps = (self._deeper_groups, self._deeper_users, self._deeper_tags)
         better = current
@@ -185,6 +184,17 @@ class SiteReading:
             better = step(better, operations)
         better = self._missing_tags(better, made.problems)
         return None if better is current else self._keep(better)
+
+    # --- a second look ----------------------------------------------------------------------------------------------------
+
+    def again(self, listing: Listing) -> tuple[Current, int]:
+        """The site with what only a second read of this list shows, and how many entries those are."""
+        current = self._read()
+        if listing is Listing.SITE_USERS:
+            both, more = with_more_site_users(current, self.reader.users(self.fingerprint))
+        else:
+            both, more = with_more_locks(current, self.reader.locks(current.site_zone))
+        return self._keep(both), more
 
     def _deeper_groups(self, current: Current, operations: pd.DataFrame) -> Current:
         ids = set(operations["group_id"].dropna()) - self._groups
@@ -239,6 +249,11 @@ class SiteReading:
         if self.remembered is None:
             raise RuntimeError("nothing is remembered of this site")
         return self.remembered
+
+    def _read(self) -> Current:
+        if self._current is None:
+            raise RuntimeError("nothing was read yet")
+        return self._current
 
     def _moment(self) -> pd.Timestamp | None:
         return None if self.read_at is None else pd.Timestamp(self.read_at)

@@ -154,6 +154,8 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
     for name in ("_comparison", "_shared", "all_problems", "replace", "_keep_plan", "keep_current"):
         monkeypatch.setattr(planning, name, Mock())
     monkeypatch.setattr(planning, "_Reading", Reading)
+    monkeypatch.setattr(planning, "hector_of", lambda _folder: (None, None, None))
+    monkeypatch.setattr(planning, "unconfirmed", lambda *_: frozenset())
     monkeypatch.setattr(planning, "_record", recording)
     folder.write("token", schemas.frame(schemas.PROBLEMS, []))
     with pytest.raises(HereItEndsError):
