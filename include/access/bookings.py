@@ -14,6 +14,7 @@ import pandas as pd
 from include.access import schemas
 from include.access.columns import among
 from include.access.problems import problems
+from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX
 from include.access.statuses import STATUSES, canonical_status
 from include.access.windows import LONGEST, windows
@@ -75,9 +76,9 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
     alive = judged["verdict"].eq("")
     no_person = alive & ~_named(judged, members)
     no_person &= ~among(judged["reservation_id"], frozen_bookings)
-    judged.loc[no_person, "verdict"] = "nobody among its borrower and participants can be given access"
+    judged.loc[no_person, "verdict"] = str(Refusal.NO_USER)
     no_room = judged["verdict"].eq("") & ~_named(judged, rooms)
-    judged.loc[no_room, "verdict"] = "none of its places has a lock"
+    judged.loc[no_room, "verdict"] = str(Refusal.NO_LOCK)
     chosen = judged["verdict"].eq("")
     bookings = judged.loc[chosen, list(schemas.DESIRED_BOOKINGS.columns)]
     return Bookings(
@@ -113,18 +114,18 @@ def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) 
     )
     # Cases, the first that holds decides:
     for case, verdict, problem in (
-        (twice, "its reference is not unique, so its group is left as it is", "reference_twice"),
-        (reservations["blocking"], "it is a blocking event", ""),
-        (over, "its window is over", ""),
-        (beyond, "its window starts beyond the horizon", ""),
-        (blank, "its reference is blank", "reference_blank"),
-        (unknown, "its status is unknown", "status_unknown"),
-        (~status.isin(rules.access_statuses), "its status grants no access", ""),
-        (backwards, "it does not finish after its start", "window_backwards"),
-        (too_long, "its window is longer than 31 days", "window_too_long"),
+        (twice, Refusal.REFERENCE_TWICE, "reference_twice"),
+        (reservations["blocking"], Refusal.BLOCKING, ""),
+        (over, Refusal.OVER, ""),
+        (beyond, Refusal.AHEAD, ""),
+        (blank, Refusal.REFERENCE_BLANK, "reference_blank"),
+        (unknown, Refusal.STATUS_UNKNOWN, "status_unknown"),
+        (~status.isin(rules.access_statuses), Refusal.STATUS, ""),
+        (backwards, Refusal.BACKWARDS, "window_backwards"),
+        (too_long, Refusal.TOO_LONG, "window_too_long"),
     ):
         first = case & judged["verdict"].eq("")
-        judged.loc[first, ["verdict", "problem"]] = [verdict, problem]
+        judged.loc[first, ["verdict", "problem"]] = [str(verdict), problem]
     judged.loc[twice & ~judged["left"], "problem"] = ""
     return judged
 

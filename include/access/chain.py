@@ -14,6 +14,7 @@ import pandas as pd
 
 from include.access import schemas
 from include.access.bookings import ACCESS
+from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX
 from include.access.windows import SCHEDULE_COLUMNS, is_known_zone, same_schedule, schedules
 
@@ -29,22 +30,22 @@ RELOAD = "start the sync (Hector's reload) and read what it reports about this r
 LONGEST = pd.Timedelta(days=33)  # a reservation of 31 days with its grace
 UNTOUCHED = " has no tag in Salto, and the sync never changes this user there (owner, admin, pod member or guest)"
 
-# What bookings.py and plan.py say about a reservation without access, and the link that it breaks.
+# The link that each reason breaks.
 REFUSALS = {
-    "its reference is not unique, so its group is left as it is": BOOKING,
-    "its reference is blank": BOOKING,
-    "it is a blocking event": STATUS,
-    "its status is unknown": STATUS,
-    "its status grants no access": STATUS,
-    "nobody among its borrower and participants can be given access": PERSON,
-    "nobody among its people can be given access in Salto": PERSON,
-    "none of its places has a lock": PLACE,
-    "none of its places names a lock of this site": PLACE,
-    "its locks' time zones cannot be served by one schedule": PLACE,
-    "its window is over": WINDOW,
-    "its window starts beyond the horizon": WINDOW,
-    "it does not finish after its start": WINDOW,
-    "its window is longer than 31 days": WINDOW,
+    Refusal.REFERENCE_TWICE: BOOKING,
+    Refusal.REFERENCE_BLANK: BOOKING,
+    Refusal.BLOCKING: STATUS,
+    Refusal.STATUS_UNKNOWN: STATUS,
+    Refusal.STATUS: STATUS,
+    Refusal.NO_USER: PERSON,
+    Refusal.NO_SALTO_USER: PERSON,
+    Refusal.NO_LOCK: PLACE,
+    Refusal.NO_LOCK_OF_SITE: PLACE,
+    Refusal.ZONES: PLACE,
+    Refusal.OVER: WINDOW,
+    Refusal.AHEAD: WINDOW,
+    Refusal.BACKWARDS: WINDOW,
+    Refusal.TOO_LONG: WINDOW,
 }
 STEPS = {
     BOOKING: "give each reservation a reference of its own in Hector",

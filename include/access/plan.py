@@ -26,6 +26,7 @@ from include.access.order import resting_on, with_dependents_held
 from include.access.people import Untouchable, matched_people, salto_people
 from include.access.places import place_locks
 from include.access.problems import all_problems, problems
+from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX, AccessRules
 from include.access.tags import TagMoves, tag_moves
 from include.access.user_changes import SUBSCRIBED, Seats, user_operations
@@ -394,9 +395,9 @@ def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd
         which.reindex(decisions.index, fill_value=False)
         for which in (of_dropped, ~of_dropped & ~has_door, ~of_dropped & has_door)
     )
-    reason = decisions["reason"].mask(dropped, "its locks' time zones cannot be served by one schedule")
-    reason = reason.mask(doorless, "none of its places names a lock of this site")
-    reason = reason.mask(alone, "nobody among its people can be given access in Salto")
+    reason = decisions["reason"].mask(dropped, str(Refusal.ZONES))
+    reason = reason.mask(doorless, str(Refusal.NO_LOCK_OF_SITE))
+    reason = reason.mask(alone, str(Refusal.NO_SALTO_USER))
     decision = decisions["decision"].mask(dropped | doorless | alone, NO_ACCESS)
     return schemas.checked(schemas.DECISIONS, decisions.assign(decision=decision, reason=reason))
 

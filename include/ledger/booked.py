@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import DateTime, Select, desc, func, select, type_coerce
 
-from include.access.bookings import ACCESS
+from include.access.bookings import ACCESS, LEFT
 from include.access.operations import READY
+from include.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
 from include.access.rules import GROUP_PREFIX
 from include.ledger.ledger import among
 from include.ledger.runs import HELD, UNWELL
@@ -33,14 +34,16 @@ if TYPE_CHECKING:
 
     from include.ledger.ledger import Ledger
 
-IN_PLACE, PLANNED, AT_RISK, OVER, REFUSED = "in place", "planned", "at risk", "over", "no access"
-STATES = (IN_PLACE, PLANNED, HELD, AT_RISK, OVER, REFUSED)
+IN_PLACE, PLANNED, OVER, REFUSED = "in place", "planned", "over", "no access"
+WILL_NOT_OPEN = "will not open"  # a door should open to a user, and will not: loud
+STILL_OPEN = "still open"  # Salto opens a door that it should not: loud
+STATES = (IN_PLACE, PLANNED, HELD, WILL_NOT_OPEN, STILL_OPEN, OVER, REFUSED)
+LOUD = (WILL_NOT_OPEN, STILL_OPEN, HELD)
 _RESERVATION = [
     "reservation_id", "reference", "status", "decision", "reason", "start", "finish", "window_start", "window_end",
 ]  # fmt: skip
 _ABLE = ["subscription_state", "blocked", "has_tag", "tag_blocked"]
-_ROOM = ["reservation_id", "place_name", "place_id", "lock_id"]
-A_MATTER_OF_TIME = frozenset({"its window starts beyond the horizon", "its window is over"})
+_ROOM = ["reservation_id", "place_name", "place_id", "lock_name", "lock_id"]
 
 
 def booked(ledger: Ledger, integration: str, begin: datetime, end: datetime, *, now: datetime) -> pd.DataFrame:
@@ -48,20 +51,30 @@ def booked(ledger: Ledger, integration: str, begin: datetime, end: datetime, *, 
 
     Returns:
         reservation_id, reference, status, reason, start, finish, window_start, window_end (aware, UTC; end exclusive),
-        place_name, lock_id (null: no one lock), people (emails and names, joined), state (STATES).
+        place_name, lock_name (as typed), lock_id (null: no one lock), people (emails and names, joined), state (STATES);
+        reason: empty where nothing is wrong.
     """
     with ledger.reading() as connection:
         rows = _reservations(connection, integration, begin, end)
         people, unable = _people(connection, integration, rows["reservation_id"])
         off = _offline(connection, integration)
         states = _states(connection, integration)
-    lockless = rows["lock_id"].isna() & rows["decision"].eq(ACCESS)
-    shut = rows["lock_id"].isin(off) | rows["reservation_id"].isin(unable)
     rows = rows.assign(
         people=rows["reservation_id"].map(lambda one: people.get(one, "")).astype("str"),
-        reason=rows["reason"].mask(lockless, "its place names no lock of the site"),
+        offline=rows["lock_id"].isin(off),
+        unable=rows["reservation_id"].isin(unable),
     )
-    return rows.assign(state=_state(rows, states, shut, pd.Timestamp(now)))
+    rows = rows.assign(state=states_of(rows, states, pd.Timestamp(now)), reason=_reason(rows))
+    return rows.drop(columns=["offline", "unable"])
+
+
+def _reason(rows: pd.DataFrame) -> pd.Series:
+    """Why a row is not in place, as far as a few words say it; empty where nothing is wrong with it."""
+    granted = rows["decision"].eq(ACCESS)
+    reason = rows["reason"].mask(granted, "")
+    reason = reason.mask(granted & rows["unable"], "not all of its users have a seat and a working tag in Salto")
+    reason = reason.mask(granted & rows["offline"], "its lock or the lock's IQ is offline")
+    return reason.mask(granted & rows["lock_id"].isna(), "its place names no lock of the site")
 
 
 def _now(table: Any, integration: str, names: Iterable[str]) -> Select[Any]:  # noqa: ANN401 - one of SEEN
@@ -121,7 +134,7 @@ def _shown(name: str | None, email: str | None) -> str:
 
 
 def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
-    """References that are held, at risk or in place, since the last sync of all reservations."""
+    """References that are held, will not open or are in place, since the last sync of all reservations."""
     applied = [
         Run.integration == integration,
         Run.kind == "sync",
@@ -136,14 +149,14 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
         .order_by(Operation.run_id)
     )
     last: dict[str, int] = {}
-    stuck: dict[str, dict[str, int]] = {HELD: {}, AT_RISK: {}}
+    stuck: dict[str, dict[str, int]] = {HELD: {}, WILL_NOT_OPEN: {}}
     for name, run_id, state, outcome, ended in connection.execute(done):
         reference = str(name)
         last[reference] = run_id
         if HELD in {state, outcome}:
             stuck[HELD][reference] = run_id
         if outcome in UNWELL or (outcome is None and ended is not None and state == READY):
-            stuck[AT_RISK][reference] = run_id
+            stuck[WILL_NOT_OPEN][reference] = run_id
     for run_id, chosen in connection.execute(_reloads(applied, whole)):
         last |= {str(reference): max(run_id, last.get(str(reference), 0)) for reference in chosen or ()}
     looked = select(Run.id).where(*applied, Run.ended_at.is_not(None)).order_by(desc(Run.id)).limit(1)
@@ -157,7 +170,7 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
         for state, those in stuck.items()
     }
     risks = {str(reference) for reference in connection.execute(risky).scalars()}
-    return {HELD: still[HELD], AT_RISK: still[AT_RISK] | risks, IN_PLACE: named}
+    return {HELD: still[HELD], WILL_NOT_OPEN: still[WILL_NOT_OPEN] | risks, IN_PLACE: named}
 
 
 def _reloads(applied: list[Any], whole: Any) -> Select[Any]:  # noqa: ANN401 - SQL
@@ -174,14 +187,34 @@ def _offline(connection: Connection, integration: str) -> set[str]:
     return {row.lock_id for row in locks if not (row.online and row.iq_online)}
 
 
-def _state(rows: pd.DataFrame, states: dict[str, set[str]], shut: pd.Series, now: pd.Timestamp) -> pd.Series:
-    state = pd.Series(PLANNED, index=rows.index, dtype="str")
-    state = state.mask(rows["reference"].isin(states[IN_PLACE]), IN_PLACE)
+def states_of(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:
+    """The state of each row; of several cases the last that holds decides."""
+    there = rows["reference"].isin(states[IN_PLACE])
     begun = pd.to_datetime(rows["window_start"], utc=True) <= now
-    state = state.mask((state.eq(PLANNED) & begun) | (state.eq(IN_PLACE) & shut), AT_RISK)
-    state = state.mask(rows["lock_id"].isna() & rows["decision"].eq(ACCESS), REFUSED)
-    state = state.mask(rows["decision"].ne(ACCESS) & ~rows["reason"].isin(A_MATTER_OF_TIME), REFUSED)
-    for name in (AT_RISK, HELD):  # also of a cancelled one, whose access is still there
-        state = state.mask(rows["reference"].isin(states[name]), name)
     over = pd.to_datetime(rows["window_end"], utc=True) <= now
-    return state.mask(over & state.ne(REFUSED), OVER)
+    settled, fault = _refused(rows, there=there)
+    wanted = ~settled & ~fault
+    shut = rows["offline"] | rows["unable"]
+    state = pd.Series(PLANNED, index=rows.index, dtype="str")
+    for case, name in (
+        (wanted & there, IN_PLACE),
+        (wanted & (there & shut | ~there & begun), WILL_NOT_OPEN),
+        (fault | (wanted & rows["reference"].isin(states[WILL_NOT_OPEN])), WILL_NOT_OPEN),
+        (settled, REFUSED),
+        (settled & there & rows["decision"].ne(ACCESS), STILL_OPEN),
+        (rows["reference"].isin(states[HELD]), HELD),  # also of a cancelled one, whose access is still there
+        (over & (~settled | there), OVER),
+    ):
+        state = state.mask(case, name)
+    return state
+
+
+def _refused(rows: pd.DataFrame, *, there: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Rows that should open no door (quiet), and rows that should and cannot, because data must be corrected (loud)."""
+    reason, granted = rows["reason"], rows["decision"].eq(ACCESS)
+    unnamed = rows["lock_name"].isna() | rows["lock_name"].astype("str").str.strip().eq("")
+    doorless = granted & rows["lock_id"].isna()
+    left = rows["decision"].eq(LEFT) & there & reason.ne(Refusal.REFERENCE_TWICE)  # its group goes on opening its doors
+    refused = ~granted & ~left & ~reason.isin(MATTER_OF_TIME)
+    settled = reason.isin(SETTLED) | (reason.eq(Refusal.NO_USER) & rows["people"].eq(""))
+    return (doorless & unnamed) | (refused & settled), (doorless & ~unnamed) | (refused & ~settled)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.ledger.booked import REFUSED, STATES
+from include.ledger.booked import LOUD, REFUSED, STATES
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 WEEK, DAY = 7, 1  # days that a picture spans
 NO_DOOR = "no lock"
+EXPLAINED = (*LOUD, REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _told(table: pd.DataFrame) -> list[str]:
     ):
         until = f"{finish:%H:%M}" if finish.date() == start.date() else f"{finish:%a %d %b %H:%M}"
         when = f"{start:%a %d %b %H:%M} to {until} (door {opens:%H:%M} to {shuts:%H:%M})"
-        told.append(f"{people or 'nobody'}, {when}, {state}{': ' + reason if state == REFUSED else ''}")
+        told.append(f"{people or 'nobody'}, {when}, {state}{': ' + reason if reason and state in EXPLAINED else ''}")
     return told
 
 

@@ -97,7 +97,7 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     bar = frame.locator("a.bar.in-place[title^='10452:']")
     bar.wait_for()
     assert "Ana Roy <ana@x.example>" in bar.get_attribute("title")
-    assert frame.locator("a.bar.at-risk[title^='10453:']").count() == 1
+    assert frame.locator("a.bar.will-not-open[title^='10453:']").count() == 1
 
     bar.click()
     frame.get_by_text("reservation 10452, user").wait_for()

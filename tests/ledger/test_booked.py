@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
-from include.ledger.booked import booked
+from include.access.bookings import LEFT, NO_ACCESS
+from include.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
+from include.ledger.booked import OVER, REFUSED, WILL_NOT_OPEN, booked, states_of
 from include.ledger.ledger import Begun
 from tests.doors.conftest import look
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
+
+
+def refused(reason, decision=NO_ACCESS):
+    return {"decision": decision, "reason": str(reason)}
 
 
 def changed(table, **cells):
@@ -22,15 +29,20 @@ def changed(table, **cells):
     ("name", "cells", "state"),
     [
         ("people", {}, "in place"),
-        ("people", {"has_tag": False}, "at risk"),
-        ("people", {"tag_blocked": True}, "at risk"),
-        ("people", {"blocked": True}, "at risk"),
-        ("people", {"subscription_state": "suspended"}, "at risk"),
-        ("people", {"user_id": "somebody_else"}, "at risk"),
-        ("locks", {"online": False}, "at risk"),
-        ("rooms", {"lock_id": None}, "no access"),
-        ("groups", {"name": "Hector_other"}, "at risk"),  # its window is open already
-        ("reservations", {"decision": "no_access", "reason": "its status grants no access"}, "no access"),
+        ("people", {"has_tag": False}, "will not open"),
+        ("people", {"tag_blocked": True}, "will not open"),
+        ("people", {"blocked": True}, "will not open"),
+        ("people", {"subscription_state": "suspended"}, "will not open"),
+        ("people", {"user_id": "somebody_else"}, "will not open"),
+        ("locks", {"online": False}, "will not open"),
+        ("rooms", {"lock_id": None}, "will not open"),  # its place names a lock that is not there
+        ("rooms", {"lock_id": None, "lock_name": None}, "no access"),  # a room without a lock
+        ("groups", {"name": "Hector_other"}, "will not open"),  # its window is open already
+        ("reservations", refused(Refusal.STATUS), "still open"),  # its group is still there
+        ("reservations", refused(Refusal.NO_USER), "will not open"),
+        ("reservations", refused(Refusal.OVER), "in place"),
+        ("reservations", refused(Refusal.REFERENCE_TWICE, LEFT), "will not open"),
+        ("reservations", refused("a reason that no one knows yet", LEFT), "in place"),
         ("reservations", {"window_end": NOW - timedelta(minutes=1)}, "over"),
     ],
 )
@@ -43,3 +55,20 @@ def test_a_bar_is_green_only_where_everybody_can_get_in(ledger, name, cells, sta
     begin, end = NOW - timedelta(days=1), NOW + timedelta(days=1)
     (row,) = booked(ledger, "campus", begin, end, now=NOW).to_dict("records")
     assert row["state"] == state
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_quiet_and_loud(over):
+    """Cancelled, refused and over are quiet; data that shuts a booked door is loud."""
+    reasons = [str(reason) for reason in Refusal]
+    end = NOW + timedelta(hours=-1 if over else 1)
+    cells = {"reference": "1", "decision": NO_ACCESS, "lock_id": "l1", "lock_name": "Studio", "people": "Ana"}
+    cells |= {"window_start": NOW - timedelta(hours=2), "window_end": end, "offline": False, "unable": False}
+    rows = pd.DataFrame([cells | {"reason": reason} for reason in reasons])
+
+    found = dict(
+        zip(reasons, states_of(rows, {"held": set(), WILL_NOT_OPEN: set(), "in place": set()}, NOW), strict=True)
+    )
+    for reason in Refusal:
+        quiet = reason in SETTLED - MATTER_OF_TIME
+        assert found[reason] == (REFUSED if quiet else OVER if over else WILL_NOT_OPEN), reason
