@@ -6,13 +6,13 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_current_context, task
+from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import alerting, applying, opening, planning, reporting, retention
+from runs import alerting, applying, opening, planning, reporting, retention, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
-from runs.parsing import integrations_of
+from runs.parsing import integrations_of, next_times
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -47,8 +47,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         dag_id=f"salto_cleanup__{name}",
         description=f"Outdated access groups of {integration.site_id} are removed",
         doc_md=DOC.format(site=integration.site_id, salto=integration.salto_conn_id),
-        schedule=CronTriggerTimetable(DAILY, timezone=integration.timezone),  # also when syncs are only triggered
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        schedule=next_times(DAILY, integration.timezone),  # also when syncs are only triggered
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
@@ -59,16 +58,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         @task(retries=0)
         def begin() -> str:
             run = get_current_context()["dag_run"]
-            return str(
-                opening.begin(
-                    name,
-                    run.run_id,
-                    dict(run.conf or {}),
-                    datetime.now(UTC),
-                    by=run.triggering_user_name,
-                    kind="cleanup",
-                )
-            )
+            return str(starting.begin(name, run, datetime.now(UTC), kind="cleanup"))
 
         @task
         def plan(folder: str) -> dict[str, int | str]:

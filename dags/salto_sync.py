@@ -10,7 +10,6 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import (
     DAG,
     AsyncCallback,
-    CronTriggerTimetable,
     DeadlineAlert,
     DeadlineReference,
     Param,
@@ -20,10 +19,10 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import alerting, applying, approving, extraction, history, opening, planning, reporting
+from runs import alerting, applying, approving, extraction, history, opening, planning, reporting, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
-from runs.parsing import integrations_of
+from runs.parsing import integrations_of, next_times
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -90,10 +89,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         dag_id=f"salto_sync__{name}",
         description=f"Hector's reservations open the doors of {integration.site_id}",
         doc_md=_doc(name, integration),
-        schedule=CronTriggerTimetable(integration.schedule, timezone=integration.timezone)
-        if integration.schedule
-        else None,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        schedule=next_times(integration.schedule, integration.timezone),
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
@@ -105,11 +101,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
 
         @task(retries=0)
         def begin() -> str:
-            context = get_current_context()
-            run = context["dag_run"]
-            return str(
-                opening.begin(name, run.run_id, dict(run.conf or {}), datetime.now(UTC), by=run.triggering_user_name)
-            )
+            return str(starting.begin(name, get_current_context()["dag_run"], datetime.now(UTC)))
 
         @task
         def extract_users(folder: str) -> None:

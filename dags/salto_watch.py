@@ -40,7 +40,6 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
         doc_md=DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(EVERY)),
         schedule="@continuous",
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,  # a choice of its own: whoever wants doors to follow at once unpauses it

@@ -19,7 +19,7 @@ import tenacity
 from sqlalchemy import and_, create_engine, delete, event, func, insert, make_url, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from include.access import schemas
+from include.access import release, schemas
 from include.access.drift import DRIFT, Account
 from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
 from include.ledger.tables import (
@@ -31,6 +31,7 @@ from include.ledger.tables import (
     Entry,
     Operation,
     Problem,
+    Release,
     Run,
     SeenBorrower,
     SeenReservation,
@@ -86,6 +87,7 @@ class Begun:
     plan_only: bool = False
     chosen_references: list[str] | None = None
     approve: str | None = None
+    trigger: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -262,6 +264,34 @@ class Ledger:
             connection.execute(
                 update(Run).where(Run.id == run_id).values(ended_at=ended_at, state=state, causes=causes, **facts)
             )
+
+    # --- who let it loose -------------------------------------------------------------------------------------------------
+
+    def last_release(self, integration: str) -> release.Release | None:
+        """Return the last decision of a person about an integration; None: there was none."""
+        query = select(Release).where(Release.integration == integration).order_by(Release.id.desc()).limit(1)
+        with self.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            return None
+        target = release.Target(row["site_id"], row["hector_url"], row["hector_instance"])
+        return release.Release(target, row["decided_by"], row["decided_at"], row["withdrawn"])
+
+    def add_release(self, integration: str, decided: release.Release, airflow_run_id: str | None = None) -> None:
+        """Keep a person's decision about an integration."""
+        target = decided.target
+        values = {
+            "integration": integration,
+            "site_id": target.site_id,
+            "hector_url": target.hector_url,
+            "hector_instance": target.hector_instance,
+            "decided_by": decided.by,
+            "decided_at": decided.at,
+            "withdrawn": decided.withdrawn,
+            "airflow_run_id": airflow_run_id,
+        }
+        with self.transaction() as connection:
+            connection.execute(insert(Release).values(**values))
 
     def has_sent(self, run_id: int) -> bool:
         """Whether a run has sent anything that changes something."""

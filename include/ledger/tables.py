@@ -82,11 +82,15 @@ class Run(Table):
     airflow_run_id: Mapped[str]
     folder: Mapped[str]  # name of the run's folder
     triggered_by: Mapped[str | None]
+    trigger: Mapped[str | None]  # access/release.py: Trigger
     began_at: Mapped[datetime]  # the run's clock, as_of
     plan_only: Mapped[bool]
+    plan_only_because: Mapped[str | None]  # access/release.py: Gate; null: it was asked to, or it applied its plan
     whole: Mapped[bool]  # a sync of all reservations that applies its plan
     chosen_references: Mapped[list[str] | None]  # a reload of these reservations only; null: all
     approve: Mapped[str | None]
+    approved_by: Mapped[str | None]  # who approved the set that this run holds
+    approved_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]  # when Salto was last read by this run
     read_at: Mapped[datetime | None]  # when the reading of Salto that was kept last began
@@ -124,6 +128,23 @@ class Site(Table):
     run_id: Mapped[int | None]  # the run that is applying its plan
     holder: Mapped[str | None]  # the process that does so
     held_until: Mapped[datetime | None]  # after which another run may take over
+
+
+class Release(Table):
+    """A person let an integration loose on a site, or asked for plans only."""
+
+    __tablename__ = "releases"
+    __table_args__ = (Index("releases_by_time", "integration", "decided_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    integration: Mapped[str]
+    site_id: Mapped[str]
+    hector_url: Mapped[str | None]
+    hector_instance: Mapped[str | None]
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime]
+    withdrawn: Mapped[bool]
+    airflow_run_id: Mapped[str | None]
 
 
 class Operation(Table):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from include.access.order import Operation
+    from include.access.release import Gate
     from include.report.about import Before, Hector
 
 GREEN, RED = "green", "red"
@@ -52,7 +53,7 @@ class Facts:
     integration, site_id, kind: whose run; run_id: Airflow's; began: ISO 8601, UTC; by: who triggered it, None: its
     schedule; plan_only; references: None: all; causes: why it is red; holds: guard and why; digest: what approves them;
     seconds, requests: in all steps, by service; promise: what a green run has brought about; unchecked: why tomorrow's
-    doors were not checked, None: they were.
+    doors were not checked, None: they were; plan_only_because: why a run that was not asked to plan only does so.
     """
 
     integration: str
@@ -70,6 +71,7 @@ class Facts:
     requests: Mapping[str, int]
     promise: str
     unchecked: str | None = None
+    plan_only_because: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "began": facts.began,
         "triggered_by": facts.by,
         "plan_only": facts.plan_only,
+        "plan_only_because": facts.plan_only_because,
         "references": facts.references,
         "state": RED if facts.causes else GREEN,
         "says": "; ".join(facts.causes) if facts.causes else facts.promise,

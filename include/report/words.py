@@ -10,6 +10,7 @@ import pandas as pd
 
 from include.access.operations import PHASES
 from include.access.outcomes import DONE
+from include.access.release import Gate
 from include.access.schemas import WEEKDAYS
 from include.access.windows import LAST_SECOND, SCHEDULE_COLUMNS
 
@@ -42,6 +43,20 @@ BEFORE_AFTER = {
 }
 MIDNIGHT = "24:00"
 WHO = {"hector_admin": "Hector admin", "salto_admin": "Salto admin", "operator": "operator"}
+
+
+PLAN_ONLY_BECAUSE = {
+    Gate.NOT_RELEASED: "no person has let integration {name} loose on this site yet",
+    Gate.SITE_CHANGED: "integration {name} has another Salto site than the one a person let it loose on",
+    Gate.HECTOR_CHANGED: "integration {name} has another Hector than the one a person let it loose with",
+    Gate.WITHDRAWN: "a person asked integration {name} for plans only",
+}
+
+
+def plan_only_sentence(because: Gate, integration: str) -> str:
+    """Return why a run that nobody asked to plan only does so, and what changes that."""
+    why = PLAN_ONLY_BECAUSE[because].format(name=integration)
+    return f"plans only, nothing is sent: {why}. Read the plan, then press Sync now once (or make sync INTEGRATION={integration})"
 
 
 def many(number: int, noun: str) -> str:

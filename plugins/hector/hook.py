@@ -81,9 +81,18 @@ class HectorHook(BaseHook):
         return True, f"Connected to {environment.name} ({environment.instance_id})"
 
     @property
-    def _service(self) -> Service:
+    def base_url(self) -> str:
+        """Return the address of the connection.
+
+        Raises:
+            ConfigurationError: when the connection has none that can be used.
+        """
         host = self._field(self.connection.host, "host (the base URL)")
-        return hector_service(base_address(host, "host (the base URL)", self._exchange), self.hector_conn_id)
+        return base_address(host, "host (the base URL)", self._exchange)
+
+    @property
+    def _service(self) -> Service:
+        return hector_service(self.base_url, self.hector_conn_id)
 
     @property
     def _token(self) -> str:

@@ -25,6 +25,7 @@ from include.integrations.integration import load_all
 from include.ledger.ledger import RESTART, LedgerError
 from include.ledger.questions import first_run, last_success
 from include.report.page import alert_page
+from runs import releasing
 from runs.bookkeeping import ledger
 from runs.folder import base, made
 
@@ -147,7 +148,7 @@ def _of_sync(ended: Ended) -> Judged:
     found, judged = alert.of_run(_facts(ended))
     run = (ended.folder.read_json("run") if ended.folder else None) or {}
     conf = run.get("conf") or {}
-    if conf.get("references") or conf.get("plan_only"):
+    if conf.get("references") or (ended.folder is not None and releasing.plans_only(ended.folder)):
         return [one for one in found if one.name == CREDENTIALS], judged & {CREDENTIALS}
     return found, judged
 

@@ -68,12 +68,13 @@ def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame
 
     Whoever may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
     """
-    now = as_of(folder)
+    now, expires, instance = as_of(folder), None, None
     try:
-        expires = hook.reader.environment().api_token_expires_at
+        environment = hook.reader.environment()
+        expires, instance = environment.api_token_expires_at, environment.instance_id
     except (RefusedError, NotFoundError, NotActiveError) as error:
         LOG.info("when Hector's token expires is not known: %s", error)
-        expires = None
+    folder.write_json("hector", {"base_url": hook.base_url, "instance_id": instance})
     folder.write_json("token_days", {} if expires is None else {"days": max((expires - now).days, 0)})
     return token_problems(expires, connection, now)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from include.access.release import Trigger
 from include.ledger.ledger import Begun
 from runs import parameters
 from runs.bookkeeping import Book
@@ -18,13 +19,21 @@ LOG = logging.getLogger(__name__)
 
 
 def begin(  # noqa: PLR0913 - what a run is known by, each named
-    name: str, run_id: str, conf: dict[str, Any], now: datetime, *, by: str | None = None, kind: str = "sync"
+    name: str,
+    run_id: str,
+    conf: dict[str, Any],
+    now: datetime,
+    *,
+    by: str | None = None,
+    kind: str = "sync",
+    trigger: Trigger = Trigger.PERSON,
 ) -> RunFolder:
     """Make the run's folder. ``as_of`` is the moment the run starts reading, never the logical date.
 
     Args:
-        by: who triggered it, as Airflow knows them; null: its schedule, or another DAG.
+        by: the person who started it, or who approved what it lets through; null: no person did.
         kind: sync or cleanup.
+        trigger: what started it.
 
     Raises:
         ParameterError: for a run parameter that nothing reads.
@@ -43,10 +52,12 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
             plan_only=bool(conf.get("plan_only")),
             chosen_references=conf.get("references") or None,
             approve=conf.get("approve"),
+            trigger=trigger.value,
         )
     )
     started = {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
-    folder.write_json("run", started | {"triggered_by": by, "ledger_run": book.run_id, "kind": kind})
+    about = {"triggered_by": by, "trigger": trigger.value, "ledger_run": book.run_id, "kind": kind}
+    folder.write_json("run", started | about)
     LOG.info("run folder: %s", folder)
     return folder
 

@@ -19,7 +19,7 @@ from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
-from runs import bookkeeping, history
+from runs import bookkeeping, history, releasing
 from runs.bookkeeping import Book
 from runs.extraction import asked_from, desired_of, hector_of, read_again
 from runs.failures import StalePlanError
@@ -82,6 +82,7 @@ def plan(
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
+    releasing.decide(integration, folder, current.site_id)
     _record(integration, folder, made, current, read_at)
     for line in decision_lines(made.decisions):
         LOG.info(line)
@@ -235,6 +236,7 @@ def _record(integration: Integration, folder: RunFolder, made: Plan, current: Cu
         users_read=len(people.users),
         reservations_read=len(loaners.reservations),
         **_site_facts(current),
+        **_gate_facts(folder),
     )
     moment = asked_from(integration, folder).to_pydatetime()
     Book.of(folder).observe(looked_at(folder, current, made.matches), read_at=read_at, still_read=moment)
@@ -248,6 +250,12 @@ def _site_facts(current: Current) -> dict[str, object]:
         "seats": current.seats,
         "seats_used": current.seats_used,
     }
+
+
+def _gate_facts(folder: RunFolder) -> dict[str, object]:
+    """Return what the ledger keeps of a run that only plans because no person has let its integration loose."""
+    because = releasing.plan_only_because(folder)
+    return {} if because is None else {"plan_only": True, "whole": False, "plan_only_because": because.value}
 
 
 def looked_at(folder: RunFolder, current: Current, matches: pd.DataFrame) -> Seen:
@@ -292,7 +300,8 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
         made = expired_plan(current, as_of=as_of(folder))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
-    bookkeeping.record_plan(folder, made, **_site_facts(current))
+    releasing.decide(integration, folder, current.site_id)
+    bookkeeping.record_plan(folder, made, **_site_facts(current), **_gate_facts(folder))
     Book.of(folder).observe(seen_groups(current), read_at=read_at, names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)

@@ -25,9 +25,17 @@ from include.ledger.ledger import LedgerError
 from include.report.about import Before, Hector
 from include.report.page import page
 from include.report.summary import Facts, Tables, summary, summary_lines
-from include.report.words import failure_lines, many, outcome_counts, plan_lines, problem_lines
+from include.report.words import (
+    failure_lines,
+    many,
+    outcome_counts,
+    plan_lines,
+    plan_only_sentence,
+    problem_lines,
+)
 from rest import tally
 from rest.errors import RestError
+from runs import history, releasing
 from runs.bookkeeping import Book
 from runs.failures import HistoryError, RunError, StalePlanError, kept, spent
 from runs.opening import as_of
@@ -154,13 +162,9 @@ def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
         outcomes = folder.read("outcomes", schemas.OUTCOMES)
         LOG.info("applied: %s", outcome_counts(outcomes))
         red += list(failure_lines(operations[operations["state"].ne(HELD)], outcomes))
-    elif not known and not _plan_only(folder):  # a task that is killed says nothing
+    elif not known and not releasing.plans_only(folder):  # a task that is killed says nothing
         red.append("apply: ended without a word, and what it sent is not known; start a new run")
     return red
-
-
-def _plan_only(folder: RunFolder) -> bool:
-    return bool(((folder.read_json("run") or {}).get("conf") or {}).get("plan_only"))
 
 
 def _before(folder: RunFolder) -> Before | None:
@@ -198,7 +202,7 @@ def _unchecked(folder: RunFolder, look: Look | None, unread: str) -> str | None:
     if not folder.has("desired_people"):
         return "neither Hector nor the users of the site were asked"
     if not folder.has("outcomes"):
-        return "nothing was sent" if _plan_only(folder) else "the plan was not applied"
+        return "nothing was sent" if releasing.plans_only(folder) else "the plan was not applied"
     outcomes = folder.read("outcomes", schemas.OUTCOMES)
     if look is None and outcomes["state"].isin([DONE, NO_SEAT, UNKNOWN]).any():
         return f"Salto could not be read after the run: {unread}" if unread else "what was carried out is not known"
@@ -311,7 +315,8 @@ def _facts(
         run_id=run["run_id"],
         began=run["as_of"],
         by=run.get("triggered_by"),
-        plan_only=bool(conf.get("plan_only")),
+        plan_only=releasing.plans_only(folder),
+        plan_only_because=releasing.plan_only_because(folder),
         references=conf.get("references") or None,
         causes=causes,
         holds=plan_.get("holds", []),
@@ -331,6 +336,9 @@ def _promise(folder: RunFolder, ending: Ending) -> str:
     if waiting:
         were = "was" if waiting == 1 else "were"
         promise = f"plan only, {many(waiting, 'operation')} {were} not sent"
+    if (because := releasing.plan_only_because(folder)) is not None:
+        sentence = plan_only_sentence(because, history.name_of(folder))
+        promise = f"{sentence}; {promise}" if waiting else sentence
     left = len(folder.read("left", schemas.OPERATIONS)) if folder.has("left") else 0
     are = "is" if left == 1 else "are"
     return f"{promise}, but for {many(left, 'change')} by hand that {are} only reported" if left else promise

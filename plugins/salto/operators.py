@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import applying
+from runs import applying, releasing
 from runs.failures import told_to
 from runs.folder import RunFolder
 
@@ -54,9 +54,9 @@ class SaltoApplyOperator(BaseOperator):
         self.with_hector = with_hector
 
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow's signature
-        if str(self.plan_only).lower() == "true":
-            raise AirflowSkipException("plan_only: nothing is sent")
         folder = RunFolder(str(self.folder))
+        if str(self.plan_only).lower() == "true" or releasing.plans_only(folder):
+            raise AirflowSkipException("plan only: nothing is sent")
         with told_to(folder, self.task_id):
             return applying.apply(
                 self.integration, folder, datetime.now(UTC), str(self.fingerprint), fingerprinted=self.with_hector

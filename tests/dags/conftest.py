@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from include.sandbox import Sandbox, empty
+from runs import starting
+from runs.starting import trigger_of
 
 LINES = """
 hector_conn_id: hector_{name}
@@ -63,6 +65,7 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         site="DE4520000000",
         schedule="null",
         done="^$",
+        run_type="manual",
     ) -> Ended:
         integrations(name, LINES.format(name=name, site=site, schedule=schedule) + lines)
         for variable, value in (sandbox.connections(name) if sandbox else {}).items():
@@ -72,7 +75,9 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         dag = bag().dags[f"salto_{kind}__{name}"]
         for task in dag.tasks:
             task.retries = 0  # a second try of a task would only repeat the first, ten seconds later
-        ended = dag.test(run_conf=conf or {}, mark_success_pattern=done)
+        with monkeypatch.context() as patch:  # `dags test` makes manual runs only
+            patch.setattr(starting, "trigger_of", lambda _, run_id, given: trigger_of(run_type, run_id, given))
+            ended = dag.test(run_conf=conf or {}, mark_success_pattern=done)
         with caplog.at_level(logging.INFO):
             captured = capfd.readouterr()
         folders = sorted((tmp_path / "runs" / name).glob("2*"), key=os.path.getmtime)

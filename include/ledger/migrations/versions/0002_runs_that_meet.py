@@ -1,4 +1,4 @@
-"""Sites with their owner and the run that changes them; what a plan was read from.
+"""Sites with their owner and the run that changes them; what a plan was read from; who let an integration loose.
 
 Revision ID: 0002
 Revises: 0001
@@ -36,9 +36,30 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("read_at", Instant(), nullable=True))
     op.add_column("runs", sa.Column("applied_at", Instant(), nullable=True))
     op.create_index("runs_by_site", "runs", ["site_id", "applied_at"], unique=False)
+    op.add_column("runs", sa.Column("trigger", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("plan_only_because", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("approved_by", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("approved_at", Instant(), nullable=True))
+    op.create_table(
+        "releases",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("integration", sa.Text(), nullable=False),
+        sa.Column("site_id", sa.Text(), nullable=False),
+        sa.Column("hector_url", sa.Text(), nullable=True),
+        sa.Column("hector_instance", sa.Text(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=False),
+        sa.Column("decided_at", Instant(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("airflow_run_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("releases_by_time", "releases", ["integration", "decided_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("releases")
+    for column in ("approved_at", "approved_by", "plan_only_because", "trigger"):
+        op.drop_column("runs", column)
     op.drop_index("runs_by_site", "runs")
     for column in ("applied_at", "read_at", "site_applied", "site_id"):
         op.drop_column("runs", column)
