@@ -272,7 +272,7 @@ def _start(port: int, console: Console) -> tuple[Page, Campus]:
         _give_up_abandoned_runs()
         began = datetime.now(UTC)
         page, server = _start_airflow(port, campus, console)
-        wanted = NAME in integrations and (anew or not _synced_today())
+        wanted = NAME in integrations and (anew or not _synced_today(campus))
         _until(lambda: not page.unwell(began), "Airflow", server)
         prepared().touch()  # it has made its database itself
         console.print("Airflow is healthy", highlight=False)
@@ -366,8 +366,8 @@ def _give_up_abandoned_runs() -> None:
         raise UpError(f"Airflow's database cannot be used: {str(error).partition(chr(10))[0]}") from None
 
 
-def _synced_today() -> bool:
-    """Whether the ledger has a green sync of the sandbox of today."""
+def _synced_today(campus: Campus) -> bool:
+    """Whether the ledger has a green sync of the sandbox of today, and scheduled runs of this very one apply their plans."""
     os.environ["AIRFLOW_HOME"] = str(home())
     os.environ.setdefault(*OWN_STORE)
     from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
@@ -375,10 +375,11 @@ def _synced_today() -> bool:
     from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
 
     try:
-        began = last_success(ledger(), NAME)
+        began, release = last_success(ledger(), NAME), ledger().last_release(NAME)
     except LedgerError:
         return False  # the run will say what is wrong with it
-    return began is not None and began.astimezone(UTC).date() == datetime.now(UTC).date()
+    released = release is not None and not release.withdrawn and release.target.hector_url == campus.hector_url
+    return began is not None and began.astimezone(UTC).date() == datetime.now(UTC).date() and released
 
 
 def _unpause(page: Page, server: Background, integrations: Mapping[str, Integration], console: Console) -> None:
@@ -572,6 +573,6 @@ def _try_this(campus: Campus) -> list[str]:
     return [
         f"Book {found.place} in Hector for {found.email} from {when}:",
         found.curl,
-        f"then press Reload on the card of {NAME} in the page (or make sync), and: make why REFERENCE={found.reference}",
+        f"then press Sync now on the card of {NAME} in the page (or make sync), and: make why REFERENCE={found.reference}",
         "",
     ]

@@ -86,3 +86,20 @@ def _differs(released: Target, now: Target) -> bool:
     address = now.hector_url is not None and now.hector_url != released.hector_url
     instance = now.hector_instance is not None and now.hector_instance != released.hector_instance
     return address or instance
+
+
+STARTED_BY = {
+    Trigger.PERSON: "a person Airflow does not name",
+    Trigger.SCHEDULE: "its schedule",
+    Trigger.BACKFILL: "a backfill",
+    Trigger.WATCH: "the watch",
+    Trigger.APPROVAL: "an approval",
+    Trigger.DAG: "another DAG",
+}
+
+
+def started_by(trigger: str | None, person: str | None) -> str:
+    """Return what started a run, in words: the person, where there is one."""
+    if person:
+        return f"the approval of {person}" if trigger == Trigger.APPROVAL else person
+    return STARTED_BY[Trigger(trigger)] if trigger else STARTED_BY[Trigger.SCHEDULE]

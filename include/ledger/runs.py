@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, and_, case, desc, func, or_, select
 
 from include.access.operations import READY
+from include.access.release import started_by
 from include.ledger.tables import Operation, Problem, Run
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ class RunLine:
     ended_at: datetime | None
     state: str
     plan_only: bool
+    plan_only_because: str | None
     whole: bool
     chosen_references: list[str] | None
     triggered_by: str | None
+    trigger: str | None
+    approved_by: str | None
+    approved_at: datetime | None
     causes: list[str]
     operations: int
     held: int
@@ -61,14 +66,19 @@ class RunLine:
         return self.planned_at is not None
 
     @property
+    def started_by(self) -> str:
+        """What started it, in words: the person, where there is one."""
+        return started_by(self.trigger, self.triggered_by)
+
+    @property
     def dag_prefix(self) -> str:
         """The DAG's id without the integration's name."""
         return f"salto_{self.kind}__"
 
 
 _RUN_COLUMNS = (
-    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.planned_at, Run.ended_at, Run.state, Run.plan_only, Run.whole,
-    Run.chosen_references, Run.triggered_by, Run.causes, Run.operations, Run.held, Run.holds, Run.digest, Run.site_name, Run.site_zone,
+    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.planned_at, Run.ended_at, Run.state, Run.plan_only,
+    Run.plan_only_because, Run.whole, Run.chosen_references, Run.triggered_by, Run.trigger, Run.approved_by, Run.approved_at, Run.causes, Run.operations, Run.held, Run.holds, Run.digest, Run.site_name, Run.site_zone,
     Run.seats, Run.seats_used, Run.seconds, Run.requests_hector, Run.requests_salto,
 )  # fmt: skip
 

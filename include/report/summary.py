@@ -10,6 +10,7 @@ import pandas as pd
 from include.access.drift import DRIFT, REASONS
 from include.access.operations import HELD
 from include.access.outcomes import DONE
+from include.access.release import started_by
 from include.report.about import About, rows_of
 from include.report.words import WHO, before_after, many, told, window
 
@@ -53,7 +54,8 @@ class Facts:
     integration, site_id, kind: whose run; run_id: Airflow's; began: ISO 8601, UTC; by: who triggered it, None: its
     schedule; plan_only; references: None: all; causes: why it is red; holds: guard and why; digest: what approves them;
     seconds, requests: in all steps, by service; promise: what a green run has brought about; unchecked: why tomorrow's
-    doors were not checked, None: they were; plan_only_because: why a run that was not asked to plan only does so.
+    doors were not checked, None: they were; plan_only_because: why a run that was not asked to plan only does so;
+    trigger: what started it.
     """
 
     integration: str
@@ -72,6 +74,7 @@ class Facts:
     promise: str
     unchecked: str | None = None
     plan_only_because: Gate | None = None
+    trigger: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "run_id": facts.run_id,
         "began": facts.began,
         "triggered_by": facts.by,
+        "started_by": started_by(facts.trigger, facts.by),
         "plan_only": facts.plan_only,
         "plan_only_because": facts.plan_only_because,
         "references": facts.references,

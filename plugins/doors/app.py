@@ -22,6 +22,7 @@ from doors.pages import page
 from doors.schedule import approval_dag, schedules, sync_dag
 from doors.steps import CHECKLIST, TITLES
 from doors.visitor import Visitor, VisitorDep, own_form
+from include.access.release import Gate
 from include.access.windows import is_known_zone
 from include.integrations.integration import Integration, load_all
 from include.ledger.booked import STATES, booked
@@ -39,7 +40,8 @@ from include.report.inquiry import Question, QuestionError, answered, zone_of
 from include.report.lists import as_csv, listing, listings
 from include.report.search import meanings
 from include.report.week import DAY, WEEK, Choice, picture, span
-from include.report.words import WHO
+from include.report.words import WHO, plan_only_sentence
+from runs import releasing
 from runs.bookkeeping import ledger
 
 if TYPE_CHECKING:
@@ -357,6 +359,7 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "problems": problems,
         "approvable": _approvable(here.kept, here.name, run),
         "paused": schedules([here.name])[here.name].paused,
+        "plans_only": plan_only_sentence(Gate(run.plan_only_because), here.name) if run.plan_only_because else "",
         "token": here.visitor.form_token(),
     }
 
@@ -386,6 +389,8 @@ def reload(  # noqa: PLR0913, PLR0917 - the fields of its form
     conf: dict[str, Any] = {"plan_only": True} if plan_only else {}
     if reference:
         conf["references"] = [reference]
+    if unpause and plan_only:  # unpaused, a DAG runs its last missed time, and others may have started runs that wait
+        releasing.withdraw(ledger(), integration, visitor.name, datetime.now(UTC))
     started = schedule.start(integration, conf, visitor, unpause=unpause)
     return _back(request, integration, started)
 

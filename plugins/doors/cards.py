@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from doors.schedule import Schedule, sync_dag
+from include.access.release import Gate
 from include.alerts.conditions import of_age
 from include.integrations.integration import integrations_folder
 from include.ledger.questions import first_run, last_success
 from include.ledger.runs import RunLine, last_runs
+from include.report.words import plan_only_sentence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +36,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Card:
-    """One integration. ``last``: the last sync that was to change something; may: what the visitor may press."""
+    """One integration. ``last``: the last sync that was to change something; plans_only: why nothing is sent; may: what the visitor may press."""
 
     name: str
     integration: Integration
@@ -45,6 +47,7 @@ class Card:
     state: str
     told: str
     stale: str
+    plans_only: str
     may_trigger: bool
     may_unpause: bool
 
@@ -74,6 +77,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
         state=state,
         told=WORDS.get(state, ""),
         stale=_stale(kept, name, integration, now),
+        plans_only=_plans_only(kept, name, runs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
     )
@@ -89,6 +93,19 @@ def _state(last: RunLine | None, schedule: Schedule, now: datetime) -> str:
     if last.state == RUNNING and now - last.began_at < BEGINNING:
         return RUNNING  # between its first line in the ledger and Airflow's
     return HELD if last.held and not last.unwell else FAILED
+
+
+def _plans_only(kept: Ledger, name: str, runs: list[RunLine]) -> str:
+    """Return why runs that no person starts send nothing, as far as the last plan shows; empty: they apply their plans."""
+    release = kept.last_release(name)
+    if release is not None and release.withdrawn:
+        return plan_only_sentence(Gate.WITHDRAWN, name)
+    last = next((run for run in runs if run.planned), None)
+    if last is None or last.plan_only_because is None:
+        return ""
+    if release is not None and release.at > last.began_at:  # a person has pressed Sync now since
+        return ""
+    return plan_only_sentence(Gate(last.plan_only_because), name)
 
 
 def _stale(kept: Ledger, name: str, integration: Integration, now: datetime) -> str:

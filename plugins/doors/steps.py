@@ -137,7 +137,7 @@ def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
     reader.require_site_admin()
     yield True, f"site {reader.site.name} ({reader.site.site_uid})"
     exists = hector.reader.has_lock_attribute()
-    yield exists, "" if exists else "the first sync makes it: Reload"
+    yield exists, "" if exists else "the first sync makes it: Sync now"
     yield _places(hector.reader.places(), reader.locks(reader.site.zone))
     people = hector.reader.users(hector.fingerprint)
     yield _office(people, integration.rules().office_mode)

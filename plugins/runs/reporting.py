@@ -316,6 +316,7 @@ def _facts(
         began=run["as_of"],
         by=run.get("triggered_by"),
         plan_only=releasing.plans_only(folder),
+        trigger=run.get("trigger"),
         plan_only_because=releasing.plan_only_because(folder),
         references=conf.get("references") or None,
         causes=causes,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -70,6 +70,20 @@ def test_the_schedule_is_the_files_and_null_means_manual_runs_only(dag_bag, inte
     for name in ("nightly", "manual", "default"):
         cleanup = str(DagSerialization.to_dict(found.dags[f"salto_cleanup__{name}"])["dag"]["timetable"])
         assert "30 3 * * *" in cleanup, "outdated groups, folders and rows go daily, whatever the schedule of the sync"
+
+
+@pytest.mark.parametrize("kind", ["sync", "cleanup"])
+@pytest.mark.parametrize("hour", ["00:00:59", "12:00:00", "03:29:59"])
+def test_a_new_dag_waits_for_its_next_time_also_when_it_is_unpaused_later(dag_bag, integrations, kind, hour):
+    """With a start date in the past Airflow runs the last missed time at once."""
+    import time_machine
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    integrations("campus", GOOD + "schedule: '59 23 * * *'\n")
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(dag_bag().dags[f"salto_{kind}__campus"]))
+    now = datetime.fromisoformat(f"2026-01-14T{hour}+00:00")
+    with time_machine.travel(now, tick=False):
+        assert dag.next_dagrun_info(last_automated_run_info=None).run_after > now
 
 
 def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, integrations):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_who_may_not_trigger_gets_no_button_and_is_refused(campus, visit, known,
     assert "<button" not in client.get("/").text
     assert "Approve" not in client.get("/runs/1").text
     given = visit("user").get("/")
-    assert ">Reload</button>" in given.text
+    assert ">Sync now</button>" in given.text
 
     client = visit("viewer")
     from doors.visitor import Visitor
@@ -133,10 +134,27 @@ def test_a_paused_dag_is_told_and_can_be_unpaused_with_the_press(campus, visit, 
     client = visit("user")
     text = client.get("/").text
     assert "The DAG is paused" in text
-    assert ">Unpause and reload</button>" in text
+    assert ">Unpause and sync now</button>" in text
 
     client.post("/reload", data={"integration": "campus", "token": token(client), "unpause": "true"})
     assert started == [("campus", {}, "user", True)]
+
+
+def test_unpause_and_plan_only_withdraws_the_release_so_that_nothing_else_is_sent(campus, visit, started, monkeypatch):
+    from doors import app, schedule
+    from include.access.release import Release, Target
+
+    campus.add_release("campus", Release(Target("site-1"), "ops", datetime.now(UTC)), "manual__1")
+    monkeypatch.setattr(
+        app, "schedules", lambda names: dict.fromkeys(names, schedule.Schedule(known=True, paused=True))
+    )
+    client = visit("user")
+    form = {"integration": "campus", "token": token(client), "unpause": "true", "plan_only": "true"}
+    client.post("/reload", data=form)
+
+    assert started == [("campus", {"plan_only": True}, "user", True)]
+    assert (campus.last_release("campus").by, campus.last_release("campus").withdrawn) == ("user", True)
+    assert "Plans only, nothing is sent: a person asked integration campus for plans only" in client.get("/").text
 
 
 @pytest.mark.parametrize("forged", ["", "nonsense", "of somebody else", "by another site"])

@@ -134,7 +134,7 @@ def test_a_held_set_is_approved_and_goes(house, desk):
     assert airflow.ended("salto_sync__held", airflow.trigger("salto_sync__held")) == "success"
     for loaner in loaners[:2]:
         sandbox.hector.set_status(loaner, "cancelled", at=NOW)
-    house.view(desk, "/").get_by_role("button", name="Reload held").click()
+    house.view(desk, "/").get_by_role("button", name="Sync now held").click()
     card_of(desk, "held", "held")
     assert len(sandbox.salto.groups) == 3
     house.view(desk, "/week?integration=held").locator("a.bar.held").first.wait_for()
