@@ -55,6 +55,8 @@ class Shown:
 def unconfirmed(operations: pd.DataFrame, shown: Shown) -> frozenset[Listing]:
     """The lists whose silence is the only evidence for some removal among these operations (OPERATIONS)."""
     removals = operations[operations["removal"]]
+    if removals.empty and not operations["kind"].eq("user_adopt").any():
+        return frozenset()
     groups, people = removals[_about(removals, GROUP)], removals[_about(removals, PERSON)]
     unshown = _unshown(shown)
     listed = {listing: bool(among(groups["reference"], references).any()) for listing, references in unshown.items()}

@@ -24,7 +24,8 @@ class Behaviour:
     """How the servers behave; change it while they run with ``sandbox.change(page_size=3)``.
 
     ``page_size`` and ``hector_page_size`` are default and maximum alike. ``acting_site_admin=False`` shows the acting
-    account as a mere site_user; ``account_active=False`` lets the token endpoint refuse it.
+    account as a mere site_user; ``account_active=False`` lets the token endpoint refuse it. ``hector_clock_ahead`` and
+    ``salto_clock_ahead`` move the header Date of every answer by so many seconds.
     """
 
     page_size: int = 100
@@ -37,3 +38,5 @@ class Behaviour:
     account_active: bool = True
     salto_throttle: Throttle | None = None
     hector_throttle: Throttle | None = None
+    hector_clock_ahead: float = 0.0
+    salto_clock_ahead: float = 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -60,13 +62,19 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = await self._read(scope, receive)
         if call.path.startswith("/_sandbox/"):
-            return await _send(send, self._answer(self.world, call))
+            return await _send(send, self._answer(self.world, call), self._date())
         reply = await self._serve(call)
         if reply is None:
             scope["extensions"]["sandbox.transport"].abort()
             # The loop needs a turn to see the lost connection, else uvicorn would try to answer 500.
             return await asyncio.sleep(TICK)
-        return await _send(send, reply)
+        return await _send(send, reply, self._date())
+
+    def _date(self) -> str:
+        """The machine's own time: the clock of the world is only what the servers take for now."""
+        behaviour = self.world.behaviour
+        ahead = behaviour.salto_clock_ahead if self.server == "salto" else behaviour.hector_clock_ahead
+        return formatdate(time.time() + ahead, usegmt=True)
 
     async def _serve(self, call: Call) -> Reply | None:
         """The reply, or None when the connection is to be dropped."""
@@ -138,8 +146,9 @@ class Gate:
         )
 
 
-async def _send(send: Send, reply: Reply) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
+async def _send(send: Send, reply: Reply, date: str) -> None:
+    headers = [(b"date", date.encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
     if reply.content_type:
         headers.append((b"content-type", reply.content_type.encode()))
     if reply.status != HTTPStatus.NO_CONTENT:

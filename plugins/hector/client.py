@@ -21,6 +21,7 @@ from rest.transport import READS, FixedToken, Service, Transport
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rest.clocks import ClockReading
     from rest.pacing import Pacing
     from rest.timing import Timing
     from rest.transport import Journal
@@ -60,6 +61,11 @@ class HectorReader:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    @property
+    def clock(self) -> ClockReading:
+        """How Hector's clock compares with this machine's, as its answers so far show."""
+        return self._transport.clock
 
     def environment(self) -> Environment:
         found = self._transport.read("/environment", _ENVIRONMENT)

@@ -33,6 +33,7 @@ class Answer:
     content: bytes = field(repr=False)
     content_type: str = ""
     retry_after: float | None = None
+    date: float | None = None  # the service's own clock when it answered, in seconds since 1970
 
     @property
     def is_html(self) -> bool:

@@ -94,6 +94,12 @@ class NotActiveError(StopError):
     step = "give the account of the connection the rights it needs"
 
 
+class ClockError(StopError):
+    """Two clocks are so far apart that windows would open, or end, at the wrong time."""
+
+    step = "set the clocks right, then run again"
+
+
 class NotRecordedError(StopError):
     """What was to be sent could not be written down first, so it was not sent."""
 

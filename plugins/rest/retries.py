@@ -49,6 +49,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, math.ceil((date - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()))
 
 
+def answered_at(headers: Mapping[str, str]) -> float | None:
+    """Return the service's own clock as an answer shows it, in seconds since 1970; a cache adds how old it is."""
+    date, age = _date(headers.get("Date", "")), headers.get("Age", "").strip()
+    if date is None:
+        return None
+    return date.timestamp() + (float(age[:9]) if age.isascii() and age.isdecimal() else 0.0)
+
+
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)

@@ -15,12 +15,14 @@ class Timing:
     """How to wait, and how to see that time has passed.
 
     Attributes:
+        wall: this machine's clock, in seconds since 1970.
         patient: False for a person who waits for the answer: what fails is reported at once, not tried again.
     """
 
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     patient: bool = True
+    wall: Callable[[], float] = time.time
 
 
 REAL = Timing()

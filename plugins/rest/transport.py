@@ -16,6 +16,7 @@ from urllib3.exceptions import TimeoutError as NoAnswerError
 from rest import tally
 from rest.addresses import is_loopback, origin
 from rest.answers import Answer, Said, body_of, parsed, said, validated
+from rest.clocks import ClockReading, ServiceClock
 from rest.connecting import connection_error
 from rest.errors import (
     CAREFUL,
@@ -29,7 +30,7 @@ from rest.errors import (
 )
 from rest.pacing import HeldTooLongError, Pacing
 from rest.redaction import readable
-from rest.retries import retry_after, retrying
+from rest.retries import answered_at, retry_after, retrying
 from rest.timing import REAL, Timing
 
 if TYPE_CHECKING:
@@ -149,9 +150,15 @@ class Transport:
         self._pacing = pacing or Pacing(timing=timing)
         self._timing = timing
         self._threads = threading.local()
+        self._clock = ServiceClock()
 
     def __repr__(self) -> str:
         return f"Transport({self.service.name}, {self.service.connection}, {'/'.join(sorted(self._verbs))})"
+
+    @property
+    def clock(self) -> ClockReading:
+        """How the service's clock compares with this machine's, as its answers so far show."""
+        return ClockReading(self.service.name, self.service.connection, self._clock.ahead)
 
     def url(self, path: str, query: str = "") -> str:
         return f"{self.service.base_url}{path}{'?' + query if query else ''}"
@@ -241,8 +248,11 @@ class Transport:
             allow_redirects=False,
             stream=True,
         )
+        received = self._timing.wall()  # its headers, and so its Date, were made before the body
         with response:
             answer = answer_of(response, self._timing)
+        if answer.date is not None:
+            self._clock.note(answer.date - received)
         self._threads.used = self._timing.monotonic()
         return answer
 
@@ -284,7 +294,13 @@ def prepare_session(session: requests.Session, base_url: str) -> None:
 
 def answer_of(response: requests.Response, timing: Timing) -> Answer:
     kind = response.headers.get("Content-Type", "")
-    return Answer(response.status_code, body_of(response, timing), kind, retry_after(response.headers))
+    return Answer(
+        response.status_code,
+        body_of(response, timing),
+        kind,
+        retry_after(response.headers),
+        answered_at(response.headers),
+    )
 
 
 def refused(service: Service, exchange: Exchange, answer: Answer) -> RestError:

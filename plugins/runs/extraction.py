@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,10 +15,12 @@ from include.access.bookings import HectorLoaners
 from include.access.desired import Desired, desired_state
 from include.access.people import HectorPeople
 from include.access.problems import token_problems
+from rest.clocks import ClockReading
 from rest.errors import NotActiveError, NotFoundError, RefusedError
 from runs.opening import as_of
 
 if TYPE_CHECKING:
+    from hector.client import HectorReader
     from include.integrations.integration import Integration
     from runs.folder import RunFolder
 
@@ -93,15 +95,22 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
 
 def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
-    loaners = _loaners(integration, folder)
+    reader = HectorHook(integration.hector_conn_id).reader
+    loaners = _loaners(reader, integration, folder)
     _write_loaners(folder, loaners)
+    folder.write_json("hector_clock", asdict(reader.clock))
     begin_, end = _horizon(integration, folder)
     LOG.info("Hector shows %d reservations between %s and %s", len(loaners.reservations), begin_, end)
 
 
-def _loaners(integration: Integration, folder: RunFolder) -> HectorLoaners:
+def hector_clock(folder: RunFolder) -> ClockReading:
+    """Hector's clock, as it was when the reservations were read."""
+    return ClockReading(**(folder.read_json("hector_clock") or {}))
+
+
+def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorLoaners:
     begin_, end = _horizon(integration, folder)
-    return HectorHook(integration.hector_conn_id).reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
+    return reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
 
 
 def _horizon(integration: Integration, folder: RunFolder) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -131,7 +140,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: Listing) ->
         all_places, more = with_more_places(places, hook.reader.places())
         folder.write("hector_places", all_places)
     else:
-        all_loaners, more = with_more_loaners(loaners, _loaners(integration, folder))
+        all_loaners, more = with_more_loaners(loaners, _loaners(hook.reader, integration, folder))
         _write_loaners(folder, all_loaners)
     if more:
         build_desired(integration, folder)

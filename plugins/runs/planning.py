@@ -19,9 +19,10 @@ from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
+from rest.clocks import require_same_time
 from runs import bookkeeping, history, releasing
 from runs.bookkeeping import Book
-from runs.extraction import asked_from, desired_of, hector_of, read_again
+from runs.extraction import asked_from, desired_of, hector_clock, hector_of, read_again
 from runs.failures import StalePlanError
 from runs.opening import as_of
 from runs.remembering import current_of, keep_current, read_at_of, remembered, site_id_of
@@ -77,6 +78,7 @@ def plan(
     Book.of(folder).refuse_another_plan()
     read_at = datetime.now(UTC)
     reading = _Reading(integration, folder, read_at, references, verify=verify)
+    require_same_time([hector_clock(folder), reading.reader.clock()])
     made, current = _confirmed(integration, folder, reading, references=references, approve=approve)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
@@ -197,7 +199,7 @@ class _Reading:
             LOG.info("everything is read: the last time is %s", known.current.verified_at)
             known = None
         reader = _reader(integration, known)
-        self._folder, self._references = folder, references
+        self._folder, self._references, self.reader = folder, references, reader
         self._remembered = known
         self._reading = SiteReading(reader, fingerprint, known, read_at)
         self._current: Current | None = None
@@ -288,6 +290,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     read_at = datetime.now(UTC)
     known = remembered(folder, None)
     reader = _reader(integration, known)
+    require_same_time([reader.clock()])
     reading = SiteReading(reader, no_fingerprint, known, read_at)
     current = reading.groups_only()
     made = expired_plan(current, as_of=as_of(folder))

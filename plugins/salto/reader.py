@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from rest.clocks import ClockReading
     from rest.transport import Transport
 
 _SITE_USER = TypeAdapter(payloads.SiteUser)
@@ -56,6 +57,11 @@ class SaltoReader:
     @property
     def site_id(self) -> str:
         return self._known_id or self.site.site_id
+
+    def clock(self) -> ClockReading:
+        """Return how Salto's clock compares with this machine's, after at least one answer."""
+        _ = self.site
+        return self._transport.clock
 
     def resolve_site(self, site: str) -> Site:
         return sites.resolve_site(self._transport, self._version, site)

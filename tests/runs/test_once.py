@@ -91,6 +91,7 @@ class Overtaken:
 def overtaken(monkeypatch):
     monkeypatch.setattr(planning, "SaltoHook", Mock())
     monkeypatch.setattr(planning, "SiteReading", Overtaken)
+    monkeypatch.setattr(planning, "require_same_time", Mock())
     monkeypatch.setattr(planning, "after", lambda *_: Overtaken().groups_only())
     monkeypatch.setattr(planning, "sent_of", Mock())
 
@@ -151,7 +152,17 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         moments.append(given[-1])
         raise HereItEndsError
 
-    for name in ("_comparison", "_shared", "all_problems", "replace", "_keep_plan", "keep_current"):
+    monkeypatch.setattr(Reading, "reader", Mock(), raising=False)
+    for name in (
+        "require_same_time",
+        "hector_clock",
+        "_comparison",
+        "_shared",
+        "all_problems",
+        "replace",
+        "_keep_plan",
+        "keep_current",
+    ):
         monkeypatch.setattr(planning, name, Mock())
     monkeypatch.setattr(planning, "_Reading", Reading)
     monkeypatch.setattr(planning, "hector_of", lambda _folder: (None, None, None))
