@@ -612,7 +612,7 @@ def _column(values: pd.Series) -> list[Any]:
     if values.dtype.kind == "M":
         return [None if value is pd.NaT else _plain(value) for value in values]
     plain = values.astype("object").where(values.notna(), None).tolist() if values.hasnans else values.tolist()
-    if values.dtype == "str" and values.str.contains(UNWRITABLE).any():
+    if any(isinstance(value, str) and UNWRITABLE.search(value) for value in plain):
         return [None if value is None else writable(value) for value in plain]
     return plain
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from airflow.sdk.observability import stats
+from airflow.providers.common.compat.sdk import Stats
 
 from include.access import schemas
 from include.access.operations import HELD
@@ -368,16 +368,16 @@ def _count(facts: Facts, tables: Tables) -> None:
         joined = tables.operations[["key", "kind"]].merge(tables.outcomes, on="key")
         for row in joined.groupby(["kind", "state"]).size().rename("count").reset_index().to_dict("records"):
             about = {"operation": row["kind"], "outcome": row["state"]}
-            stats.incr("hector_salto.operations", int(row["count"]), tags=tags | about)
+            Stats.incr("hector_salto.operations", int(row["count"]), tags=tags | about)
     for service, number in facts.requests.items():
-        stats.incr("hector_salto.requests", number, tags=tags | {"service": service.replace(" ", "_")})
-    stats.timing("hector_salto.run_seconds", timedelta(seconds=facts.seconds), tags=tags)
-    stats.incr("hector_salto.runs", tags=tags | {"state": "red" if facts.causes else "green"})
+        Stats.incr("hector_salto.requests", number, tags=tags | {"service": service.replace(" ", "_")})
+    Stats.timing("hector_salto.run_seconds", timedelta(seconds=facts.seconds), tags=tags)
+    Stats.incr("hector_salto.runs", tags=tags | {"state": "red" if facts.causes else "green"})
     if tables.problems is not None:
-        stats.gauge("hector_salto.problems", len(tables.problems), tags=tags)
+        Stats.gauge("hector_salto.problems", len(tables.problems), tags=tags)
     for name, seats in tables.seats_now.items():
         if seats is not None:
-            stats.gauge(f"hector_salto.seats_{name}", seats, tags=tags)
+            Stats.gauge(f"hector_salto.seats_{name}", seats, tags=tags)
 
 
 def _tables(folder: RunFolder, before: Before | None) -> Tables:
