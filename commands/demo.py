@@ -16,6 +16,7 @@ import requests
 from rich.table import Table
 
 from commands.settings import ROOT
+from include.access.texts import comparable
 from include.sandbox import Sandbox, Scenario, campus, openings
 from include.sandbox.__main__ import load, save
 
@@ -183,9 +184,9 @@ def _somebody(kept: Scenario, now: datetime) -> str | None:
     """The Hector user of the first who can open a door in the days to come."""
     users: dict[str, list[str]] = {}
     for user, row in kept.hector.users.items():
-        users.setdefault((row["email"] or "").strip().casefold(), []).append(user)
+        users.setdefault(comparable(row["email"] or ""), []).append(user)
     for one in openings(kept.salto, now, now + timedelta(days=SHOWN_DAYS)):
-        found = users.get((one.email or "").casefold(), [])
+        found = users.get(comparable(one.email or ""), [])
         if one.group_name.startswith("Hector_") and len(found) == 1:
             return found[0]
     return None
@@ -193,11 +194,11 @@ def _somebody(kept: Scenario, now: datetime) -> str | None:
 
 def _free_room(kept: Scenario, begin: datetime, end: datetime) -> str | None:
     """A place that nobody has booked in between, and that leads to exactly one lock, online and in the site's zone."""
-    names = Counter(lock.name.casefold() for lock in kept.salto.locks.values())
+    names = Counter(comparable(lock.name) for lock in kept.salto.locks.values())
     online = {
-        lock.name.casefold()
+        comparable(lock.name)
         for lock in kept.salto.locks.values()
-        if lock.online and names[lock.name.casefold()] == 1 and _reachable(kept, lock.iq_id)
+        if lock.online and names[comparable(lock.name)] == 1 and _reachable(kept, lock.iq_id)
     }
     taken = {
         line.get("place_id")
@@ -206,7 +207,7 @@ def _free_room(kept: Scenario, begin: datetime, end: datetime) -> str | None:
         for line in row["lines"]
     }
     for place, row in kept.hector.places.items():
-        locks = {str(value["value"]).strip().casefold() for value in row["attributes"] if value["key"] == LOCK_KEY}
+        locks = {comparable(str(value["value"])) for value in row["attributes"] if value["key"] == LOCK_KEY}
         if place not in taken and locks & online:
             return place
     return None

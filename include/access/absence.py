@@ -15,8 +15,9 @@ import pandas as pd
 from include.access.bookings import HectorLoaners
 from include.access.columns import among
 from include.access.operations import GROUP, KINDS, PERSON
-from include.access.people import HectorPeople, folded
+from include.access.people import HectorPeople
 from include.access.rules import MARKER_PREFIX
+from include.access.texts import folded
 
 if TYPE_CHECKING:
     from include.access.current import Current

@@ -17,6 +17,7 @@ from include.access.problems import problems
 from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX
 from include.access.statuses import STATUSES, canonical_status
+from include.access.texts import folded
 from include.access.windows import LONGEST, windows
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
     judged.loc[no_person, "verdict"] = str(Refusal.NO_USER)
     no_room = judged["verdict"].eq("") & ~_named(judged, rooms)
     judged.loc[no_room, "verdict"] = str(Refusal.NO_LOCK)
+    # The attribute is gone, or was never filled: that says nothing about a reservation whose group is there.
+    judged.loc[no_room & bool(folded(places["lock_name"]).isna().all()), "left"] = True
     chosen = judged["verdict"].eq("")
     bookings = judged.loc[chosen, list(schemas.DESIRED_BOOKINGS.columns)]
     return Bookings(

@@ -42,6 +42,7 @@ REFUSALS = {
     Refusal.NO_LOCK: PLACE,
     Refusal.NO_LOCK_OF_SITE: PLACE,
     Refusal.ZONES: PLACE,
+    Refusal.DOOR_UNCLEAR: PLACE,
     Refusal.OVER: WINDOW,
     Refusal.AHEAD: WINDOW,
     Refusal.BACKWARDS: WINDOW,

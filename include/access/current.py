@@ -10,7 +10,7 @@ import pandas as pd
 from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import GROUP_PREFIX
-from include.access.windows import is_known_zone, schedule_ends
+from include.access.windows import LATEST_ZONE, known_zone, known_zones, schedule_ends
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -92,9 +92,11 @@ def our_groups(
 
 
 def _ends(groups: Groups, locks: pd.DataFrame, site_zone: str) -> pd.DataFrame:
-    """The end of each schedule in each zone its group's locks stand in (the site's when it has none)."""
+    """Return the end of each schedule in each zone of its group's locks (the site's when it has none).
+
+    Where a zone is not known, a group is over only when it is over everywhere: a live group never goes because of a zone.
+    """
     zones = groups.locks.merge(locks[["lock_id", "zone"]], on="lock_id")[["group_id", "zone"]].drop_duplicates()
     table = groups.schedules[["group_id", "end_date"]].merge(zones, on="group_id", how="left")
-    readable = table["zone"].map(is_known_zone, na_action="ignore").eq(other=True)
-    table["zone"] = table["zone"].where(readable, site_zone)
-    return table.assign(end=schedule_ends(table, table["zone"]))
+    known = known_zones(table["zone"]).mask(~among(table["group_id"], zones["group_id"]), known_zone(site_zone))
+    return table.assign(end=schedule_ends(table, known.fillna(LATEST_ZONE)))

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access import schemas
+from include.access.addresses import addresses
 from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import MARKER_PREFIX
+from include.access.texts import comparable, few, folded, one_line, plain_all
 
 if TYPE_CHECKING:
     from include.access.rules import AccessRules, OfficeMode
 
 ACTIVE = "active"
+LONGEST_NAME = 100  # names are labels; how many letters Salto takes is not documented
 DEPARTED = frozenset({"disabled", "archived"})  # no longer part of Hector, as is who is absent (hector_api.md)
 
 
@@ -32,15 +35,6 @@ class HectorPeople:
     departments: pd.DataFrame
 
 
-def folded(texts: pd.Series) -> pd.Series:
-    """Trimmed and case-folded, blank as null: how emails and names are compared."""
-    stripped = texts.astype("str").str.strip()
-    # In ASCII the same, and much faster. Asked of Python: pandas asks its string engine, and each has other methods.
-    lower = len(texts) > 0 and all(map(str.isascii, stripped.dropna()))
-    plain = stripped.str.lower() if lower else stripped.str.casefold()
-    return plain.where(texts.notna() & plain.ne(""))
-
-
 # --- Hector's side ----------------------------------------------------------------------------------------------------
 
 
@@ -51,7 +45,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
         ``people`` (DESIRED_PEOPLE), ``frozen`` (columns user_id, email: users who share an email; neither is touched),
         ``problems`` (PROBLEMS).
     """
-    users = people.users.assign(email=folded(people.users["email"]))
+    users = people.users.assign(email=folded(people.users["email"]), address=addresses(people.users["email"]))
     users = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
     users = users.assign(code_shared=users["tag"].notna() & users.duplicated("tag", keep=False))
     sharing = users[users["code_shared"]]  # also those without an email: the code is as ambiguous through them
@@ -82,22 +76,29 @@ def _of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
 
 def _name(users: pd.DataFrame, column: str, fallback: str | None) -> pd.Series:
     """Salto wants both names filled; a nameless account is called by the local part of its email, or a dash."""
-    stripped = users[column].astype("str").str.strip()
-    blank = users[column].isna() | stripped.eq("")
+    names = plain_all(users[column])
+    odd = names.str.contains(r"[\x00-\x1f\x7f-\x9f]", regex=True).fillna(value=False).astype("bool")
+    if odd.any():
+        names = names.mask(odd, names[odd].map(one_line))
+    blank = names.isna() | names.eq("")
     spare = users.loc[blank, fallback].str.split("@").str[0] if fallback else "-"
-    return stripped.mask(blank, spare) if blank.any() else stripped
+    return (names.mask(blank, spare) if blank.any() else names).str.slice(0, LONGEST_NAME)
 
 
 def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
-    names = users.sort_values("user_id").groupby(shared)["user_id"].agg(", ".join).rename("others")
-    return users.join(names, on=shared).drop_duplicates("others")  # one problem for all who share
+    """One row for all who share: that of the lowest id, whatever order Hector lists its users in."""
+    if users.empty:
+        return users
+    ordered = users.sort_values("user_id")
+    names = ordered.groupby(shared)["user_id"].agg(lambda ids: few(list(ids))).rename("others")
+    return ordered.join(names, on=shared).drop_duplicates(shared)
 
 
 def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: OfficeMode) -> pd.Series:
     """True for users who match; with ``match: all`` each non-empty list must match, both empty match nobody."""
     in_group = among(users["user_id"], _members_of(people, office.groups))
     department = users["department_id"].map(folded(people.departments.set_index("department_id")["name"]))
-    in_department = department.isin([name.strip().casefold() for name in office.departments])
+    in_department = department.isin([comparable(name) for name in office.departments])
     tests = [test for test, names in ((in_group, office.groups), (in_department, office.departments)) if names]
     if not tests:
         return pd.Series(data=False, index=users.index)
@@ -107,7 +108,7 @@ def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: Of
 
 def _members_of(people: HectorPeople, names: tuple[str, ...]) -> pd.Series:
     """User ids in the named groups, directly or through the groups those are the alias of."""
-    wanted = people.groups["group_id"][folded(people.groups["name"]).isin([name.strip().casefold() for name in names])]
+    wanted = people.groups["group_id"][folded(people.groups["name"]).isin([comparable(name) for name in names])]
     reached = set(wanted)
     while True:  # an alias may itself have an alias; each round adds the groups that point at those reached
         pointing = people.groups.loc[people.groups["alias_of"].isin(reached), "group_id"]
@@ -125,7 +126,7 @@ def unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFra
         {"what": what, "name": name}
         for what, names in asked.items()
         for name in names
-        if name.strip().casefold() not in set(folded(known[what]).dropna())
+        if comparable(name) not in set(folded(known[what]).dropna())
     ]
     return pd.DataFrame(missing, columns=["what", "name"])
 
@@ -162,7 +163,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
         | users["pod_or_guest"]
         | users["blocked"]  # somebody blocked them by hand
         | users["platform_user_id"].isin(never)
-        | email.isin([address.strip().casefold() for address in untouchable.emails])
+        | email.isin([comparable(address) for address in untouchable.emails])
         | (users["role_codes"].eq("") & marker.isna()),
     )
 
@@ -212,7 +213,7 @@ def matched_people(
 def _giving_up_email(marked: pd.DataFrame, users: pd.DataFrame) -> pd.Series:
     """Site users of ours whose email changes in this run: the old one is free for whoever has it in Hector now."""
     can = marked["has_profile"].eq(other=False) & marked["managed_here"].eq(other=True)
-    can &= marked["protected"].eq(other=False)
+    can &= marked["protected"].eq(other=False) & marked["address"].notna()
     changed = marked[can & marked["salto_email"].ne(marked["email"])]
     return changed.loc[~among(changed["email"], users["salto_email"]), "site_user_id"]
 

@@ -7,8 +7,8 @@ import difflib
 import pandas as pd
 
 from include.access.bookings import ACCESS
-from include.access.people import folded
 from include.access.problems import problems
+from include.access.texts import difference, few, folded, skeleton
 
 
 def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -32,7 +32,7 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
     missing = named[named["count"].eq(0)]
     names = known.drop_duplicates("wanted").set_index("wanted")["name"]
     nearest = {name: _nearest(name, names) for name in missing["wanted"].unique()}
-    missing = missing.assign(nearest=missing["wanted"].map(nearest))
+    missing = missing.assign(nearest=missing["wanted"].map(nearest) + _looks(missing["lock_name"], names))
     return (
         found[["place_id", "lock_id", "lock", "zone"]],
         pd.concat(
@@ -43,6 +43,43 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
             ]
         ),
     )
+
+
+def _looks(written: pd.Series, names: pd.Series) -> pd.Series:
+    """Return for each name that looks like a lock's and is another text how the two differ, else nothing."""
+    seen = {skeleton(name): name for name in sorted(names, reverse=True)}
+    shown = {text: seen.get(skeleton(text)) for text in written.unique()}
+    hints = {
+        text: f" ({name!r} looks the same: in Hector {difference(text, name)} in Salto)" if name else ""
+        for text, name in shown.items()
+    }
+    return written.map(hints)
+
+
+def unclear_doors(rooms: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Locks that reservations may mean although their places' names do not say which.
+
+    A renamed lock, or a second lock of its name, says nothing about a reservation: whoever is in keeps the door.
+
+    Args:
+        rooms: DESIRED_PLACES.
+        locks: SALTO_LOCKS.
+
+    Returns:
+        columns ``reference``, ``lock_id``: each lock of a name that several have; and the references whose place names
+        no lock at all, which may mean any lock that no place names.
+    """
+    known = locks.assign(wanted=folded(locks["name"])).dropna(subset="wanted")
+    asked = rooms[["reference", "lock_name"]].assign(wanted=folded(rooms["lock_name"])).dropna(subset="wanted")
+    shared = known[known.duplicated("wanted", keep=False)]
+    several = asked[asked["wanted"].isin(shared["wanted"])].merge(shared[["wanted", "lock_id"]], on="wanted")
+    lost = asked.loc[~asked["wanted"].isin(known["wanted"]), "reference"].drop_duplicates()
+    return several[["reference", "lock_id"]], lost
+
+
+def unnamed_locks(places: pd.DataFrame, locks: pd.DataFrame) -> pd.Series:
+    """Return the ids of locks that no place of Hector names."""
+    return locks.loc[~folded(locks["name"]).isin(folded(places["lock_name"]).dropna()), "lock_id"]
 
 
 FEW, ALIKE = 3, 0.5
@@ -67,9 +104,7 @@ def silent_places(lines: pd.DataFrame, places: pd.DataFrame, decisions: pd.DataF
 
 def _booked(references: list[str]) -> str:
     """The first few by name."""
-    few = ", ".join(references[:FEW])
-    more = f" and {len(references) - FEW} more" if len(references) > FEW else ""
-    return f"reservation{'' if len(references) == 1 else 's'} {few}{more}"
+    return f"reservation{'' if len(references) == 1 else 's'} {few(references, FEW)}"
 
 
 def _nameless(places: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:

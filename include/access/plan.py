@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from include.access import schemas
-from include.access.bookings import ACCESS, NO_ACCESS
+from include.access.bookings import ACCESS, LEFT, NO_ACCESS
 from include.access.columns import among, looked_up, places_of
 from include.access.current import our_groups
 from include.access.desired import left_groups
@@ -24,13 +24,14 @@ from include.access.history import NOTHING_YET, History, Read
 from include.access.operations import HELD, in_order
 from include.access.order import resting_on, with_dependents_held
 from include.access.people import Untouchable, matched_people, salto_people
-from include.access.places import place_locks
+from include.access.places import place_locks, unclear_doors, unnamed_locks
 from include.access.problems import all_problems, problems
 from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX, AccessRules
 from include.access.tags import TagMoves, tag_moves
+from include.access.texts import few
 from include.access.user_changes import SUBSCRIBED, Seats, user_operations
-from include.access.windows import SCHEDULE_COLUMNS, is_known_zone, schedules
+from include.access.windows import SCHEDULE_COLUMNS, known_zone, known_zones, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -106,16 +107,22 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
     people, people_problems = matched_people(desired.people, salto, gone["marker"])
     people = people.assign(email_holder=_email_holders(people, salto))
+    unsendable = people["site_user_id"].isna() & people["address"].isna()
+    people, people_problems = (
+        people[~unsendable],
+        pd.concat([people_problems, _without_address(people[unsendable], desired, rules)]),
+    )
     gone = gone[~among(gone["site_user_id"], people["site_user_id"].dropna())]
     doors = _Doors.of(desired, current)
     wanted, chosen = _wanted(desired, doors, people, salto, current)
+    left = left_groups(desired.decisions, GROUP_PREFIX) | doors.left
     people = people.join(_first_windows(wanted.members, chosen), on="user_id")
+    people = _with_those_left(people, current, left, as_of)
     people = people[people["site_user_id"].notna() | _needed(people, rules)]
 
     ours, look_alikes = our_groups(
-        current.groups, current.locks, current.site_zone, wanted=wanted.groups["group_name"], as_of=as_of
+        current.groups, current.locks, current.site_zone, wanted=[*wanted.groups["group_name"], *left], as_of=as_of
     )
-    left = left_groups(desired.decisions, GROUP_PREFIX)
     ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
     matches = _matches(people, salto)
     group_tables = group_operations(wanted, ours, current.groups, matches)
@@ -141,6 +148,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 desired.problems,
                 people_problems,
                 doors.problems,
+                _site_zone_unknown(current),
                 look_alikes,
                 user_problems,
                 moves.problems,
@@ -212,7 +220,7 @@ def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
     over = ours[ours["over"]].reset_index(drop=True)
     return Plan(
         operations=in_order(group_operations(nothing, over, current.groups, nobody)),
-        problems=all_problems([look_alikes]),
+        problems=all_problems([look_alikes, _zones_unknown(ours[~ours["over"]], current), _site_zone_unknown(current)]),
         decisions=schemas.frame(schemas.DECISIONS, []),
         members=_memberships(over, current),
         timetable=_timetable(nothing, none),
@@ -233,10 +241,18 @@ def members_by_group(members: pd.DataFrame) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True)
 class _Doors:
-    """The locks of each reservation: reference, lock_id, lock, zone; references dropped for their zones."""
+    """The locks of each reservation.
+
+    Attributes:
+        locks: reference, lock_id, lock, zone of those that one schedule can serve.
+        dropped: references whose locks' zones one schedule cannot serve, or that this machine does not know.
+        left: names of groups that stay as they are, because a door inside them may be what the reservation means.
+        problems: PROBLEMS.
+    """
 
     locks: pd.DataFrame
     dropped: pd.Series
+    left: frozenset[str]
     problems: pd.DataFrame
 
     @classmethod
@@ -244,23 +260,103 @@ class _Doors:
         found, place_problems = place_locks(desired.places, current.locks)
         locks = desired.rooms[["reference", "place_id"]].merge(found, on="place_id")
         locks = locks.drop(columns="place_id").drop_duplicates(["reference", "lock_id"])
-        known = {zone: is_known_zone(zone) for zone in locks["zone"].dropna().unique()}
-        unknown = ~locks["zone"].map(known).eq(other=True)
-        zones = locks.loc[~unknown, ["reference", "zone"]].drop_duplicates()
-        several = zones[zones.duplicated("reference", keep=False)].sort_values(["reference", "zone"])
-        differing = several.groupby("reference")["zone"].agg(", ".join)
-        dropped = pd.concat([locks.loc[unknown, "reference"], pd.Series(differing.index, dtype="str")])
+        shown, locks = locks["zone"], locks.assign(zone=known_zones(locks["zone"]))
+        unknown = locks["zone"].isna()
+        differing = _differing_zones(locks[~unknown], desired.bookings)
+        served = locks[~unknown & ~among(locks["reference"], differing["reference"])]
+        unserved = locks[~among(locks["lock_id"] + locks["reference"], served["lock_id"] + served["reference"])]
+        dropped = unserved["reference"].drop_duplicates()
         return cls(
-            locks=locks[~among(locks["reference"], dropped)].reset_index(drop=True),
-            dropped=dropped.drop_duplicates(),
+            locks=served.reset_index(drop=True),
+            dropped=dropped[~among(dropped, served["reference"])],
+            left=_left_doors(desired, current, unserved[["reference", "lock_id"]]),
             problems=pd.concat(
                 [
                     place_problems,
-                    problems("zone_unknown", locks[unknown].rename(columns={"lock": "lock_name"})),
-                    problems("zones_differ", differing.rename("zones").reset_index()),
+                    _zone_problems(locks[unknown].assign(zone=shown[unknown])),
+                    problems("zones_differ", differing),
                 ]
             ),
         )
+
+
+def _differing_zones(locks: pd.DataFrame, bookings: pd.DataFrame) -> pd.DataFrame:
+    """References whose locks need different schedules, with their ``zones``.
+
+    Zones are compared by what they mean while the window is open, not by their names.
+    """
+    zones = locks[["reference", "zone"]].drop_duplicates().sort_values(["reference", "zone"])
+    several = zones[zones.duplicated("reference", keep=False)]
+    timed = schedules(several.merge(bookings[["reference", "window_start", "window_end"]], on="reference"))
+    meant = timed[["reference", *SCHEDULE_COLUMNS]].drop_duplicates()
+    differing = several[several["reference"].isin(meant.loc[meant.duplicated("reference"), "reference"])]
+    names = differing.groupby("reference")["zone"].agg(lambda found: few(list(found)))
+    return names.astype("str").rename("zones").reset_index()
+
+
+def _left_doors(desired: Desired, current: Current, unserved: pd.DataFrame) -> frozenset[str]:
+    """Names of groups that hold a door which their reservation may mean, although it cannot be served now.
+
+    Args:
+        unserved: reference, lock_id of locks whose zone cannot be served.
+    """
+    several, lost = unclear_doors(desired.rooms, current.locks)
+    doubtful = pd.concat([unserved, several])
+    if doubtful.empty and lost.empty:
+        return frozenset()
+    groups = current.groups.groups[["group_id", "name"]]
+    inside = current.groups.locks.merge(groups, on="group_id")
+    inside = inside.assign(reference=inside["name"].str.removeprefix(GROUP_PREFIX))
+    meant = inside.merge(doubtful.drop_duplicates(), on=["reference", "lock_id"])["name"]
+    orphans = unnamed_locks(desired.places, current.locks)
+    perhaps = inside["reference"].isin(lost) & inside["lock_id"].isin(orphans)
+    return frozenset(meant) | frozenset(inside.loc[perhaps, "name"])
+
+
+def _zone_problems(locks: pd.DataFrame) -> pd.DataFrame:
+    """One problem a row of reference, lock, zone (as Salto shows it)."""
+    return problems(
+        "zone_unknown",
+        locks.assign(
+            subject="lock " + locks["lock"],
+            about=" of reservation " + locks["reference"],
+            shown_zone=[_shown_zone(zone) for zone in locks["zone"]],
+        ),
+    )
+
+
+def _shown_zone(zone: object) -> str:
+    shown = isinstance(zone, str) and bool(zone.strip())
+    return f"the time zone {zone!r}, which this machine does not know" if shown else "no time zone"
+
+
+def _zones_unknown(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
+    """Problems of the locks in these groups whose zone is not known."""
+    locks = current.locks[known_zones(current.locks["zone"]).isna()].rename(columns={"name": "lock"})
+    inside = current.groups.locks.merge(locks[["lock_id", "lock", "zone"]], on="lock_id")
+    inside = inside.merge(ours[["group_id", "name"]], on="group_id")
+    return _zone_problems(inside.assign(reference=inside["name"].str.removeprefix(GROUP_PREFIX)))
+
+
+def _site_zone_unknown(current: Current) -> pd.DataFrame:
+    known = known_zone(current.site_zone) is not None
+    subject = f"site {current.site_name}".strip()
+    row = {"subject": subject, "about": "", "shown_zone": _shown_zone(current.site_zone)}
+    return problems("zone_unknown", pd.DataFrame([] if known else [row]))
+
+
+def _without_address(people: pd.DataFrame, desired: Desired, rules: AccessRules) -> pd.DataFrame:
+    """Problems of users whose email is no address, where Salto would need it to make them."""
+    booked = among(people["user_id"], desired.members["user_id"])
+    return problems("email_invalid", people[booked | (rules.provision_users == "all")])
+
+
+def _with_those_left(people: pd.DataFrame, current: Current, left: frozenset[str], as_of: pd.Timestamp) -> pd.DataFrame:
+    """Whoever is in a group that is left as it is needs their seat from now on."""
+    groups = current.groups.groups.loc[current.groups.groups["name"].isin(left), "group_id"]
+    inside = current.groups.users.loc[among(current.groups.users["group_id"], groups), "platform_user_id"]
+    here = people["platform_user_id"].notna() & among(people["platform_user_id"], inside)
+    return people.assign(first_window=people["first_window"].mask(here & people["first_window"].isna(), as_of))
 
 
 def _wanted(
@@ -274,7 +370,7 @@ def _wanted(
     bookings, locks = desired.bookings, doors.locks
     somebody = among(bookings["reference"], members["reference"]) | among(bookings["group_name"], kept)
     door = places_of(bookings["reference"], locks["reference"])
-    choice = somebody & door.ge(0)
+    choice = somebody & door.ge(0) & ~bookings["group_name"].isin(doors.left)
     chosen = bookings[choice].reset_index(drop=True)
     timed = schedules(chosen.assign(zone=locks["zone"].array.take(door[choice].to_numpy())))
     return (
@@ -390,16 +486,19 @@ def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd
     hoped = decisions["decision"].eq(ACCESS)
     shut = hoped & ~among(decisions["reference"], chosen["reference"])  # few, so the rest is asked of them alone
     refused = decisions.loc[shut, "reference"]
-    of_dropped, has_door = among(refused, doors.dropped), among(refused, doors.locks["reference"])
-    dropped, doorless, alone = (
-        which.reindex(decisions.index, fill_value=False)
-        for which in (of_dropped, ~of_dropped & ~has_door, ~of_dropped & has_door)
-    )
-    reason = decisions["reason"].mask(dropped, str(Refusal.ZONES))
+    left = (GROUP_PREFIX + refused).isin(doors.left)
+    dropped = ~left & among(refused, doors.dropped)
+    doorless = ~left & ~dropped & ~among(refused, doors.locks["reference"])
+    reason = pd.Series(str(Refusal.NO_SALTO_USER), index=refused.index, dtype="str")
     reason = reason.mask(doorless, str(Refusal.NO_LOCK_OF_SITE))
-    reason = reason.mask(alone, str(Refusal.NO_SALTO_USER))
-    decision = decisions["decision"].mask(dropped | doorless | alone, NO_ACCESS)
-    return schemas.checked(schemas.DECISIONS, decisions.assign(decision=decision, reason=reason))
+    reason = reason.mask(dropped, str(Refusal.ZONES))
+    reason = reason.mask(left, str(Refusal.DOOR_UNCLEAR))
+    decision = pd.Series(NO_ACCESS, index=refused.index, dtype="str").mask(left, LEFT)
+    told = decisions.assign(
+        decision=decision.reindex(decisions.index).fillna(decisions["decision"]),
+        reason=reason.reindex(decisions.index).fillna(decisions["reason"]),
+    )
+    return schemas.checked(schemas.DECISIONS, told)
 
 
 def _timetable(wanted: WantedGroups, chosen: pd.DataFrame) -> pd.DataFrame:

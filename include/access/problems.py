@@ -57,6 +57,13 @@ KINDS = {
             "enter the user's email in Hector",
         ),
         Kind(
+            "email_invalid",
+            HECTOR_ADMIN,
+            "user {user_id}",
+            "the email {email!r} of user {user_id} is no email address, so it is not sent to Salto",
+            "correct the user's email in Hector",
+        ),
+        Kind(
             "user_not_active",
             HECTOR_ADMIN,
             "user {user_id}",
@@ -207,9 +214,9 @@ KINDS = {
         Kind(
             "zone_unknown",
             SALTO_ADMIN,
-            "lock {lock_name}",
-            "lock {lock_name} of reservation {reference} has the unknown time zone {zone!r}",
-            "set the time zone of the lock's IQ in the Salto dashboard",
+            "{subject}",
+            "{subject}{about} has {shown_zone}, so its access groups are left as they are",
+            "set a time zone such as America/Toronto in the Salto dashboard: the IQ's, or the site's for a lock without IQ",
         ),
         Kind(
             "status_unknown",
@@ -421,5 +428,5 @@ def _one_line(value: object) -> object:
 def all_problems(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """The tables as one, without repetitions, in a stable order."""
     joined = pd.concat([schemas.frame(schemas.PROBLEMS, []), *tables], ignore_index=True)
-    joined = joined.drop_duplicates(["code", "subject", "message"]).sort_values(["code", "subject", "message"])
-    return schemas.checked(schemas.PROBLEMS, joined)
+    joined = joined.sort_values(["code", "subject", "message", "reference"])
+    return schemas.checked(schemas.PROBLEMS, joined.drop_duplicates(["code", "subject", "message"]))

@@ -18,6 +18,7 @@ class Refusal(StrEnum):
     NO_LOCK = "none of its places has a lock"
     NO_LOCK_OF_SITE = "none of its places names a lock of this site"
     ZONES = "its locks' time zones cannot be served by one schedule"
+    DOOR_UNCLEAR = "which door it means cannot be decided now, so its group is left as it is"
     OVER = "its window is over"
     AHEAD = "its window starts beyond the horizon"
     BACKWARDS = "it does not finish after its start"

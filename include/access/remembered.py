@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access.current import Current, Groups
-from include.access.people import folded
 from include.access.rules import GROUP_PREFIX, MARKER_PREFIX
+from include.access.texts import folded
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -60,7 +60,7 @@ HECTOR_USERS = _table(
     "hector_users",
     {
         "user_id": _text(unique=True),
-        "email": _text(null=True),  # as Hector shows it; people.py trims and case-folds
+        "email": _text(null=True),  # as Hector shows it; texts.py says how emails are compared
         "first_name": _text(null=True),
         "last_name": _text(null=True),
         "tag": _text(null=True),  # fingerprint of the unique code; null when the code is missing or blank
@@ -213,7 +213,8 @@ DESIRED_PEOPLE = _table(
     "desired_people",
     {
         "user_id": _text(unique=True),
-        "email": _text(),  # trimmed, case-folded
+        "email": _text(),  # as emails are compared: without invisible characters, case-folded
+        "address": _text(null=True),  # as the email is sent, in its own letter case; null when it is no address
         "first_name": _text(),
         "last_name": _text(),
         "tag": _text(null=True),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from include.access import schemas
 from include.access.problems import problems
+from include.access.windows import known_zone
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -48,6 +49,7 @@ def forecast(  # noqa: PLR0913 - what a forecast depends on, each named
         zone: the site's.
         as_of: aware.
     """
+    zone = known_zone(zone) or "UTC"
     today = as_of.tz_convert(zone).normalize()
     rows = []
     for ahead in range(days + 1):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access import schemas
-from include.access.people import folded
 from include.access.places import place_locks
 from include.access.rules import GROUP_PREFIX
+from include.access.texts import comparable, folded
 from include.access.windows import is_known_zone, wall_clock
 
 if TYPE_CHECKING:
@@ -248,4 +248,4 @@ def can_open(people: pd.DataFrame) -> pd.Series:
 
 
 def same_email(people: pd.DataFrame, email: str) -> pd.DataFrame:
-    return people[folded(people["email"]).eq(email.strip().casefold())]
+    return people[folded(people["email"]).eq(comparable(email))]

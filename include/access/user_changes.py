@@ -124,12 +124,12 @@ def _created(seekers: pd.DataFrame) -> pd.DataFrame:
             {
                 "first_name": row["first_name"],
                 "last_name": row["last_name"],
-                "email": row["email"],
+                "email": row["address"],
                 "alias": MARKER_PREFIX + row["user_id"],
                 "office_mode": bool(row["office_mode"]),
             }
         )
-        for row in rows[["user_id", "first_name", "last_name", "email", "office_mode"]].to_dict("records")
+        for row in rows[["user_id", "first_name", "last_name", "address", "office_mode"]].to_dict("records")
     ]
     return operations(
         "user_create",
@@ -168,10 +168,12 @@ def _adopted(here: pd.DataFrame) -> pd.DataFrame:
 def _emails(here: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The marker survives a change of email; the address itself can follow only while there is no profile."""
     changed = here[here["ours"] & here["salto_email"].ne(here["email"])]
+    invalid = changed["address"].isna()  # nothing can be sent; the person is known by their marker
+    changed, unsendable = changed[~invalid], changed[invalid]
     fixed = changed["has_profile"] | ~changed["managed_here"]
     taken = changed["email_holder"].notna()
     rows = changed[~fixed & ~taken]
-    after = [as_json({"email": email}) for email in rows["email"]]
+    after = [as_json({"email": address}) for address in rows["address"]]
     holders = changed.assign(holder="Salto user " + changed["email_holder"])[~fixed & taken]
     moves = operations(
         "user_email",
@@ -182,7 +184,12 @@ def _emails(here: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         unit=person(rows["user_id"]),
         reason="the user's email changed in Hector",
     )
-    return moves, pd.concat([problems("email_has_profile", changed[fixed]), problems("email_held", holders)])
+    found = [
+        problems("email_has_profile", changed[fixed]),
+        problems("email_held", holders),
+        problems("email_invalid", unsendable),
+    ]
+    return moves, pd.concat(found)
 
 
 def _office(here: pd.DataFrame, departed: pd.DataFrame) -> list[pd.DataFrame]:

@@ -6,19 +6,22 @@ on the wall clock of the lock's IQ (salto_connect_api.md, 5.1), so both dates ar
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import pandas as pd
 
 from include.access.schemas import WEEKDAYS
+from include.access.texts import plain
 
 if TYPE_CHECKING:
     from include.access.rules import AccessRules
 
 LONGEST = pd.Timedelta(days=31)
 LAST_SECOND = 59
+LATEST_ZONE = "Etc/GMT+12"  # where every wall-clock moment comes last: what is over here is over everywhere
 QUARTER = pd.Timedelta(minutes=15)
 INSTANT = pd.Timedelta(microseconds=1)
 SCHEDULE_COLUMNS = (*WEEKDAYS, "start_time", "end_time", "start_date", "end_date")
@@ -38,6 +41,31 @@ def is_known_zone(zone: str | None) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a malformed key, or one that names a folder
         return False
     return True
+
+
+@cache
+def known_zone(zone: str | None) -> str | None:
+    """Return the zone as this machine's tzdata spells it; None when it knows none of that name."""
+    name = plain(zone or "")
+    if is_known_zone(name):
+        return name
+    return _zones_by_lower_name().get(name.casefold())
+
+
+@cache
+def _zones_by_lower_name() -> dict[str, str]:
+    return {name.casefold(): name for name in sorted(available_timezones())}
+
+
+def spelled_zone(zone: str | None) -> str | None:
+    """Return a known zone as this machine spells it, any other as it is."""
+    return known_zone(zone) or zone
+
+
+def known_zones(zones: pd.Series) -> pd.Series:
+    """Return each zone as this machine spells it, null where it knows none of that name."""
+    names = {zone: known_zone(str(zone)) for zone in zones.dropna().unique()}
+    return zones.map(names).astype("str").where(zones.map(names).notna())
 
 
 def schedules(bookings: pd.DataFrame) -> pd.DataFrame:

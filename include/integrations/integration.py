@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from include.access.rules import AccessRules, Limits, OfficeMode
 from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
+from include.access.texts import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -228,7 +229,7 @@ def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, st
     """Sites that several integrations serve through one connection, each with the names of those (columns of the problem ``site_shared``)."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, integration in sorted(integrations.items()):
-        names.setdefault((integration.salto_conn_id, integration.site_id.casefold()), []).append(name)
+        names.setdefault((integration.salto_conn_id, comparable(integration.site_id)), []).append(name)
     return [{"site_id": site, "names": ", ".join(found)} for (_, site), found in names.items() if len(found) > 1]
 
 

@@ -25,6 +25,7 @@ NOT_SHOWN = "Hector no longer shows the reservation: it was deleted, or moved ou
 EXPLAINING = frozenset(
     {
         "email_missing",
+        "email_invalid",
         "email_twice",
         "user_not_active",
         "user_status_unknown",

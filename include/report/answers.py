@@ -9,9 +9,9 @@ import pandas as pd
 
 from include.access.bookings import ACCESS, LEFT, NO_ACCESS
 from include.access.chain import BROKEN, LOCK, OK, chains
-from include.access.people import folded
 from include.access.rules import GROUP_PREFIX
 from include.access.seen import may_enter, same_email
+from include.access.texts import comparable, folded
 from include.report.words import utc
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.Da
 
 def _no_such_door(sources: Sources, door: str) -> Answer:
     seen = sources.seen
-    place = seen.places[folded(seen.places["place_name"]).eq(door.strip().casefold())]
+    place = seen.places[folded(seen.places["place_name"]).eq(comparable(door))]
     if len(place):
         named = place["lock_name"].iloc[0]
         says = (
@@ -283,7 +283,7 @@ def _no_such_door(sources: Sources, door: str) -> Answer:
 
 def locks_of(seen: Seen, door: str) -> pd.DataFrame:
     """The locks that are called so, or that a place of this name names (SEEN_LOCKS)."""
-    name = door.strip().casefold()
+    name = comparable(door)
     places = seen.places[folded(seen.places["place_name"]).eq(name)]["lock_id"].dropna()
     return seen.locks[folded(seen.locks["name"]).eq(name) | seen.locks["lock_id"].isin(places)]
 
@@ -405,8 +405,17 @@ def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> st
 RELATED = {
     "booking": ("reference_twice", "reference_blank"),
     "status": ("status_unknown",),
-    "person": ("email_missing", "email_twice", "user_not_active", "user_unknown", "salto_user_twice", "email_held"),
-    "place": ("zones_differ", "zone_unknown"),
+    "person": (
+        "email_missing",
+        "email_invalid",
+        "email_invalid",
+        "email_twice",
+        "user_not_active",
+        "user_unknown",
+        "salto_user_twice",
+        "email_held",
+    ),
+    "place": ("zones_differ", "zone_unknown", "lock_unknown", "lock_ambiguous"),
     "window": ("window_backwards", "window_too_long"),
     "schedule": ("drift_reported",),
     "door": ("drift_reported",),
@@ -414,6 +423,7 @@ RELATED = {
         "drift_reported",
         "email_twice",
         "email_missing",
+        "email_invalid",
         "user_not_active",
         "user_unknown",
         "salto_user_twice",

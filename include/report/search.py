@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from include.access.people import folded
+from include.access.texts import comparable, folded
 from include.ledger.tables import SeenReservation
 from include.report.inquiry import Question
 
@@ -44,7 +44,7 @@ def meanings(kept: Ledger, integration: str, words: str) -> list[Meaning]:
         labels = _labels(kind, names)
         for column in names:
             text = folded(column).fillna("")
-            same, holding = text.eq(sought.casefold()), text.str.contains(sought.casefold(), regex=False)
+            same, holding = text.eq(comparable(sought)), text.str.contains(comparable(sought), regex=False)
             exact += _chosen(kind, labels, questions, same)
             near += _chosen(kind, labels, questions, holding)
     return _once(exact or near)[:MOST]
@@ -87,6 +87,6 @@ def _once(found: list[Meaning]) -> list[Meaning]:
     """A door and its place of the same name are one question."""
     first: dict[Question, Meaning] = {}
     for one in found:
-        folded_ = Question(**{name: getattr(one.question, name).casefold() for name in Question.__dataclass_fields__})
+        folded_ = Question(**{name: comparable(getattr(one.question, name)) for name in Question.__dataclass_fields__})
         first.setdefault(folded_, one)
     return list(first.values())

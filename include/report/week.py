@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access.texts import comparable, folded
 from include.ledger.booked import LOUD, REFUSED, STATES
 
 if TYPE_CHECKING:
@@ -94,12 +95,12 @@ def picture(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     rows = booked.assign(door=booked["lock_id"].map(names), has_lock=booked["lock_id"].isin(names.index))
     rows["door"] = rows["door"].fillna(rows["place_name"]).fillna("(unknown place)").astype("str")
     counts = rows.drop_duplicates("reservation_id")["state"].value_counts()
-    sought = choice.words.strip().casefold()
-    by_door = locks["name"].str.casefold().str.contains(sought, regex=False)
+    sought = comparable(choice.words)
+    by_door = folded(locks["name"]).fillna("").str.contains(sought, regex=False)
     shown = rows[rows["state"].isin(list(choice.states))]
     if sought:
-        here = shown["door"].str.casefold().str.contains(sought, regex=False)
-        about = (shown["reference"] + " " + shown["people"]).str.casefold().str.contains(sought, regex=False)
+        here = folded(shown["door"]).fillna("").str.contains(sought, regex=False)
+        about = folded(shown["reference"] + " " + shown["people"]).fillna("").str.contains(sought, regex=False)
         shown = shown[here | about]
     bars = _bars(shown, begin, end)
     chosen = locks[by_door | locks["lock_id"].isin(shown["lock_id"])]

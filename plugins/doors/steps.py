@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hector.hook import HectorHook
-from include.access.people import folded, unknown_office_names
+from include.access.people import unknown_office_names
 from include.access.places import place_locks
+from include.access.texts import few, folded
 from rest.errors import RestError
 from rest.timing import AT_ONCE
 from salto.hook import SaltoHook
@@ -165,5 +166,5 @@ def _office(people: HectorPeople, office: OfficeMode) -> tuple[bool, str]:
     known = f"{asked - len(missing)} of {asked} exist in Hector"
     if missing.empty:
         return True, known
-    names = ", ".join(missing["what"] + " " + missing["name"].map(repr))
+    names = few(list(missing["what"] + " " + missing["name"].map(repr)))
     return False, f"{known}; missing: {names}; correct office_mode in the integration file, or make them in Hector"

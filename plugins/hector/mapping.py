@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.access.texts import comparable, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -101,7 +103,7 @@ def is_lock_attribute(attribute: Attribute) -> bool:
 def reservation_row(loaner: Loaner) -> Row:
     return {
         "reservation_id": loaner.id,
-        "reference": loaner.reference,
+        "reference": one_line(loaner.reference),
         "status": loaner.status.code,
         "start": instant(loaner.start),
         "finish": instant(loaner.finish),
@@ -112,7 +114,7 @@ def reservation_row(loaner: Loaner) -> Row:
 def changed_row(loaner: ChangedLoaner) -> Row:
     return {
         "reservation_id": loaner.id,
-        "reference": loaner.reference,
+        "reference": one_line(loaner.reference),
         "updated_at": instant(loaner.updated_at),
     }
 
@@ -143,4 +145,4 @@ def _parties(loaner: Loaner) -> Iterator[tuple[str, Party]]:
 
 
 def _is_lock_name(name: str | None) -> bool:
-    return name is not None and name.strip().casefold() == LOCK_NAME.casefold()
+    return name is not None and comparable(name) == comparable(LOCK_NAME)

@@ -17,6 +17,7 @@ from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
 from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
+from include.access.texts import comparable
 from include.integrations.integration import load_all, sharing_a_site
 from include.report.words import decision_lines, plan_lines, problem_lines
 from rest.clocks import require_same_time
@@ -274,7 +275,7 @@ def _approver(folder: RunFolder, approve: str | None) -> str:
 
 def _shared(integration: Integration) -> pd.DataFrame:
     beside = {name: one for name, one in load_all()[0].items() if one.salto_conn_id == integration.salto_conn_id}
-    shared = [row for row in sharing_a_site(beside) if row["site_id"] == integration.site_id.casefold()]
+    shared = [row for row in sharing_a_site(beside) if row["site_id"] == comparable(integration.site_id)]
     return problems("site_shared", pd.DataFrame(shared))
 
 

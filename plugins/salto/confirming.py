@@ -9,6 +9,7 @@ import pandas as pd
 
 from include.access.operations import GROUP, KINDS
 from include.access.schemas import WEEKDAYS
+from include.access.texts import comparable
 from include.access.windows import SCHEDULE_COLUMNS, same_schedule
 from salto.models import CreatedUser
 
@@ -82,7 +83,7 @@ class Confirmation:
             "user_subscribe": lambda: row["subscription_state"] == SUBSCRIBED,
             "user_suspend": lambda: row["subscription_state"] != SUBSCRIBED,
             "user_adopt": lambda: row["alias"] == after["alias"],
-            "user_email": lambda: str(row["email"]).casefold() == after["email"],
+            "user_email": lambda: comparable(str(row["email"])) == comparable(after["email"]),
             "tag_off": lambda: bool(pd.isna(row["tag"])),
             "tag_on": lambda: self._holds_tag(operation),
         }

@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from include.access.texts import comparable
 from rest.addresses import base_address
 from rest.errors import ConfigurationError, Exchange, RestError
 from rest.pacing import Pacing
@@ -37,7 +38,7 @@ _budgets_lock = threading.Lock()
 def budget(base_url: str, site: str, timing: Timing = REAL) -> Pacing:
     """The one budget of requests that everything in this process shares for a site."""
     with _budgets_lock:
-        return _budgets.setdefault((base_url, site.strip().casefold()), Pacing(timing=timing))
+        return _budgets.setdefault((base_url, comparable(site)), Pacing(timing=timing))
 
 
 def grant(identity_url: str, account: Account, connection: str, timing: Timing = REAL) -> PasswordGrant:

@@ -39,7 +39,7 @@ class ListedSite(Entry):
 
 
 class SitePayload(ListedSite):
-    time_zone: str
+    time_zone: str | None
     subscribed_user_amount: Count | None
     subscription_valid: bool
     installation_state: str
@@ -92,7 +92,7 @@ class Lock(Entry):
 
 
 class Iq(Entry):
-    time_zone: str  # never null: windows of its locks could not be told, and their groups would go
+    time_zone: str | None
 
 
 class DoorEvent(Entry):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from include.access import schemas
+from include.access.texts import comparable
+from include.access.windows import spelled_zone
 from rest.addresses import query, segment
 from rest.answers import validated
 from rest.errors import MalformedAnswerError, NotActiveError, NotFoundError
@@ -109,8 +111,8 @@ class SaltoReader:
         return schemas.frame(schemas.SALTO_LOCKS, (rows.lock_row(lock, zones, site_zone) for lock in locks))
 
     def zones(self) -> dict[str, str | None]:
-        """Time zone of each IQ, by its id."""
-        return {iq.id: iq.time_zone for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
+        """Return the time zone of each IQ by its id, unknown ones as Salto shows them."""
+        return {iq.id: spelled_zone(iq.time_zone) for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
 
     def locks_named(self, name: str, site_zone: str, zones: Mapping[str, str | None]) -> pd.DataFrame:
         """Locks of exactly this name: there can be several.
@@ -203,7 +205,7 @@ class SaltoReader:
 
 
 def _same(email: str | None, other: str) -> bool:
-    return email is not None and email.strip().casefold() == other.strip().casefold()
+    return email is not None and comparable(email) == comparable(other)
 
 
 def _items(value: object) -> object:

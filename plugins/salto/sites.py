@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from include.access.texts import comparable
+from include.access.windows import spelled_zone
 from rest.addresses import segment
 from rest.errors import ConfigurationError, NotActiveError, NotFoundError
 from salto.errors import ACTIVATE, STOPPING
@@ -56,7 +58,7 @@ def known_site(transport: Transport, version: str, wanted: str, site_id: str) ->
         found = transport.read(path, _SITE)
     except NotFoundError:
         return None
-    if wanted.strip().casefold() not in {called(found).strip().casefold() for called in (_id, _uid)}:
+    if comparable(wanted) not in {comparable(called(found)) for called in (_id, _uid)}:
         return None
     return _usable(found, transport.service.exchange("GET", path))
 
@@ -64,9 +66,9 @@ def known_site(transport: Transport, version: str, wanted: str, site_id: str) ->
 def _chosen(sites: list[ListedSite], wanted: str, exchange: Exchange) -> ListedSite:
     if not sites:
         raise NotActiveError(exchange, "shows no site to the account", ACTIVATE)
-    sought = wanted.strip().casefold()
+    sought = comparable(wanted)
     for called in (_id, _uid, _name):
-        matches = [site for site in sites if called(site).strip().casefold() == sought]
+        matches = [site for site in sites if comparable(called(site)) == sought]
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -101,7 +103,7 @@ def _usable(site: SitePayload, exchange: Exchange) -> Site:
         site_id=site.id,
         site_uid=site.site_uid,
         name=site.customer_reference,
-        zone=site.time_zone,
+        zone=spelled_zone(site.time_zone) or "",
         seats=site.subscribed_user_amount,
         seats_used=site.active_user_amount,
         subscription_valid=site.subscription_valid,

@@ -139,7 +139,13 @@ def test_no_lock_at_all_opens_nothing_and_is_no_problem(where):
 
 
 def test_a_blank_lock_name_is_no_lock():
-    assert decision(judged(booking("1"), places=[place("p_1", "   ")])) == ["no_access"]
+    assert decision(judged(booking("1"), places=[place("p_1", "   "), place("p_2", "r2")])) == ["no_access"]
+
+
+def test_when_no_place_names_a_lock_groups_are_left():
+    """The attribute is gone, or was never filled: that says nothing about a reservation."""
+    assert decision(judged(booking("1"), places=[place("p_1", "   ")])) == ["left_as_is"]
+    assert decision(judged(booking("1", status="cancelled"), places=[place("p_1", None)])) == ["no_access"]
 
 
 def test_an_unknown_place_is_reported_and_the_other_doors_open():

@@ -40,7 +40,7 @@ def test_somebody_missing_is_created_with_the_marker():
 
     assert kinds(found) == ["user_create"]
     assert json.loads(found.operations["after"].iloc[0]) == {
-        "alias": "hector:u_1", "email": "ana@x.example", "first_name": "Ana", "last_name": "Roy", "office_mode": False,
+        "alias": "hector:u_1", "email": "Ana@x.example", "first_name": "Ana", "last_name": "Roy", "office_mode": False,
     }  # fmt: skip
 
 
