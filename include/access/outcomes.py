@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from include.access import schemas
@@ -19,9 +20,24 @@ NOT_SENT = "not_sent"  # what it builds on failed, or the run stopped giving
 HELD = "held"
 
 
+class FailureCause(StrEnum):
+    """Why an operation failed, as the client decided from status and code."""
+
+    OUTAGE = "outage"  # time-out, connection, 429, 5xx, an answer that cannot be read: the service is not well
+    ACCOUNT = "account"  # 401 or 403 of the account itself: nothing else can work either
+    CONTENT = "content"  # the service understood and refused these data, or no longer has the thing
+    MISMATCH = "mismatch"  # what was written reads back as something else
+
+
+STOPPING = frozenset({FailureCause.OUTAGE, FailureCause.ACCOUNT})  # others say nothing about the next operation
+
+
 @dataclass
 class FailureBrake:
-    """Stops grants after 5 failures in a row, or when over 40 % of 20 or more operations failed."""
+    """Stops grants after 5 failures in a row, or when over 40 % of 20 or more operations failed.
+
+    Only failures of the service or the account count (``STOPPING``): one person's bad data stops nobody else.
+    """
 
     in_a_row: int = 5
     of_at_least: int = 20

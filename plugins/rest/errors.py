@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from include.access.outcomes import FailureCause
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -31,6 +33,7 @@ class RestError(Exception):
     """One sentence: who (service, connection, request), what happened, what to do next."""
 
     step: ClassVar[str] = "read the log of this task"
+    cause: ClassVar[FailureCause] = FailureCause.OUTAGE
 
     def __init__(self, exchange: Exchange, what: str, step: str | None = None) -> None:
         super().__init__(exchange, what, step)
@@ -68,6 +71,8 @@ class RestError(Exception):
 
 class StopError(RestError):
     """Nothing else of this run can work either: stop, and let a person act."""
+
+    cause = FailureCause.ACCOUNT
 
 
 class ConfigurationError(StopError):
@@ -110,12 +115,21 @@ class NotFoundError(RestError):
     """The thing is gone; for a removal that is success."""
 
     step = "read again before deciding, it may have been removed meanwhile"
+    cause = FailureCause.CONTENT
 
 
 class RefusedError(RestError):
     """The service understood and said no to these data."""
 
     step = "correct the data named here"
+    cause = FailureCause.CONTENT
+
+
+class ForbiddenError(RefusedError):
+    """The service refused a write that concerns no single user: the account lacks the right."""
+
+    step = "give the account of the connection the rights it needs"
+    cause = FailureCause.ACCOUNT
 
 
 class UnavailableError(RestError):

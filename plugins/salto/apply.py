@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Protocol
 from include.access import schemas
 from include.access.operations import HELD, KINDS, PHASES, TAKE_AWAY
 from include.access.order import Operation, Standing, rows
-from include.access.outcomes import DONE, FAILED, NO_SEAT, NOT_SENT, UNKNOWN, FailureBrake, as_table
+from include.access.outcomes import (
+    DONE,
+    FAILED,
+    NO_SEAT,
+    NOT_SENT,
+    STOPPING,
+    UNKNOWN,
+    FailureBrake,
+    FailureCause,
+    as_table,
+)
 from include.access.outcomes import HELD as HELD_BACK
 from include.report.words import told
 from rest.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
@@ -151,7 +161,7 @@ class Application:
         elif broken and not removal:
             why = f"an earlier step of the same chain failed: {broken}"
         elif self._brake.tripped and not operation["removal"]:
-            why = "too many operations failed, so nothing more is given in this run"
+            why = "Salto failed too often, so nothing more is given in this run"
         if why:
             self._settle(operation, NOT_SENT, why)
         return not why
@@ -178,36 +188,39 @@ class Application:
     def _send(self, batch: list[Operation], *, patient: bool | None = None) -> dict[str, str]:
         """Send a batch and settle it; an empty state means: not yet, try again later."""
         wait = self._concerns_somebody_new(batch) if patient is None else patient
+        cause: FailureCause | None = None
         try:
             with self._diary.about(str(operation["key"]) for operation in batch):
                 state, message = self._sending.carry_out(batch)
         except StopError as error:
             self._stop = self._stop or error
-            state, message = FAILED, str(error)
+            state, message, cause = FAILED, str(error), error.cause
         except (NotFoundError, RefusedError) as error:
             if len(batch) > 1:  # one bad id must not keep the others out
                 return {key: value for op in batch for key, value in self._send([op]).items()}
             if wait and patient is not False and (isinstance(error, NotFoundError) or error.code == NOT_PERMITTED):
                 return {str(batch[0]["key"]): ""}
-            state, message = FAILED, str(error)
+            state, message, cause = FAILED, str(error), error.cause
         except UnknownOutcomeError as error:
-            state, message = UNKNOWN, str(error)
-        except (RestError, NotConfirmedError, schemas.SchemaError) as error:
-            state, message = FAILED, str(error)
+            state, message, cause = UNKNOWN, str(error), error.cause
+        except RestError as error:
+            state, message, cause = FAILED, str(error), error.cause
+        except (NotConfirmedError, schemas.SchemaError) as error:
+            state, message, cause = FAILED, str(error), FailureCause.MISMATCH
         for operation in batch:
-            self._settle(operation, state, message)
+            self._settle(operation, state, message, cause)
         return {str(operation["key"]): state for operation in batch}
 
     def _concerns_somebody_new(self, batch: list[Operation]) -> bool:
         return any(operation["user_id"] in self.made.users for operation in batch) and batch[0]["kind"] != "user_create"
 
-    def _settle(self, operation: Operation, state: str, message: str) -> None:
+    def _settle(self, operation: Operation, state: str, message: str, cause: FailureCause | None = None) -> None:
         self._states[str(operation["key"])] = (state, message)
         self._diary.settled(str(operation["key"]), state, message)
         if state in {FAILED, UNKNOWN, NOT_SENT, HELD_BACK}:
             self._standing.note(operation)
         if state in {DONE, NO_SEAT, FAILED, UNKNOWN}:
-            self._brake.note(failed=state in {FAILED, UNKNOWN})
+            self._brake.note(failed=cause in STOPPING)
         level = logging.INFO if state == DONE else logging.WARNING
         LOG.log(level, "%s: %s%s", told(operation), state, f" ({message})" if message else "")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest.errors import NotActiveError, NotFoundError, RefusedError
+from rest.errors import ForbiddenError, NotActiveError, NotFoundError, RefusedError
 from rest.redaction import readable
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ ACTIVATE = (
     "the integration's account is not active on this site yet: accept its invitation and make it Site Admin in the "
     "Salto dashboard"
 )
+OF_ONE_USER = frozenset({"2203", "2220"})  # no right on that user; a pod member
 STOPPING = {
     "2210": ("belongs to a site that is not released (2210)", "have the installer hand the site over in Salto"),
     "2212": ("belongs to a site without a valid subscription (2212)", "renew the site's subscription in Salto"),
@@ -38,6 +39,7 @@ def _forbidden(exchange: Exchange, code: str | None, told: str) -> RestError:
         return NotActiveError(exchange, *STOPPING[code])
     if exchange.method == "GET":  # who may not even read has no rights here; a refused write may concern one user only
         return NotActiveError(exchange, f"is not permitted {told}", ACTIVATE)
-    return RefusedError(
-        exchange, f"is not permitted {told}", "change this one in the Salto dashboard, or raise the account's role"
-    )
+    if code in OF_ONE_USER and "/users" in exchange.path:
+        step = "change this one in the Salto dashboard, or raise the account's role"
+        return RefusedError(exchange, f"is not permitted {told}", step)
+    return ForbiddenError(exchange, f"is not permitted {told}", ACTIVATE)

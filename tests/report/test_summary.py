@@ -184,7 +184,7 @@ def test_changes_have_before_and_after_in_words_and_no_json():
         ),
         (
             USERS,
-            [place("p_1", "Studio 2O4")],
+            [place("p_1", "Studio 2O4"), place("p_2", "Studio 204")],
             [booking("1", ("u_1", "u_2"))],
             (
                 "Hector shows the reservation with status new: none of its places names a lock of this site (place p_1 (p_1) "
@@ -326,7 +326,7 @@ def test_a_held_repair_is_told_as_held_with_what_was_changed():
 
 
 def test_one_is_no_plural():
-    report = told(USERS, [place("p_1", "Nowhere")], [booking("1", ("u_1", "u_2"))])
+    report = told(USERS, [place("p_1", "Nowhere"), place("p_2", "Studio 204")], [booking("1", ("u_1", "u_2"))])
     lines = list(summary_lines(report))
 
     assert "summary: 1 operation: 0 done, 1 planned" in lines

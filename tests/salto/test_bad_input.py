@@ -159,13 +159,13 @@ def test_a_time_of_day_with_or_without_seconds_is_one(text):
         assert reader.schedules("g1")["end_time"].tolist() == [text]
 
 
-def test_an_iq_without_a_zone_is_malformed_because_its_doors_groups_would_go():
-    iqs = json.dumps([IQ | {"time_zone": None}])
-    with (
-        answering("locks", "[]", besides=[("iqs", iqs)]) as reader,
-        pytest.raises(MalformedAnswerError, match="time_zone"),
-    ):
-        reader.locks("UTC")
+@pytest.mark.parametrize("zone", [None, "", "W. Europe Standard Time", "america/toronto"])
+def test_an_iq_of_any_zone_is_read(zone):
+    """What its doors may do without a known zone is for the rules to say."""
+    iqs = json.dumps([IQ | {"time_zone": zone}])
+    with answering("locks", "[]", besides=[("iqs", iqs)]) as reader:
+        assert reader.locks("UTC").empty
+        assert reader.zones() == {IQ["id"]: "America/Toronto" if zone == "america/toronto" else zone}
 
 
 @pytest.mark.parametrize("shape", [list, lambda items: {"items": list(items)}], ids=["bare array", "no count"])

@@ -83,7 +83,7 @@ SITE_USER = {
 }
 LISTED_SITE = {"id": name, "customer_reference": TEXT, "site_uid": TEXT}
 SITE = LISTED_SITE | {
-    "time_zone": TEXT,
+    "time_zone": MAYBE,
     "subscribed_user_amount": (COUNT, None),
     "subscription_valid": bool,
     "installation_state": TEXT,
@@ -117,7 +117,7 @@ SALTO = {
         "online": bool,
         "iq": ({"id": name, "is_online": bool}, None),
     },
-    "iqs": {"id": name, "time_zone": TEXT},
+    "iqs": {"id": name, "time_zone": MAYBE},
     "access_groups": {"id": name, "customer_reference": TEXT, "user_count": COUNT, "lock_count": COUNT},
     "group users": {"id": name},
     "group locks": {"id": name},

@@ -7,6 +7,8 @@ import unicodedata
 import pytest
 
 from include.access.rules import AccessRules
+from include.sandbox.faults import run
+from include.sandbox.web import json_reply
 from tests.story.house import NOW, House, hour, house
 
 UNKNOWN_ZONES = ("W. Europe Standard Time", "", None)
@@ -20,8 +22,8 @@ def given(h: House, number: int) -> list[str]:
     return names
 
 
-def problems_of(run, code):
-    found = run.plan.problems
+def problems_of(done, code):
+    found = done.plan.problems
     return found[found["code"].eq(code)].to_dict("records")
 
 
@@ -35,10 +37,10 @@ def test_emails_that_are_no_address():
             h.hector.add_user(email=f"unknown {number}", first_name="X")
         names = given(h, 5)
 
-        run = h.run()
+        done = h.run()
 
-        assert run.all_done
-        found = problems_of(run, "email_invalid")
+        assert done.all_done
+        found = problems_of(done, "email_invalid")
         assert len(found) == 8
         assert {row["who"] for row in found} == {"hector_admin"}
         assert [name for name, *_ in h.who_opens()] == names
@@ -54,11 +56,29 @@ def test_an_email_that_turns_into_none():
         h.hector.users[h.people["ana"]]["email"] = "see the office"
         h.book("2", "ana", "r2")
 
-        run = h.run()
+        done = h.run()
 
-        assert run.all_done
-        assert [row["subject"] for row in problems_of(run, "email_invalid")] == [f"user {h.people['ana']}"]
+        assert done.all_done
+        assert [row["subject"] for row in problems_of(done, "email_invalid")] == [f"user {h.people['ana']}"]
         assert [door for _, door, *_ in h.who_opens()] == ["r1", "r2"]
+
+
+def test_names_that_salto_refuses(monkeypatch):
+    """Twelve refusals of content stop nobody: only an outage counts as one."""
+    monkeypatch.setattr("salto.apply.WRITERS", 1)
+    with house() as h:
+        refused = given(h, 12)
+        h.person("zoe").room("z").book("zz", "zoe", "z")
+
+        def refuse(call):
+            zoe = b"zoe@" in call.body
+            return None if zoe else json_reply({"ErrorCode": "1101", "Message": "Validation failed: No."}, 400)
+
+        h.sandbox.salto_faults.on("POST", "/users$", run(refuse))
+        found = h.run()
+
+        assert found.outcomes["state"].value_counts()["failed"] == len(refused)
+        assert [name for name, *_ in h.who_opens()] == ["zoe"]
 
 
 # --- zones nobody knows -------------------------------------------------------------------------------------------------
@@ -81,11 +101,11 @@ def test_an_iq_in_an_unknown_zone(zone):
         h.salto.iqs[h.salto.locks[h.doors["r1"]].iq_id].time_zone = zone
         h.book("2", "ben", "r2")
 
-        run = h.run()
+        done = h.run()
 
-        assert run.all_done
-        assert [row["subject"] for row in problems_of(run, "zone_unknown")] == ["lock r1"]
-        assert run.plan.operations["reference"].dropna().unique().tolist() == ["2"]
+        assert done.all_done
+        assert [row["subject"] for row in problems_of(done, "zone_unknown")] == ["lock r1"]
+        assert done.plan.operations["reference"].dropna().unique().tolist() == ["2"]
         assert h.sync.cleanup(NOW).plan.operations.empty
         h.salto.iqs[h.salto.locks[h.doors["r1"]].iq_id].time_zone = "America/Toronto"
         assert [one for one in h.who_opens() if one[0] == "ana"] == before
@@ -112,9 +132,9 @@ def test_a_site_in_an_unknown_zone(zone):
         h.person("ana").room("r1").book("1", "ana", "r1")
         h.salto.site.time_zone = zone
 
-        run = h.run()
+        done = h.run()
 
-        assert [row["who"] for row in problems_of(run, "zone_unknown")] == ["salto_admin"]
+        assert [row["who"] for row in problems_of(done, "zone_unknown")] == ["salto_admin"]
         assert [door for _, door, *_ in h.who_opens()] == ["r1"]
         assert h.sync.cleanup(NOW).plan.operations.empty
         assert h.sync.cleanup(hour(72)).plan.operations["kind"].tolist() == ["group_delete"]
@@ -136,10 +156,10 @@ def test_zones_that_mean_the_same(pair):
         for door, zone in zip(("r1", "r2"), pair, strict=True):
             zone_of(h, door, zone)
 
-        run = h.run()
+        done = h.run()
 
-        assert not problems_of(run, "zones_differ")
-        assert not problems_of(run, "zone_unknown")
+        assert not problems_of(done, "zones_differ")
+        assert not problems_of(done, "zone_unknown")
         assert len(h.group("1").locks) == 2
 
 
@@ -154,10 +174,10 @@ def test_a_renamed_lock():
         before = h.who_opens()
         h.salto.locks[h.doors["r1"]].name = "Studio 1"
 
-        run = h.run()
+        done = h.run()
         after = [(who, begin) for who, _, begin, _ in h.who_opens()]
 
-        assert problems_of(run, "lock_unknown")
+        assert problems_of(done, "lock_unknown")
         assert after == [(who, begin) for who, _, begin, _ in before]
         h.move("2", where="r2")
         h.run()
