@@ -33,11 +33,11 @@ import pandas as pd
 
 from benchmarks.crowd import AS_OF, RULES, Crowd, Size, crowd
 from include.access.desired import Desired, desired_state
-from include.access.texts import folded
 from include.access.plan import Plan, make_plan
 from include.access.risks import risks
 from include.access.rules import GROUP_PREFIX, MARKER_PREFIX
 from include.access.seen import seen
+from include.access.texts import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
