@@ -10,10 +10,10 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pandas as pd
 
 LISTED = 5  # names that one message lists; the rest is a count
 # Letters and signs that look like an ASCII one in most fonts, as keyboards and word processors produce them.
@@ -56,8 +56,10 @@ def folded(texts: pd.Series) -> pd.Series:
 
 def _completed(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """ASCII was changed a column at a time, which is much faster; change the other texts one by one."""
-    other = texts.notna() & ~ascii_form.str.isascii().astype("bool")
-    if other.any():
+    other = [
+        isinstance(text, str) and not text.isascii() for text in texts
+    ]  # asked of Python: engines differ in methods
+    if any(other):
         ascii_form = ascii_form.mask(other, texts[other].map(change))
     return ascii_form.where(texts.notna() & ascii_form.ne(""))
 
