@@ -56,10 +56,9 @@ def folded(texts: pd.Series) -> pd.Series:
 
 def _completed(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """ASCII was changed a column at a time, which is much faster; change the other texts one by one."""
-    other = [
-        isinstance(text, str) and not text.isascii() for text in texts
-    ]  # asked of Python: engines differ in methods
-    if any(other):
+    # Asked of Python: pandas asks its string engine, and each has other methods.
+    other = pd.Series([isinstance(text, str) and not text.isascii() for text in texts], index=texts.index, dtype="bool")
+    if other.any():
         ascii_form = ascii_form.mask(other, texts[other].map(change))
     return ascii_form.where(texts.notna() & ascii_form.ne(""))
 
