@@ -15,7 +15,7 @@ from rich.console import Console
 
 from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
-from commands.settings import airflow, environment, home, prepare
+from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
 from commands.up import UpError, down, run_in_airflow, serving, site_pools, up
 from commands.why import why
@@ -35,6 +35,7 @@ class UsageError(ValueError):
 
 
 def main() -> int:
+    escape_signs(sys.stdout, sys.stderr)
     arguments = _arguments()
     console = Console() if sys.stdout.isatty() else Console(width=PAGE)
     try:
@@ -118,7 +119,7 @@ def _integration(name: str) -> Integration:
 
 
 def _show(run: DagRun, console: Console) -> None:
-    os.environ["AIRFLOW_HOME"] = str(home())  # Airflow makes its home as it is imported
+    adopt_home()  # Airflow makes its home as it is imported
     from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
 
     folder = RunFolder(run.folder) if run.folder else None

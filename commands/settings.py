@@ -6,7 +6,12 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,13 +33,49 @@ def server_environment() -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        **_folders(home()),
     }
-    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")]))
-    return {**ours, **os.environ, "PYTHONPATH": path}
+    needed = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")])),
+        # What our processes write is read back by this one, whatever this terminal can show.
+        "PYTHONUTF8": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+    return {**ours, **os.environ, **needed}
+
+
+def _folders(airflow_home: Path) -> dict[str, str]:
+    """Return the settings by which Airflow finds its folders in a home that its own defaults cannot name.
+
+    Airflow takes a "%" in the values of its configuration for a placeholder; in the environment it does not.
+    """
+    if "%" not in str(airflow_home):
+        return {}
+    return {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{airflow_home}/logs",
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": f"{airflow_home}/logs/dag_processor",
+    }
 
 
 def home() -> Path:
-    return Path(environment()["AIRFLOW_HOME"])
+    """Return AIRFLOW_HOME as Airflow reads it; default: .airflow in this checkout."""
+    given = os.environ.get("AIRFLOW_HOME") or str(ROOT / ".airflow")
+    return Path(os.path.expandvars(given)).expanduser().absolute()
+
+
+def adopt_home() -> None:
+    """Let Airflow, imported into this process next, work in our home."""
+    os.environ["AIRFLOW_HOME"] = str(home())
+    for name, value in _folders(home()).items():
+        os.environ.setdefault(name, value)
+
+
+def escape_signs(*streams: TextIO) -> None:
+    """Make the streams escape what their encoding cannot show, instead of ending the command with an error."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def airflow(*arguments: str) -> list[str]:

@@ -23,7 +23,7 @@ import requests
 from commands.background import POLL, Background, log_of, own_folder, short, wait_until
 from commands.dag_run import DagRun, alone
 from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
-from commands.settings import airflow, home, prepare, prepared, server_environment
+from commands.settings import adopt_home, airflow, home, prepare, prepared, server_environment
 from include.integrations.integration import integrations_folder, load_all
 from include.sandbox.__main__ import load
 
@@ -239,7 +239,7 @@ def _answering() -> Iterator[None]:
 def _causes(folder: str | None) -> tuple[str, ...]:
     if folder is None:
         return ()
-    os.environ["AIRFLOW_HOME"] = str(home())  # Airflow makes its home as it is imported
+    adopt_home()  # Airflow makes its home as it is imported
     from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow
 
     return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
@@ -346,7 +346,7 @@ def _give_up_abandoned_runs() -> None:
     if not list(home().glob(".migrated_*")):
         return  # no run was ever made here; Airflow makes its database itself
     prepare()
-    os.environ["AIRFLOW_HOME"] = str(home())
+    adopt_home()  # Airflow makes its home as it is imported
     from airflow.models import TaskInstance  # noqa: PLC0415 - Airflow makes its home as it is imported
     from airflow.models.dagrun import DagRun as Row  # noqa: PLC0415
     from airflow.utils.session import create_session  # noqa: PLC0415
@@ -368,7 +368,7 @@ def _give_up_abandoned_runs() -> None:
 
 def _synced_today(campus: Campus) -> bool:
     """Whether the ledger has a green sync of the sandbox of today, and scheduled runs of this very one apply their plans."""
-    os.environ["AIRFLOW_HOME"] = str(home())
+    adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
     from include.ledger.questions import last_success  # noqa: PLC0415

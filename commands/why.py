@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
-from commands.settings import home, prepare
+from commands.settings import adopt_home, prepare
 from include.integrations.integration import integrations_folder, load
 from include.report.inquiry import Look, Question, QuestionError, answered
 
@@ -30,7 +30,7 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         0: the door opens (for a reservation or person: in its window; at AT: then); 1: it stays shut; 2: not answered.
     """
     question.checked()
-    os.environ.setdefault("AIRFLOW_HOME", str(home()))
+    adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
     from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported

@@ -545,7 +545,7 @@ class Ledger:
         from alembic.util import CommandError  # noqa: PLC0415
 
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self._alone() as connection:
             config.attributes["connection"] = connection
             try:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         latency_ms=options.latency_ms,
     )
     with sandbox:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
         sys.stdout.write(_welcome(sandbox))
         sys.stdout.flush()
         if options.announce:

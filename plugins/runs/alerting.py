@@ -327,7 +327,7 @@ def _note(name: str) -> ObjectStoragePath:
 
 def _kept_note(name: str) -> dict[str, Any] | None:
     """None: nobody was told, or the file cannot be read: then somebody is told once more."""
-    with suppress(OSError, ValueError), _note(name).open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+    with suppress(OSError, ValueError), _note(name).open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
         kept: dict[str, Any] = json.load(file)
         return kept
     return None

@@ -7,7 +7,6 @@ import os
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
@@ -19,7 +18,7 @@ from include.ledger.ledger import RESTART, Begun, Ledger, LedgerError
 from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
 from runs.failures import StalePlanError
-from runs.folder import days_kept, kept_since
+from runs.folder import airflow_home, days_kept, kept_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,8 +48,7 @@ def ledger(patience: float = 0.0) -> Ledger:
 def _url() -> URL:
     conn_id = os.environ.get(CONNECTION_SETTING)
     if not conn_id:
-        home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
-        return URL.create("sqlite", database=str((home / "ledger" / "ledger.db").absolute()))
+        return URL.create("sqlite", database=str(airflow_home() / "ledger" / "ledger.db"))
     try:
         found = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:

@@ -14,6 +14,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pandas as pd
 from airflow.sdk import ObjectStoragePath
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER_SETTING = "HECTOR_SALTO_RUNS"  # any ObjectStoragePath; default: the folder "runs" in AIRFLOW_HOME
+FILE_ADDRESS = "file://"
 RETENTION_SETTING = "HECTOR_SALTO_RUN_DAYS"
 RETENTION_DAYS = 30
 # They have no folders. To ask for one needs rights over the whole bucket, and makes a bucket whose name was mistyped.
@@ -66,7 +68,7 @@ class RunFolder:
         return schemas.checked(schema, table) if schema is not None else table
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
-        with (self.path / f"{name}.json").open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        with (self.path / f"{name}.json").open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             json.dump(value, file, indent=1, sort_keys=True)
 
     def write_text(self, name: str, text: str) -> None:
@@ -78,7 +80,7 @@ class RunFolder:
         file_path = self.path / f"{name}.json"
         if not file_path.exists():
             return None
-        with file_path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        with file_path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             return dict(json.load(file))
 
     def forget(self, name: str) -> None:
@@ -90,6 +92,8 @@ class RunFolder:
 
 def place(path: str) -> ObjectStoragePath:
     """A path in the storage where runs are kept. Lists are asked for each time: other machines write there too."""
+    if "://" not in path:
+        return ObjectStoragePath(path)  # of this machine, which keeps no lists
     found = ObjectStoragePath(
         path, use_listings_cache=False
     )  # without a connection it looks through UPath's own fsspec
@@ -107,9 +111,24 @@ def made(path: ObjectStoragePath) -> ObjectStoragePath:
     return path
 
 
+def airflow_home() -> Path:
+    """Return AIRFLOW_HOME as Airflow reads it."""
+    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME") or "~/airflow")).expanduser().absolute()
+
+
 def base() -> ObjectStoragePath:
-    home = Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow")
-    return place(os.environ.get(FOLDER_SETTING) or (home / "runs").absolute().as_uri())
+    """Return the folder of all runs: HECTOR_SALTO_RUNS as a path or an address, else "runs" in AIRFLOW_HOME."""
+    return place(_local_path(os.environ.get(FOLDER_SETTING) or str(airflow_home() / "runs")))
+
+
+def _local_path(setting: str) -> str:
+    """Return the path that a file:// address means, whose special signs are encoded; anything else as it is.
+
+    A path is handed over as a path: ObjectStoragePath takes an address literally, so that "%20" would become a folder's name.
+    """
+    if not setting.startswith(FILE_ADDRESS):
+        return setting
+    return unquote(setting.removeprefix(FILE_ADDRESS).removeprefix("localhost"))
 
 
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:

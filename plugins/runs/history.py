@@ -166,7 +166,7 @@ def _checked(digest: str) -> str:
 
 def _read(path: ObjectStoragePath) -> dict[str, Any]:
     try:
-        with path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             kept = json.load(file)
     except ValueError as error:
         raise HistoryError(f"{path} cannot be read ({error}); remove the file, then start a new run") from error
@@ -180,7 +180,7 @@ def _write(path: ObjectStoragePath, value: dict[str, Any]) -> None:
     made(path.parent)
     text = json.dumps(value, indent=1, sort_keys=True)
     if path.protocol not in {"file", ""}:
-        with path.open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        with path.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             file.write(text)
         return
     unfinished = Path(f"{path.path}.{os.getpid()}.unfinished")
