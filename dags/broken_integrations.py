@@ -1,13 +1,20 @@
 """Shows integration files that cannot be used as an import error in Airflow, in a file of its own.
 
 Airflow sets every DAG of a file aside when the file has an import error; raised here, it touches no other integration's
-DAG (which live in salto_sync.py and salto_cleanup.py).
+DAG. The other files are run here once more, because each process that reads a DAG file knows only what that file raised.
 """
 
 from __future__ import annotations
 
-from include.integrations.integration import IntegrationError, load_all
+import runpy
+from pathlib import Path
 
-_errors = load_all()[1]
+from include.integrations.integration import IntegrationError, load_all
+from runs import parsing
+
+parsing.unbuilt.clear()
+for _kind in parsing.KINDS:
+    runpy.run_path(str(Path(__file__).with_name(f"salto_{_kind}.py")))
+_errors = [*map(str, load_all()[1]), *parsing.unbuilt]
 if _errors:
-    raise IntegrationError("\n".join(str(error) for error in _errors))
+    raise IntegrationError("\n".join(_errors))

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from runs import approving, parameters
-from runs.parsing import integrations_of
+from runs.parsing import dags_of
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
@@ -39,6 +39,7 @@ PARAMS = {
 def approval_dag(name: str, integration: Integration) -> DAG:
     """One integration's DAG: describe, approve, keep, start_sync."""
     with DAG(
+        auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_approval__{name}",
         description=f"Asks about removals that a sync of {integration.site_id} holds back",
         doc_md=DOC.format(site=integration.site_id, name=name, hours=int(approving.ANSWER_WITHIN / timedelta(hours=1))),
@@ -88,5 +89,4 @@ def approval_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in integrations_of("approval").items():
-    globals()[f"salto_approval__{_name}"] = approval_dag(_name, _integration)
+globals().update(dags_of("approval", approval_dag))

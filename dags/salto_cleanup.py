@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from runs import alerting, applying, opening, planning, reporting, retention, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
-from runs.parsing import integrations_of, next_times
+from runs.parsing import dags_of, next_times
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -44,6 +44,7 @@ PARAMS = {
 def cleanup_dag(name: str, integration: Integration) -> DAG:
     """One integration's DAG: plan, apply, remove_outdated, report."""
     with DAG(
+        auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_cleanup__{name}",
         description=f"Outdated access groups of {integration.site_id} are removed",
         doc_md=DOC.format(site=integration.site_id, salto=integration.salto_conn_id),
@@ -103,5 +104,4 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in integrations_of("cleanup").items():
-    globals()[f"salto_cleanup__{_name}"] = cleanup_dag(_name, _integration)
+globals().update(dags_of("cleanup", cleanup_dag))

@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from runs import alerting, applying, approving, extraction, history, opening, planning, reporting, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
-from runs.parsing import integrations_of, next_times
+from runs.parsing import dags_of, next_times
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
@@ -86,6 +86,7 @@ PARAMS = {
 def sync_dag(name: str, integration: Integration) -> DAG:
     """One integration's DAG: extract, build the desired state, plan, apply, report."""
     with DAG(
+        auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_sync__{name}",
         description=f"Hector's reservations open the doors of {integration.site_id}",
         doc_md=_doc(name, integration),
@@ -212,5 +213,4 @@ def _doc(name: str, integration: Integration) -> str:
     )
 
 
-for _name, _integration in integrations_of("sync").items():
-    globals()[f"salto_sync__{_name}"] = sync_dag(_name, _integration)
+globals().update(dags_of("sync", sync_dag))

@@ -12,7 +12,7 @@ from airflow.utils.state import DagRunState
 
 from hector.sensors import EVERY, LONGEST, HectorChangeSensor
 from runs import watching
-from runs.parsing import integrations_of
+from runs.parsing import dags_of
 
 if TYPE_CHECKING:
     from include.integrations.integration import Integration
@@ -36,6 +36,7 @@ again after 30, 60 and 120 seconds, and left to the next sync of all after that.
 def watch_dag(name: str, integration: Integration) -> DAG:
     """One integration's DAG: watch, start_sync, keep."""
     with DAG(
+        auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_watch__{name}",
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
         doc_md=DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(EVERY)),
@@ -86,5 +87,4 @@ def watch_dag(name: str, integration: Integration) -> DAG:
     return dag
 
 
-for _name, _integration in integrations_of("watch").items():
-    globals()[f"salto_watch__{_name}"] = watch_dag(_name, _integration)
+globals().update(dags_of("watch", watch_dag))

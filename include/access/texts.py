@@ -63,9 +63,9 @@ def _completed(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], 
     return ascii_form.where(texts.notna() & ascii_form.ne(""))
 
 
-def few(names: Sequence[str], limit: int = LISTED) -> str:
+def few(names: Sequence[str], limit: int = LISTED, between: str = ", ") -> str:
     """Return the first names and how many more there are: every list in a message has a limit."""
-    shown = ", ".join(names[:limit])
+    shown = between.join(names[:limit])
     return f"{shown} and {len(names) - limit:,} more" if len(names) > limit else shown
 
 

@@ -15,19 +15,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import yaml
-from croniter import croniter
+from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from include.access.addresses import is_address
 from include.access.rules import AccessRules, Limits, OfficeMode
 from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
-from include.access.texts import comparable
+from include.access.texts import comparable, few, plain
+from include.integrations.scalars import odd_numbers, quotes_needed, quotes_too_many, scalars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from include.integrations.scalars import Path as Path_
+
 FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
 NAME = re.compile(r"[a-z0-9_]+")
 CRON_FIELDS = 5
+ALLOWED_CRON = 'allowed is a cron expression of five fields such as "0 21 * * *", or null'
+LISTED = 12  # faults of a file in one message
+LONGEST_TEXT = 200  # names of DAGs and pools are made of it; Airflow takes 250 letters
 FIRST_DAY, FORTNIGHT = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=14)
 
 
@@ -37,7 +44,11 @@ class IntegrationError(ValueError):
 
 def _cron(text: str) -> str:
     if len(text.split()) != CRON_FIELDS or not croniter.is_valid(text):
-        raise ValueError('allowed is a cron expression of five fields such as "0 21 * * *", or null')
+        raise ValueError(ALLOWED_CRON)
+    try:
+        croniter(text, FIRST_DAY).get_next(datetime)
+    except CroniterError:
+        raise ValueError('this time never comes; allowed is one that does, such as "0 21 * * *", or null') from None
     return text
 
 
@@ -55,12 +66,12 @@ def _status(code: str) -> str:
 
 
 def _email(text: str) -> str:
-    if text.count("@") != 1:
+    if not is_address(plain(text)):
         raise ValueError("allowed is an email address")
-    return text
+    return plain(text)
 
 
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, strip_whitespace=True)]
 Minutes = Annotated[int, Field(ge=0, le=1440)]
 
 
@@ -177,15 +188,22 @@ def load(path: Path) -> Integration:
     """
     if not NAME.fullmatch(path.stem):
         raise IntegrationError(f"{_shown(path)}: the file's name is part of DAG ids; allowed are a-z, 0-9 and _")
+    if len(path.stem) > LONGEST_TEXT:
+        raise IntegrationError(
+            f"{_shown(path)}: the file's name is part of DAG ids; allowed are {LONGEST_TEXT} letters"
+        )
     if path.suffix != ".yaml":
         raise IntegrationError(f"{_shown(path)}: the file's name must end in .yaml")
     try:
         found = _parsed(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except yaml.YAMLError as error:
+        shown = " ".join(str(error).split())
+        hint = "a text that begins with * & @ % ! or ` needs quotes"
+        raise IntegrationError(f"{_shown(path)}: not readable as YAML: {shown}; {hint}") from None
+    except (UnicodeDecodeError, OSError) as error:
         raise IntegrationError(f"{_shown(path)}: not readable as YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        faults = "; ".join(_fault(fault) for fault in error.errors())
-        raise IntegrationError(f"{_shown(path)}: {faults}") from None
+    except _FaultsError as error:
+        raise IntegrationError(f"{_shown(path)}: {error}") from None
     if found is None:
         raise IntegrationError(f"{_shown(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
     return found
@@ -195,11 +213,41 @@ def load(path: Path) -> Integration:
 def _parsed(text: str) -> Integration | None:
     """None: no mapping. Kept by text: a page of 200 sites reads each file again, and parsing one costs 2 ms."""
     fields = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - derived from SafeLoader
-    return Integration.model_validate(fields) if isinstance(fields, dict) else None
+    if not isinstance(fields, dict):
+        return None
+    written = scalars(text, _UniqueKeys)
+    faults: dict[Path_, str] = {}
+    found = None
+    try:
+        found = Integration.model_validate(fields)
+    except ValidationError as error:
+        for fault in error.errors():
+            place = _place(fault)
+            faults.setdefault(place, _fault(fault, ".".join(map(str, place)), written.get(place)))
+    for place, message in odd_numbers(written, fields).items():
+        faults.setdefault(place, f"{'.'.join(map(str, place))}: {message}")
+    if faults:
+        raise _FaultsError(few(list(faults.values()), LISTED, "; "))
+    return found
 
 
-def _fault(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    key = ".".join(str(part) for part in fault["loc"] if part != "function-after[_cron(), str]")
+class _FaultsError(ValueError):
+    """What is wrong with the fields of a file, each with its key."""
+
+
+def _place(fault: Any) -> Path_:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Return keys and positions without the names of validators."""
+    return tuple(part for part in fault["loc"] if not str(part).startswith(("function-", "constrained-")))
+
+
+def _fault(fault: Any, key: str, written: yaml.ScalarNode | None) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    if fault["type"] == "invalid_key":
+        return f"{key}: YAML reads this key as no text; put it in quotes, or correct it"
+    if fault["type"] in {"string_type", "literal_error"} and (needed := quotes_needed(written, fault["input"])):
+        allowed = ALLOWED_CRON if key == "schedule" else fault["msg"] if fault["type"] == "literal_error" else ""
+        return f"{key}: {needed}" + (f"; {allowed}" if allowed else "")
+    if fault["type"] in {"int_type", "bool_type"} and (surplus := quotes_too_many(fault["input"])):
+        return f"{key}: {surplus}"
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key; allowed are {', '.join(_fields_beside(fault['loc']))}"
     if fault["type"] == "missing":
@@ -230,7 +278,7 @@ def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, st
     names: dict[tuple[str, str], list[str]] = {}
     for name, integration in sorted(integrations.items()):
         names.setdefault((integration.salto_conn_id, comparable(integration.site_id)), []).append(name)
-    return [{"site_id": site, "names": ", ".join(found)} for (_, site), found in names.items() if len(found) > 1]
+    return [{"site_id": site, "names": few(found)} for (_, site), found in names.items() if len(found) > 1]
 
 
 def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,16 @@ from airflow.sdk import CronTriggerTimetable, get_parsing_context
 from include.integrations.integration import load_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.sdk import DAG
+
     from include.integrations.integration import Integration
+
+LOG = logging.getLogger(__name__)
+KINDS = ("sync", "cleanup", "approval", "watch")
+
+unbuilt: list[str] = []  # what building a DAG raised in this process, each naming the integration file
 
 # Airflow computes a new DAG's next time anew each time it reads the DAG file (every 30 seconds). A time that has just come is
 # kept for this long, or reading the file in that very moment would move the first run to the next day.
@@ -33,3 +43,19 @@ def integrations_of(kind: str) -> dict[str, Integration]:
     wanted = get_parsing_context().dag_id
     known = load_all()[0]
     return {name: one for name, one in known.items() if wanted in {None, f"salto_{kind}__{name}"}}
+
+
+def dags_of(kind: str, build: Callable[[str, Integration], DAG]) -> dict[str, DAG]:
+    """Build the DAG of each integration by its id; what one of them raises takes none away from the others."""
+    built = {}
+    for name, integration in integrations_of(kind).items():
+        dag_id = f"salto_{kind}__{name}"
+        try:
+            built[dag_id] = build(name, integration)
+        except Exception as error:
+            LOG.exception("DAG %s could not be built", dag_id)
+            unbuilt.append(
+                f"{name}.yaml: {dag_id} could not be built ({type(error).__name__}: {error}); correct the file, or report "
+                "this with the log of the DAG processor"
+            )
+    return built

@@ -108,6 +108,7 @@ def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, i
         (GOOD + "grace_period: {before: 2000}\n", "grace_period.before"),
         ("site_id: DE1\n", "hector_conn_id: missing"),
         ("a: [", "not readable as YAML"),
+        (GOOD + "schedule: '0 0 30 2 *'\n", "schedule: this time never comes"),
     ],
 )
 def test_a_bad_file_is_one_import_error_and_breaks_only_itself(dag_bag, integrations, text, told):
@@ -119,6 +120,29 @@ def test_a_bad_file_is_one_import_error_and_breaks_only_itself(dag_bag, integrat
     (error,) = found.import_errors.values()
     assert "bad.yaml" in error
     assert told in error
+
+
+def test_what_building_one_dag_raises(dag_bag, integrations, monkeypatch):
+    """Is an error for that integration's file alone: all DAGs of the others are there."""
+    from include.integrations.integration import Integration
+
+    rules = Integration.interval
+
+    def interval(integration):
+        if integration.site_id == "DE2":
+            raise RuntimeError("no gap in this schedule")
+        return rules(integration)
+
+    monkeypatch.setattr(Integration, "interval", interval)
+    integrations("good", GOOD)
+    integrations("bad", GOOD.replace("DE1", "DE2"))
+    found = dag_bag()
+
+    assert {f"salto_{kind}__good" for kind in ("sync", "cleanup", "approval", "watch")} <= set(found.dags)
+    assert "salto_sync__bad" not in found.dags
+    (error,) = found.import_errors.values()
+    assert "bad.yaml: salto_sync__bad could not be built (RuntimeError: no gap in this schedule)" in error
+    assert "good" not in error
 
 
 def test_plugins_load_without_shadowing_packages(airflow_db):

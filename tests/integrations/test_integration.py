@@ -137,6 +137,59 @@ def test_a_mistake_names_the_file_the_key_and_what_is_allowed(written, line, par
     assert all(part in message for part in parts), message
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "office_mode: {groups: [No]}",
+            'office_mode.groups.0: YAML reads No as the truth value false; put it in quotes: "No"',
+        ),
+        ("office_mode: {groups: [007]}", 'groups.0: YAML reads 007 as the number 7; put it in quotes: "007"'),
+        ("office_mode: {departments: [2026-01-01]}", "YAML reads 2026-01-01 as the date 2026-01-01; put it in quotes"),
+        (
+            "schedule: 21:00",
+            'schedule: YAML reads 21:00 as the number 1260; put it in quotes: "21:00"; allowed is a cron',
+        ),
+        ("schedule: '0 0 30 2 *'", "schedule: this time never comes"),
+        ("schedule: * 2 * * *", "a text that begins with * & @ % ! or ` needs quotes"),
+        ("timezone: NO", 'timezone: YAML reads NO as the truth value false; put it in quotes: "NO"'),
+        ("drift: off", "drift: YAML reads off as the truth value false"),
+        (
+            "horizon_days: 010",
+            "horizon_days: YAML reads 010 as the number 8; write the number that is meant in plain digits",
+        ),
+        ("grace_period: {before: 1:30}", "grace_period.before: YAML reads 1:30 as the number 90"),
+        (
+            "limits: {hold_above: '10'}",
+            "limits.hold_above: '10' is a text where an integer is needed; write 10 without quotes",
+        ),
+        (
+            "delete_users: 'true'",
+            "delete_users: 'true' is a text where true or false is needed; write true without quotes",
+        ),
+        ("alerts: {email: [unknown 0]}", "alerts.email.0: allowed is an email address"),
+        ("protected_emails: ['a@@x.example']", "protected_emails.0: allowed is an email address"),
+    ],
+)
+def test_what_yaml_makes_of_words(written, line, says):
+    """The message names the key, what was written, what YAML read, and what to write."""
+    assert says in error_of(written(f"{REQUIRED}{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [("0123456", '"0123456"'), ("1.0", '"1.0"'), ("null", '"null"'), ("", "empty")]
+)
+def test_a_site_id_that_yaml_reads_as_no_text(written, line, says):
+    assert says in error_of(written(f"hector_conn_id: h\nsalto_conn_id: s\nsite_id: {line}\n"))
+
+
+def test_the_faults_of_a_file_are_few(written):
+    """A list of hundreds of numbers is no message of hundreds of lines."""
+    message = error_of(written(f"{REQUIRED}office_mode: {{groups: {[*range(300)]}}}\n"))
+
+    assert message.endswith("and 288 more")
+
+
 def test_all_mistakes_of_a_file_are_named_at_once(written):
     message = error_of(written(REQUIRED + "horizon_days: 0\ntimezone: Mars\n"))
 
