@@ -15,6 +15,7 @@ from include.access.outcomes import DONE, HELD, NOT_SENT
 from include.access.plan import Plan, expired_plan, make_plan, members_by_group
 from include.access.remembered import Remembered, scope_of
 from include.access.rules import AccessRules
+from include.ledger.ledger import MADE
 from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
 from rest.timing import Timing
@@ -23,7 +24,7 @@ from salto.apply import Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
 from salto.reader import SaltoReader
-from salto.reading import Sent, SiteReading, after, current_state
+from salto.reading import Sent, SiteReading, after
 from salto.sending import Site
 from salto.writer import CHANGES, SaltoWriter
 
@@ -73,6 +74,7 @@ class Synchronization:
 
     remembers = False
     remembered: Remembered | None = None
+    created: frozenset[str] = frozenset()  # Hector user ids, as the ledger knows them
 
     def __init__(
         self,
@@ -109,8 +111,18 @@ class Synchronization:
     def plan(self, rules: AccessRules, as_of: datetime, **options: object) -> tuple[Desired, Plan]:
         desired = self.desired(rules, as_of)
         self.reader = SaltoReader(self._reading, *self._wanted)  # a reader remembers its site, seats included
-        current = current_state(self.reader, FINGERPRINT)
-        return desired, make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
+        reading = SiteReading(self.reader, FINGERPRINT)
+        return desired, self._compared(reading, reading.everything(), desired, rules, as_of, **options)
+
+    def _compared(self, reading, current, desired, rules, as_of, **options) -> Plan:
+        options = {"created": self.created} | options
+        while True:
+            plan = make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
+            deeper = reading.deeper(plan)
+            if deeper is None:
+                self.current = current
+                return plan
+            current = deeper
 
     def run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
         if self.remembers:
@@ -126,14 +138,9 @@ class Synchronization:
         scope = scope_of(desired, references, known) if known and references else None
         current = reading.some(scope) if scope else reading.everyday() if known else reading.everything()
         self.first_read = current
-        while True:
-            plan = make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
-            deeper = reading.deeper(plan)
-            if deeper is None:
-                break
-            current = deeper
+        plan = self._compared(reading, current, desired, rules, as_of, **options)
         outcomes = self.apply(plan)
-        self.remembered = Remembered(after(self._fresh_reader(), FINGERPRINT, current, self.sent(plan)))
+        self.remembered = Remembered(after(self._fresh_reader(), FINGERPRINT, self.current, self.sent(plan)))
         return Run(desired, plan, outcomes)
 
     def _fresh_reader(self) -> SaltoReader:
@@ -167,3 +174,11 @@ class Synchronization:
             return application.run()
         finally:
             self.outcomes, self.made = application.outcomes, application.made
+            self._note_created(plan.operations)
+
+    def _note_created(self, operations: pd.DataFrame) -> None:
+        states = operations["key"].map(self.outcomes.set_index("key")["state"])
+        happened = operations[states.isin(MADE)]
+        kinds = happened["kind"]
+        adopted = happened.loc[kinds.eq("user_adopt"), "user_id"]
+        self.created = (self.created - set(adopted)) | set(happened.loc[kinds.eq("user_create"), "user_id"])

@@ -16,7 +16,7 @@ from include.access.columns import among
 from include.access.problems import problems
 from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX
-from include.access.statuses import STATUSES, canonical_status
+from include.access.statuses import ENDED, STATUSES, canonical_status
 from include.access.texts import folded
 from include.access.windows import LONGEST, windows
 
@@ -42,7 +42,7 @@ class Bookings:
 
     bookings: DESIRED_BOOKINGS; members: DESIRED_MEMBERS (only desired people); places: DESIRED_PLACES;
     decisions: DECISIONS of every reservation read; left: names of groups that must be left as they are;
-    problems: PROBLEMS.
+    ended: names of groups whose reservation Hector shows as returned, completed or over; problems: PROBLEMS.
     """
 
     bookings: pd.DataFrame
@@ -50,6 +50,7 @@ class Bookings:
     places: pd.DataFrame
     decisions: pd.DataFrame
     left: frozenset[str]
+    ended: pd.DataFrame
     problems: pd.DataFrame
 
 
@@ -90,6 +91,7 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
         places=_of(rooms, chosen, schemas.DESIRED_PLACES),
         decisions=_decisions(judged),
         left=frozenset(judged.loc[judged["left"], "group_name"]),
+        ended=judged.loc[judged["ended"], ["group_name"]].sort_values("group_name", ignore_index=True),
         problems=pd.concat([_problems(judged), member_problems, room_problems]),
     )
 
@@ -112,6 +114,7 @@ def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) 
         group_name=GROUP_PREFIX + reservations["reference"],
         verdict="",
         problem="",
+        ended=(status.isin(ENDED) | over) & ~twice & ~reservations["blocking"],
         # A shared reference matters only while one of its reservations does.
         left=twice & among(reservations["reference"], reservations.loc[twice & relevant, "reference"]),
     )

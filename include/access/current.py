@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access import schemas
 from include.access.columns import among
 from include.access.problems import problems
 from include.access.rules import GROUP_PREFIX
@@ -34,7 +35,8 @@ class Current:
     """One complete read of a site.
 
     users: SALTO_USERS; tags: SALTO_TAGS; locks: SALTO_LOCKS; ``seats`` None: unlimited; ``seats_used`` None: unknown;
-    verified_at: when every group's details were last read, aware; None: never.
+    verified_at: when every group's details were last read, aware; None: never; user_groups: SALTO_USER_GROUPS of the
+    few users about whom a plan had to know it.
     """
 
     site_zone: str
@@ -49,6 +51,7 @@ class Current:
     site_name: str = ""
     site_id: str = ""
     verified_at: pd.Timestamp | None = None
+    user_groups: pd.DataFrame = field(default_factory=lambda: schemas.frame(schemas.SALTO_USER_GROUPS, []))
 
 
 def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:

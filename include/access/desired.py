@@ -23,7 +23,8 @@ class Desired:
 
     people: DESIRED_PEOPLE; frozen: user_id, email of users who share an email; present: user_id of everybody who is part of Hector
     (those absent from it are no longer part of Hector); bookings: DESIRED_BOOKINGS; members: DESIRED_MEMBERS;
-    rooms: DESIRED_PLACES; places: HECTOR_PLACES; decisions: DECISIONS; problems: PROBLEMS;
+    rooms: DESIRED_PLACES; places: HECTOR_PLACES; decisions: DECISIONS; problems: PROBLEMS; ended: group_name of
+    reservations that Hector itself shows as returned, completed or over;
     read: one row, how many ``users`` and ``reservations`` Hector showed.
     """
 
@@ -36,6 +37,7 @@ class Desired:
     places: pd.DataFrame
     decisions: pd.DataFrame
     problems: pd.DataFrame
+    ended: pd.DataFrame
     read: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -64,6 +66,7 @@ def desired_state(
         places=schemas.checked(schemas.HECTOR_PLACES, places),
         decisions=earned.decisions,
         problems=pd.concat([people_problems, earned.problems], ignore_index=True),
+        ended=earned.ended,
         read=pd.DataFrame([read]),
     )
 

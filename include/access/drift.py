@@ -61,7 +61,7 @@ def marked(operations: pd.DataFrame, by_hand: pd.Series) -> pd.DataFrame:
     if not by_hand.any():
         return operations
     cause = operations["cause"].mask(by_hand, DRIFT)
-    reason = operations["reason"].mask(by_hand, operations["kind"].map(REASONS).astype("str"))
+    reason = operations["kind"].map(REASONS).astype("str").where(by_hand).fillna(operations["reason"])
     before = operations["before"].mask(by_hand & operations["before"].isna(), operations["kind"].map(BEFORE))
     return schemas.checked(schemas.OPERATIONS, operations.assign(cause=cause, reason=reason, before=before))
 
@@ -102,12 +102,21 @@ BEFORE = {
 
 def drift_problems(operations: pd.DataFrame) -> pd.DataFrame:
     """A problem for each change by hand that is only reported (``drift: report``), from what would repair it."""
-    rows = operations
+    return _about("drift_reported", operations)
+
+
+def undone_problems(operations: pd.DataFrame, drift: str) -> pd.DataFrame:
+    """Return a problem for each manual addition that ``drift: report`` cannot leave, because its group changes."""
+    undone = operations["cause"].eq(DRIFT) if drift == "report" else pd.Series(data=False, index=operations.index)
+    return _about("drift_undone", operations[undone])
+
+
+def _about(code: str, rows: pd.DataFrame) -> pd.DataFrame:
     subject = rows["reference"].map("reservation {}".format, na_action="ignore").fillna(rows["unit"])
     door, whom = rows["lock_name"], rows["user_id"].fillna(rows["platform_user_id"])
     about = whom.map(" (user {})".format, na_action="ignore").astype("str").fillna("")
     about += door.map(" (door {})".format, na_action="ignore").astype("str").fillna("")
-    return problems("drift_reported", rows.assign(subject=subject, about=about, why=rows["reason"]))
+    return problems(code, rows.assign(subject=subject, about=about, why=rows["reason"]))
 
 
 def _group_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:

@@ -27,13 +27,15 @@ class WantedGroups:
     groups: reference, group_name and SCHEDULE_COLUMNS, numbered from 0; locks: reference, lock_id, lock;
     members: reference, user_id, platform_user_id (null: made in this run), sorted by the first two;
     ``row`` of locks and members: that of their group;
-    unmoved: platform user ids whose memberships are neither given nor taken (Hector contradicts itself about them).
+    unmoved: platform user ids whose memberships are neither given nor taken (Hector contradicts itself about them);
+    ended: names of groups whose reservation Hector shows as returned, completed or over.
     """
 
     groups: pd.DataFrame
     locks: pd.DataFrame
     members: pd.DataFrame
     unmoved: frozenset[str]
+    ended: frozenset[str] = frozenset()
 
 
 def group_operations(
@@ -54,7 +56,7 @@ def group_operations(
     pairs = wanted.groups.assign(group_id=group_id)
     have = pairs[pairs["group_id"].notna()]
     return [
-        *_deleted(ours[~among(ours["group_id"], have["group_id"])], current, wanted.groups["group_name"]),
+        *_deleted(ours[~among(ours["group_id"], have["group_id"])], current, wanted),
         *_created(pairs[pairs["group_id"].isna()]),
         *_schedules(have, current.schedules),
         *_locks(pairs, wanted.locks, current.locks),
@@ -81,14 +83,16 @@ def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.Seri
     return scored.sort_values(["group_name", "fits", "score", "group_id"]).drop_duplicates("group_name")["group_id"]
 
 
-def _deleted(groups: pd.DataFrame, current: Groups, wanted: pd.Series) -> list[pd.DataFrame]:
-    twin = among(groups["name"], wanted)
-    cause = pd.Series("withdrawn", index=groups.index).mask(groups["over"], "expired").mask(twin, "drift")
+def _deleted(groups: pd.DataFrame, current: Groups, wanted: WantedGroups) -> list[pd.DataFrame]:
+    twin = among(groups["name"], wanted.groups["group_name"])
+    cause = pd.Series("withdrawn", index=groups.index).mask(groups["name"].isin(wanted.ended), "ended")
+    cause = cause.mask(groups["over"], "expired").mask(twin, "leftover")
     reason = cause.map(
         {
             "withdrawn": "no reservation gives this access any more",
+            "ended": "Hector shows its reservation as returned, completed or over",
             "expired": "its window is over",
-            "drift": "another group of this name is the one that is kept",
+            "leftover": "another group of this name is the one that is kept",
         }
     )
     users, locks = _sizes(groups, current.users), _sizes(groups, current.locks)
@@ -157,7 +161,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
     bare = groups[~among(groups["group_id"], found["group_id"])]
     return [
         operations(
-            "schedule_delete", extra, cause="drift", reason="a group has exactly one schedule", unit=_unit(extra)
+            "schedule_delete", extra, cause="leftover", reason="a group has exactly one schedule", unit=_unit(extra)
         ),
         operations(
             "schedule_change",
@@ -170,7 +174,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
         operations(
             "schedule_create",
             bare.assign(after=_own_json(bare)),
-            cause="drift",
+            cause="leftover",
             reason="a group without a schedule opens nothing",
             unit=_unit(bare),
         ),

@@ -1,6 +1,6 @@
 """What is held back although the plan asks for it: removals that look like somebody's mistake (design, section 5).
 
-Every kind of removal counts, expired groups never do. Held is not lost: the digest of a held set, passed as
+Every kind of removal counts, unless Hector or the clock itself shows that it is no mistake (EVIDENT). Held is not lost: the digest of a held set, passed as
 ``approve``, lets exactly that set through once.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access.columns import among
-from include.access.operations import GROUP, HELD, KINDS, PERSON
+from include.access.operations import EVIDENT, GROUP, HELD, KINDS, PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,7 +62,8 @@ class Guarded:
     """What the guards made of a plan.
 
     operations: with the dangerous removals held; holds: in force; digest: what approves them (null: nothing is held);
-    approved: keys that an approval lets through in this plan, and ``approved_set`` the name of their set.
+    approved: keys that an approval lets through in this plan, ``approved_set`` the name of their set, and
+    ``approved_guards`` the guards that held it.
     """
 
     operations: pd.DataFrame
@@ -70,11 +71,12 @@ class Guarded:
     digest: str | None = None
     approved: frozenset[str] = frozenset()
     approved_set: str | None = None
+    approved_guards: frozenset[str] = frozenset()
 
 
 def guarded(operations: pd.DataFrame, situation: Situation, limits: Limits, *, approve: str | None) -> Guarded:
     """Hold what looks dangerous, or let it through when ``approve`` is the digest of just that."""
-    removals = operations[operations["removal"] & operations["cause"].ne("expired")]
+    removals = operations[operations["removal"] & ~operations["cause"].isin(EVIDENT)]
     parts = [
         *_empty(removals, situation),
         *_shrink(removals, situation),
@@ -84,17 +86,39 @@ def guarded(operations: pd.DataFrame, situation: Situation, limits: Limits, *, a
     held = operations["key"].isin([key for keys, _ in parts for key in keys])
     if not held.any():
         return Guarded(operations)
+    dragged = _with_their_group(operations, held, situation.members) & ~held
+    held |= dragged
     name = name_of(operations[held])
     digest = _digest(name, situation.history.approvals.get(name, 0))
     if approve is not None and approve.strip() == digest:
-        return Guarded(operations, approved=frozenset(operations.loc[held, "key"]), approved_set=name)
+        guards = frozenset(hold.guard for _, hold in parts)
+        return Guarded(
+            operations,
+            approved=frozenset(operations.loc[held, "key"]),
+            approved_set=name,
+            approved_guards=guards,
+        )
     why = pd.Series("", index=operations.index)
     for keys, hold in parts:
         why = why.mask(operations["key"].isin(keys) & why.eq(""), f"held by the guard {hold.guard}: {hold.why}")
+    why = why.mask(dragged, "held because this user's place in an access group is held too")
     guarded_ = operations.assign(
         state=operations["state"].mask(held, HELD), reason=operations["reason"].mask(held, why)
     )
     return Guarded(guarded_, tuple(hold for _, hold in parts), digest)
+
+
+def _with_their_group(operations: pd.DataFrame, held: pd.Series, members: pd.DataFrame) -> pd.Series:
+    """Return True for suspensions and deletions of users whose place in a group is held: they would shut it as well."""
+    kind = operations["kind"]
+    groups = operations.loc[held & kind.eq("group_delete"), "group_id"]
+    people = pd.concat(
+        [
+            members.loc[among(members["group_id"], groups), "platform_user_id"],
+            operations.loc[held & kind.eq("member_remove"), "platform_user_id"],
+        ]
+    )
+    return kind.isin(["user_suspend", "user_delete"]) & among(operations["platform_user_id"], people.dropna())
 
 
 def name_of(operations: pd.DataFrame) -> str:

@@ -60,7 +60,18 @@ KINDS = {
     )
 }
 
-READY, HELD = "ready", "held"
+READY, HELD, MALFORMED = "ready", "held", "malformed"
+
+CAUSES = {
+    "new": "Hector shows it for the first time",
+    "moved": "Hector shows it otherwise than before",
+    "withdrawn": "Hector no longer gives this access",
+    "ended": "Hector itself shows that this access is no longer needed: returned, completed or over",
+    "expired": "its window in Salto is over",
+    "leftover": "an earlier run left it unfinished or twice",
+    "drift": "it was changed manually in Salto",
+}
+EVIDENT = frozenset({"ended", "expired"})  # removals that are no mistake: the guards do not count them
 
 
 def as_json(value: dict[str, Any]) -> str:
@@ -88,7 +99,36 @@ def operations(kind: str, rows: pd.DataFrame, **columns: pd.Series | str) -> pd.
     key = pd.Series(kind, index=table.index, dtype="str")
     for part in parts:
         key = key + ":" + part.astype("str").where(part.notna(), "")
-    return schemas.checked(schemas.OPERATIONS, table.assign(key=key)[list(schemas.OPERATIONS.columns)])
+    return _sound(table.assign(key=key)[list(schemas.OPERATIONS.columns)])
+
+
+def _sound(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the operations with valid columns: rows that lack a value become MALFORMED, so that no other row suffers."""
+    try:
+        return schemas.checked(schemas.OPERATIONS, table)
+    except schemas.SchemaError:
+        return schemas.checked(schemas.OPERATIONS, _malformed_marked(table))
+
+
+def _malformed_marked(table: pd.DataFrame) -> pd.DataFrame:
+    """Fill the gaps of malformed rows; the same change listed twice is one change."""
+    table = table.drop_duplicates().reset_index(drop=True)
+    required = [name for name, column in schemas.OPERATIONS.columns.items() if not column.nullable]
+    missing = table[required].isna()
+    twice = table.duplicated("key", keep=False)
+    bad = missing.any(axis=1) | twice
+    lacks = missing.apply(lambda row: ", ".join(row.index[row]), axis=1)
+    reason = ("no value for " + lacks).where(lacks.ne(""), "its key exists twice")
+    number = pd.Series(range(len(table)), index=table.index).astype("str")
+    filled = {name: table[name].astype("object").where(~missing[name], _FILLERS.get(name, "")) for name in required}
+    filled["key"] = filled["key"].mask(bad, filled["key"].astype("str") + " (malformed " + number + ")")
+    return table.assign(**filled).assign(
+        state=table["state"].astype("object").mask(bad, MALFORMED),
+        reason=filled["reason"].mask(bad, reason),
+    )
+
+
+_FILLERS: dict[str, object] = {"removal": False, "rank": 0, "phase": TAKE_AWAY}
 
 
 def in_order(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -96,4 +136,4 @@ def in_order(tables: list[pd.DataFrame]) -> pd.DataFrame:
     joined = pd.concat([schemas.frame(schemas.OPERATIONS, []), *tables], ignore_index=True)
     order = joined["kind"].map({name: kind.order for name, kind in KINDS.items()}).fillna(0).astype("int64")
     joined = joined.assign(order=order).sort_values(["phase", "order", "rank", "key"]).drop(columns="order")
-    return schemas.checked(schemas.OPERATIONS, joined)
+    return _sound(joined)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.access.operations import ARM, GROUP, HELD, KINDS, TAKE_AWAY, WINDOWS
+from include.access.operations import ARM, GROUP, HELD, KINDS, MALFORMED, TAKE_AWAY, WINDOWS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 EVERYWHERE = frozenset({"user_subscribe", "tag_on", "office_on"})
 Operation = dict[str, object]  # one row of OPERATIONS; nulls as None
@@ -82,6 +82,28 @@ def _ids(operation: Operation, *columns: str) -> tuple[str, ...]:
     return tuple(str(operation[column]) for column in columns if operation[column] is not None)
 
 
+def without_malformed(
+    operations: pd.DataFrame, members: Callable[[], Mapping[str, frozenset[str]]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leave out malformed operations and what builds on them, as if they had failed.
+
+    Returns:
+        The operations that may be applied, and the malformed ones.
+    """
+    bad = operations["state"].eq(MALFORMED)
+    if not bad.any():
+        return operations, operations[bad]
+    units, waiting = set(operations.loc[bad, "unit"]), Standing(members())
+    left_out = []
+    for operation in rows(operations):
+        chained = operation["phase"] != TAKE_AWAY and operation["unit"] in units
+        left_out.append(operation["state"] == MALFORMED or chained or waiting.blocks(operation))
+        if left_out[-1]:
+            waiting.note(operation)
+    kept = operations[~pd.Series(left_out, index=operations.index)]
+    return kept.reset_index(drop=True), operations[bad].reset_index(drop=True)
+
+
 def with_dependents_held(operations: pd.DataFrame, members: Mapping[str, frozenset[str]]) -> pd.DataFrame:
     """The plan with everything that builds on a held operation held too."""
     if not operations["state"].eq(HELD).any():
@@ -106,11 +128,50 @@ def resting_on(operations: pd.DataFrame, left_out: pd.DataFrame, members: Mappin
     A tag, a seat or office mode works in every group at once: also in a membership or a window that should have gone.
     A tag that takes another's place opens no more than that one did, and a group that is over opens nothing.
     """
-    standing = Standing(members)
-    for operation in rows(left_out[left_out["cause"].ne("expired")]):
-        standing.note(operation)
+    standing = _noted(left_out[left_out["cause"].ne("expired")], members)
     replaced = operations.loc[operations["kind"].eq("tag_off"), "user_id"]
     exchange = operations["kind"].eq("tag_on") & operations["user_id"].isin(replaced)
     widening = operations["kind"].isin(EVERYWHERE) & ~exchange
     blocked = [wide and standing.blocks(operation) for wide, operation in zip(widening, rows(operations), strict=True)]
     return pd.Series(blocked, index=operations.index, dtype="bool")
+
+
+def _noted(left_out: pd.DataFrame, members: Mapping[str, frozenset[str]]) -> Standing:
+    standing = Standing(members)
+    for operation in rows(left_out):
+        standing.note(operation)
+    return standing
+
+
+def missing_basis(operations: pd.DataFrame, left_out: pd.DataFrame) -> pd.Series:
+    """Return True for operations on a user or an access group that only an operation left out would make."""
+    made = left_out["kind"]
+    users, groups = (
+        set(left_out.loc[made.eq(kind), column].dropna())
+        for kind, column in (("user_create", "user_id"), ("group_create", "group_name"))
+    )
+    about_group = operations["group_name"].notna()
+    no_user = operations["user_id"].isin(users) & operations["platform_user_id"].isna()
+    no_group = operations["group_name"].isin(groups) & operations["group_id"].isna()
+    return (no_user & ~operations["kind"].eq("user_create")) | (about_group & no_group)
+
+
+# An addition made manually, and the operations after which it would open something else than it did.
+WIDENED_BY = {
+    "member_remove": frozenset({"lock_add", "schedule_change", "schedule_create"}),
+    "lock_remove": frozenset({"member_add", "schedule_change", "schedule_create"}),
+    "schedule_delete": frozenset({"member_add", "lock_add"}),
+    "schedule_change": frozenset({"member_add", "lock_add"}),
+}
+
+
+def additions_that_would_widen(left_out: pd.DataFrame, kept: pd.DataFrame) -> pd.Series:
+    """Return True for operations left out that undo a manual addition to a group which the kept ones change.
+
+    What is left as it was found stays what it was: a manual member of a group must not follow it to another door or day.
+    """
+    found = pd.Series(data=False, index=left_out.index)
+    for undoing, changes in WIDENED_BY.items():
+        changed = set(kept.loc[kept["kind"].isin(changes), "group_id"].dropna())
+        found |= left_out["kind"].eq(undoing) & left_out["removal"] & left_out["group_id"].isin(changed)
+    return found

@@ -17,12 +17,18 @@ from include.access.bookings import ACCESS, LEFT, NO_ACCESS
 from include.access.columns import among, looked_up, places_of
 from include.access.current import our_groups
 from include.access.desired import left_groups
-from include.access.drift import Account, drift_problems, drifted, marked
+from include.access.drift import Account, drift_problems, drifted, marked, undone_problems
 from include.access.group_changes import WantedGroups, group_operations
 from include.access.guards import Hold, Live, Situation, guarded
 from include.access.history import NOTHING_YET, History, Read
-from include.access.operations import HELD, in_order
-from include.access.order import resting_on, with_dependents_held
+from include.access.operations import EVIDENT, HELD, in_order
+from include.access.order import (
+    additions_that_would_widen,
+    missing_basis,
+    resting_on,
+    with_dependents_held,
+    without_malformed,
+)
 from include.access.people import Untouchable, matched_people, salto_people
 from include.access.places import place_locks, unclear_doors, unnamed_locks
 from include.access.problems import all_problems, problems
@@ -30,7 +36,14 @@ from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX, AccessRules
 from include.access.tags import TagMoves, tag_moves
 from include.access.texts import few
-from include.access.user_changes import SUBSCRIBED, Seats, user_operations
+from include.access.user_changes import (
+    SUBSCRIBED,
+    Seats,
+    Suspendable,
+    seats_lacking,
+    user_operations,
+    with_seats,
+)
 from include.access.windows import SCHEDULE_COLUMNS, known_zone, known_zones, schedules
 
 if TYPE_CHECKING:
@@ -38,6 +51,9 @@ if TYPE_CHECKING:
 
     from include.access.current import Current
     from include.access.desired import Desired
+
+
+FEW_CANDIDATES = 10  # users whose access groups a run of some references reads beyond the seats it lacks
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,9 @@ class Plan:
     matches: platform_user_id, user_id of everybody on the site who stands for a Hector user;
     left: OPERATIONS that would repair what was changed by hand, left out because the site only wants it reported;
     seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
-    approves it; approved: keys that an approval lets through, and ``approved_set`` the name of their set.
+    approves it; approved: keys that an approval lets through, ``approved_set`` the name of their set, and
+    ``approved_guards`` the guards that held it; seat_candidates: site user ids of users who may be suspended once their
+    access groups were read.
     """
 
     operations: pd.DataFrame
@@ -65,6 +83,8 @@ class Plan:
     digest: str | None = None
     approved: frozenset[str] = frozenset()
     approved_set: str | None = None
+    approved_guards: frozenset[str] = frozenset()
+    seat_candidates: tuple[str, ...] = ()
 
     @property
     def held(self) -> pd.DataFrame:
@@ -90,6 +110,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     approve: str | None = None,
     history: History = NOTHING_YET,
     previous: Previous | None = None,
+    created: frozenset[str] = frozenset(),
 ) -> Plan:
     """Compare the desired with the current state.
 
@@ -99,6 +120,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         approve: digest of a held set that may go through.
         history: what earlier runs saw and did.
         previous: how Salto was last seen; None: nothing is called drift.
+        created: Hector user ids of users whom the sync created, as far as is known: others are never suspended.
     """
     salto = salto_people(
         current.users,
@@ -127,22 +149,29 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     matches = _matches(people, salto)
     group_tables = group_operations(wanted, ours, current.groups, matches)
     moves = tag_moves(people, current.tags, salto, desired.frozen["user_id"])
-    user_tables, user_problems, seats_short = user_operations(
-        people, gone, moves, Seats(current.seats, current.seats_used), rules
+    members, seats = _memberships(ours, current), Seats(current.seats, current.seats_used)
+    leave = _suspendable(created, current, ours, group_tables, members)
+    users = user_operations(people, gone, moves, rules, leave)
+    operations, malformed = without_malformed(
+        in_order([*group_tables, *users.tables]), lambda: members_by_group(members)
     )
-    operations = in_order([*group_tables, *user_tables])
-    scope_problems = schemas.frame(schemas.PROBLEMS, [])
-    members = _memberships(ours, current)
+    scope_problems, candidates = schemas.frame(schemas.PROBLEMS, []), users.seat_candidates
     if references is not None:
+        whole = operations
         operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
         scope_problems = pd.concat([_not_found(references, desired), waiting])
+        operations, lacking = _with_seats_given_back(operations, whole, seats, current.users)
+        candidates = candidates[: lacking + FEW_CANDIDATES] if lacking else ()
     operations, undone = _drifted(operations, previous, rules, members)
     live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
     read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
     found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
     inside = members_by_group(members if found.holds else members.iloc[:0])  # without a hold nothing builds on one
+    sendable, seat_problems, seats_short = with_seats(
+        with_dependents_held(found.operations, inside), seats, current.users
+    )
     return Plan(
-        operations=with_dependents_held(found.operations, inside),
+        operations=sendable,
         problems=all_problems(
             [
                 desired.problems,
@@ -150,10 +179,13 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
                 doors.problems,
                 _site_zone_unknown(current),
                 look_alikes,
-                user_problems,
+                users.problems,
+                seat_problems,
                 moves.problems,
                 scope_problems,
                 drift_problems(undone),
+                undone_problems(operations, rules.drift),
+                problems("operation_malformed", malformed),
                 _unmatched(approve if found.approved_set is None else None),
                 *_closed_people(people),
             ]
@@ -168,7 +200,48 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         digest=found.digest,
         approved=found.approved,
         approved_set=found.approved_set,
+        approved_guards=found.approved_guards,
+        seat_candidates=candidates,
     )
+
+
+def _suspendable(
+    created: frozenset[str], current: Current, ours: pd.DataFrame, changes: list[pd.DataFrame], members: pd.DataFrame
+) -> Suspendable:
+    """Return whose seat may be given back; groups that are left as they are count as not ours."""
+    known = current.user_groups
+    foreign = known["group_id"].notna() & ~among(known["group_id"], ours["group_id"])
+    going = pd.concat([schemas.frame(schemas.OPERATIONS, []), *changes], ignore_index=True)
+    counted = ~going["cause"].isin(EVIDENT)
+    groups = going.loc[counted & going["kind"].eq("group_delete") & going["cause"].ne("leftover"), "group_id"]
+    losing = pd.concat(
+        [
+            members.loc[among(members["group_id"], groups), "platform_user_id"],
+            going.loc[counted & going["kind"].eq("member_remove"), "platform_user_id"],
+        ]
+    )
+    return Suspendable(
+        created=created,
+        asked=frozenset(known["site_user_id"]),
+        elsewhere=frozenset(known.loc[foreign, "site_user_id"]),
+        losing=frozenset(losing.dropna()),
+    )
+
+
+def _with_seats_given_back(
+    operations: pd.DataFrame, whole: pd.DataFrame, seats: Seats, users: pd.DataFrame
+) -> tuple[pd.DataFrame, int]:
+    """Add as many suspensions of users who no longer need their seat as a run of some references lacks seats.
+
+    Returns:
+        The operations in order, and how many seats are still lacking.
+    """
+    lacking = seats_lacking(operations, seats, users)
+    if not lacking:
+        return operations, 0
+    spare = whole[whole["kind"].eq("user_suspend") & whole["cause"].eq("ended")]
+    spare = spare[~spare["key"].isin(operations["key"])].head(lacking)
+    return in_order([operations, spare]), lacking - len(spare)
 
 
 @dataclass(frozen=True)
@@ -195,8 +268,10 @@ def _drifted(
     operations = marked(operations, by_hand)
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing
+    by_hand &= ~additions_that_would_widen(operations, operations[~by_hand])
     left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
-    unsafe = resting_on(kept, left, members_by_group(members))
+    unsafe = missing_basis(kept, left)
+    unsafe |= resting_on(kept, left, members_by_group(members))
     return kept[~unsafe].reset_index(drop=True), left.reset_index(drop=True)
 
 
@@ -379,6 +454,7 @@ def _wanted(
             locks=_with_row(locks, chosen)[["row", "reference", "lock_id", "lock"]],
             members=_with_row(members, chosen)[["row", "reference", "user_id", "platform_user_id"]],
             unmoved=unmoved,
+            ended=frozenset(desired.ended["group_name"]),
         ),
         chosen,
     )

@@ -352,11 +352,26 @@ KINDS = {
             "plan for more seats, or set provision_users: with_reservations",
         ),
         Kind(
+            "operation_malformed",
+            OPERATOR,
+            "{unit}",
+            "{unit}: the operation {key} is malformed ({reason}), so it and what builds on it were left out",
+            "report it with this run's folder; other reservations and users are not affected",
+            red=True,
+        ),
+        Kind(
             "drift_reported",
             SALTO_ADMIN,
             "{subject}",
             "{subject}{about}: {why}, and drift: report leaves it so",
             "undo it in the Salto dashboard, or set drift: repair in the integration file",
+        ),
+        Kind(
+            "drift_undone",
+            SALTO_ADMIN,
+            "{subject}",
+            "{subject}{about}: {why}; the access group changes for Hector now, so this is undone first",
+            "if this access is needed, give it in an access group whose name does not start with Hector_",
         ),
         Kind(
             "token_expires",

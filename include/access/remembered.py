@@ -146,6 +146,13 @@ def replaced(table: pd.DataFrame, rows: pd.DataFrame, key: str, asked: Collectio
     return pd.concat([kept, rows], ignore_index=True)
 
 
+def elsewhere(current: Current) -> pd.DataFrame:
+    """Return SALTO_USER_GROUPS of users in a group that is not named like ours: they keep their seat until all is read."""
+    known = current.user_groups
+    foreign = known["group_id"].notna() & ~known["group_id"].isin(current.groups.groups["group_id"])
+    return known[known["site_user_id"].isin(known.loc[foreign, "site_user_id"])].reset_index(drop=True)
+
+
 def with_counts(groups: Groups) -> Groups:
     """Groups whose counts are those of their details."""
     counts = {

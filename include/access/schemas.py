@@ -156,6 +156,9 @@ SALTO_GROUPS = _table(
     {"group_id": _text(unique=True), "name": _text(), "user_count": _count(), "lock_count": _count()},
 )
 SALTO_GROUP_USERS = _table("salto_group_users", {"group_id": _text(), "platform_user_id": _text()})
+SALTO_USER_GROUPS = _table(  # of users who were asked for; group_id null: a member of no group
+    "salto_user_groups", {"site_user_id": _text(), "group_id": _text(null=True)}
+)
 SALTO_GROUP_LOCKS = _table("salto_group_locks", {"group_id": _text(), "lock_id": _text()})
 SALTO_SCHEDULES = _table(
     "salto_schedules",
@@ -244,7 +247,7 @@ OPERATIONS = _table(
         "key": _text(unique=True),
         "phase": _count(),  # 1 take away, 2 windows, 3 people, 4 arm
         "kind": _text(),
-        "cause": _text(),  # new | moved | withdrawn | expired | drift
+        "cause": _text(),  # one of operations.CAUSES
         "unit": _text(),  # failure unit: "reservation 10452" or "person u_17"
         "reference": _text(null=True),
         "group_name": _text(null=True),
@@ -258,7 +261,7 @@ OPERATIONS = _table(
         "schedule_id": _text(null=True),
         "before": _text(null=True),  # JSON
         "after": _text(null=True),  # JSON
-        "removal": _flag(),  # takes access away; counted by the guards unless its cause is "expired"
+        "removal": _flag(),  # takes access away; counted by the guards unless its cause is one of EVIDENT
         "rank": _count(),  # order inside a phase and kind: who gets the next free seat
         "state": _text(),  # ready | held
         "reason": _text(),
@@ -372,6 +375,8 @@ SEATS = _table(
 )
 
 
+LONGEST_NAME = 120  # letters of an id in a message
+
 _EMPTY: dict[tuple[str | None, ...], pd.DataFrame] = {}
 
 
@@ -393,7 +398,8 @@ def checked(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:
     """The table, coerced and validated.
 
     Raises:
-        SchemaError: naming the table and each column that breaks its schema, never the values.
+        SchemaError: naming the table, each column that breaks its schema and the first such row by its id, never
+            another value.
     """
     table = _texts(schema, table.reset_index(drop=True))
     if _is_fine(schema, table):
@@ -401,9 +407,23 @@ def checked(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:
     try:
         return schema.validate(table, lazy=True)
     except SchemaErrors as error:
-        cases = error.failure_cases[["column", "check"]].astype(str).drop_duplicates()
-        broken = "; ".join(f"{row.column}: {row.check}" for row in cases.itertuples())
+        cases = error.failure_cases.drop_duplicates(["column", "check"])
+        broken = "; ".join(
+            f"{case['column']}: {case['check']}{_where(schema, table, case['index'])}"
+            for case in cases.to_dict("records")
+        )
         raise SchemaError(f"table {schema.name} breaks its schema: {broken}") from None
+
+
+def _where(schema: pa.DataFrameSchema, table: pd.DataFrame, index: object) -> str:
+    """Name the first row that breaks a check: by the column that identifies rows, else by its number."""
+    if not isinstance(index, int | float) or index != index or index not in table.index:  # noqa: PLR0124 - NaN
+        return ""
+    number = int(index)
+    known = next((name for name, column in schema.columns.items() if column.unique and name in table), None)
+    value = table[known].iloc[number] if known is not None else None
+    named = isinstance(value, str) and value.isprintable()
+    return f" (row {str(value)[:LONGEST_NAME]!r})" if named else f" (row {number})"
 
 
 def _texts(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:

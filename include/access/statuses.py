@@ -25,6 +25,7 @@ STATUSES = frozenset(
     }
 )
 ALIASES = {"awaiting_approval": "pending_approval"}
+ENDED = frozenset({"returned", "completed"})  # Hector itself shows that the access is no longer needed
 DEFAULT_ACCESS_STATUSES = frozenset({"new", "assigned", "partially_out", "out", "overdue"})
 
 

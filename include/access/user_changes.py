@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access.columns import among, looked_up
-from include.access.operations import as_json, operations
+from include.access.operations import READY, as_json, operations
 from include.access.problems import problems
 from include.access.rules import MARKER_PREFIX, AccessRules
 
@@ -35,40 +35,107 @@ class Seats:
         return self.allowed - self.used + freed
 
 
+@dataclass(frozen=True)
+class Suspendable:
+    """Whose seat may be given back.
+
+    Attributes:
+        created: Hector user ids of users whom the sync created; adopted ones and those of an unknown past keep the seat.
+        asked: Site user ids of users whose access groups were read.
+        elsewhere: Those of them who are members of a group that is not ours.
+        losing: Platform user ids of users who lose a place in a live group of ours by this plan.
+    """
+
+    created: frozenset[str]
+    asked: frozenset[str]
+    elsewhere: frozenset[str]
+    losing: frozenset[str]
+
+
+@dataclass(frozen=True)
+class UserOperations:
+    """What must change in users.
+
+    Attributes:
+        tables: OPERATIONS, each of one kind.
+        problems: PROBLEMS found on the way.
+        seat_candidates: Site user ids of users who may be suspended once their access groups were read.
+    """
+
+    tables: list[pd.DataFrame]
+    problems: pd.DataFrame
+    seat_candidates: tuple[str, ...]
+
+
 def user_operations(
-    people: pd.DataFrame, departed: pd.DataFrame, moves: TagMoves, seats: Seats, rules: AccessRules
-) -> tuple[list[pd.DataFrame], pd.DataFrame, bool]:
-    """Operations on user records, the problems found on the way, and whether seats are too few for all who need one.
+    people: pd.DataFrame, departed: pd.DataFrame, moves: TagMoves, rules: AccessRules, leave: Suspendable
+) -> UserOperations:
+    """Return the operations on user records, whatever seats there are (see ``with_seats``).
 
     Args:
         people: from ``people.matched_people`` with ``first_window`` (UTC, null: no booking in the horizon).
         departed: rows of ``people.salto_people`` that are ours and no longer part of Hector.
         moves: from ``tags.tag_moves``.
-        seats: before this run.
         rules: the integration's settings.
+        leave: whose seat may be given back.
     """
     acting = people[people["usable"] & ~people["protected"]]
     here = acting[acting["site_user_id"].notna()]
-    booked = acting["first_window"].notna()
-    needed = booked if rules.provision_users == "with_reservations" else pd.Series(data=True, index=acting.index)
-    suspended = [_suspended(here[~needed[here.index]]), _suspended(_gone(departed, rules))]
-    deleted = _deleted(departed if rules.delete_users else departed.iloc[:0])
-    free = seats.free_after(_freed(departed, deleted, suspended))
-    seekers = _seat_seekers(acting[needed])
-    seated = seekers if free is None else seekers[seekers["rank"] < free]
+    needed = acting["first_window"].notna()
+    if rules.provision_users != "with_reservations":
+        needed = pd.Series(data=True, index=acting.index)
+    spare = pd.concat([_seated(here[~needed[here.index]], leave), _seated(_gone(departed, rules), leave)])
+    known = spare["site_user_id"].isin(leave.asked)
     mails, mail_problems = _emails(here)
+    seekers = _seat_seekers(acting[needed])
     tables = [
-        *suspended,
-        deleted,
+        _suspended(spare[known & ~spare["site_user_id"].isin(leave.elsewhere)], departed, leave),
+        _deleted(departed if rules.delete_users else departed.iloc[:0]),
         *_office(here, departed),
         *_tags(moves, people),
         _adopted(here),
         mails,
-        _subscribed(seated),
+        _subscribed(seekers),
         _created(seekers),
     ]
-    unseated = seekers[seekers["site_user_id"].notna() & ~among(seekers["user_id"], seated["user_id"])]
-    return tables, pd.concat([mail_problems, problems("no_seat", unseated)]), len(seated) < len(seekers)
+    return UserOperations(tables, mail_problems, tuple(sorted(spare.loc[~known, "site_user_id"])))
+
+
+TAKING, FREEING = frozenset({"user_create", "user_subscribe"}), frozenset({"user_suspend", "user_delete"})
+
+
+def with_seats(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Leave out subscriptions for which no seat will be free: only what will be sent frees one, earliest window first.
+
+    Args:
+        operations: the plan's, with what is held.
+        seats: before this run.
+        users: SALTO_USERS, to know who holds a seat.
+
+    Returns:
+        The operations, a problem for each user without a seat, and whether users need more seats than are free now: then
+        they must be sent one by one, because what frees a seat may fail.
+    """
+    ready = operations[operations["state"].eq(READY)]
+    takers = ready[ready["kind"].isin(TAKING)].sort_values("rank")
+    free_now = seats.free_after(0)
+    if free_now is None or len(takers) <= max(free_now, 0):
+        return operations, problems("no_seat", takers.iloc[:0]), False
+    late = takers.iloc[max(free_now + _freed(ready, users), 0) :]
+    unseated = late[late["kind"].eq("user_subscribe")]
+    kept = operations[~operations["key"].isin(unseated["key"])].reset_index(drop=True)
+    return kept, problems("no_seat", unseated.drop(columns="reference")), True
+
+
+def _freed(operations: pd.DataFrame, users: pd.DataFrame) -> int:
+    holding = users.loc[users["subscription_state"].eq(SUBSCRIBED), "site_user_id"]
+    return int(among(operations.loc[operations["kind"].isin(FREEING), "site_user_id"], holding).sum())
+
+
+def seats_lacking(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> int:
+    """Return how many more seats the operations take than are free."""
+    free = seats.free_after(_freed(operations, users))
+    return 0 if free is None else max(int(operations["kind"].isin(TAKING).sum()) - free, 0)
 
 
 def person(user_ids: pd.Series) -> pd.Series:
@@ -76,12 +143,19 @@ def person(user_ids: pd.Series) -> pd.Series:
     return "person " + user_ids
 
 
-def _suspended(people: pd.DataFrame) -> pd.DataFrame:
-    rows = people[people["ours"] & people["subscription_state"].eq(SUBSCRIBED)]
+def _seated(people: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
+    """Return those whom the sync created and who hold a seat: a user made manually keeps it."""
+    held = people["ours"] & people["subscription_state"].eq(SUBSCRIBED)
+    columns = ["user_id", "site_user_id", "platform_user_id"]
+    return people.loc[held & people["user_id"].isin(leave.created), columns]
+
+
+def _suspended(rows: pd.DataFrame, departed: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
+    absent = rows["site_user_id"].isin(departed["site_user_id"]) | rows["platform_user_id"].isin(leave.losing)
     return operations(
         "user_suspend",
-        rows[["user_id", "site_user_id", "platform_user_id"]],
-        cause="withdrawn",
+        rows,
+        cause=pd.Series("ended", index=rows.index).mask(absent, "withdrawn"),
         unit=person(rows["user_id"]),
         reason="no reservation in the horizon (provision_users: with_reservations)",
     )
@@ -102,11 +176,6 @@ def _deleted(departed: pd.DataFrame) -> pd.DataFrame:
         unit=person(rows["user_id"]),
         reason="no longer part of Hector (delete_users)",
     )
-
-
-def _freed(departed: pd.DataFrame, deleted: pd.DataFrame, suspended: list[pd.DataFrame]) -> int:
-    subscribed = departed.loc[departed["subscription_state"].eq(SUBSCRIBED), "site_user_id"]
-    return int(among(deleted["site_user_id"], subscribed).sum()) + sum(len(table) for table in suspended)
 
 
 def _seat_seekers(people: pd.DataFrame) -> pd.DataFrame:

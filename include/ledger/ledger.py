@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from include.access import release, schemas
 from include.access.drift import DRIFT, Account
+from include.access.history import FEWEST_READS, LONG_STANDING, DatedRead, Read
 from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
 from include.ledger.tables import (
     SEEN,
@@ -66,6 +67,7 @@ LATE = timedelta(hours=1)  # after which a request without an answer is not carr
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
+MADE = ("done", "no_seat", "unknown")  # outcomes after which the user may be there
 LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
 TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
 
@@ -401,6 +403,35 @@ class Ledger:
             )
             query = select(Operation.key, Operation.after).where(Operation.run_id == last.scalar_subquery(), known)
             return frozenset((str(key), after) for key, after in connection.execute(query))
+
+    def reads(self, integration: str, moment: datetime) -> list[DatedRead]:
+        """Return what the syncs of all reservations before a moment read, as far back as the baseline looks."""
+        query = _whole_syncs(integration, moment).where(
+            Run.planned_at.is_not(None), Run.users_read.is_not(None), Run.reservations_read.is_not(None)
+        )
+        columns: list[Any] = [Run.began_at, Run.users_read, Run.reservations_read]
+        query = query.with_only_columns(*columns)
+        with self.reading() as connection:
+            recent = connection.execute(query.where(Run.began_at > moment - LONG_STANDING)).all()
+            earlier = connection.execute(query.where(Run.began_at <= moment - LONG_STANDING).limit(FEWEST_READS)).all()
+        return [DatedRead(row.began_at, Read(row.users_read, row.reservations_read)) for row in (*recent, *earlier)]
+
+    def created_users(self, integration: str) -> frozenset[str]:
+        """Return the Hector user ids of users whom the sync created, as far as this ledger knows.
+
+        A request that was sent and not answered counts as well: only a run sets the marker, by creating or by adopting.
+        """
+        sent = select(CallOperation.operation_id).where(CallOperation.operation_id == Operation.id).exists()
+        happened = or_(Operation.outcome.in_(MADE), and_(Operation.outcome.is_(None), sent))
+        query = (
+            select(Operation.user_id, Operation.kind)
+            .join(Run, Run.id == Operation.run_id)
+            .where(Run.integration == integration, Operation.kind.in_(["user_create", "user_adopt"]), happened)
+            .order_by(Operation.id)
+        )
+        with self.reading() as connection:
+            last = {str(user_id): kind for user_id, kind in connection.execute(query)}
+        return frozenset(user_id for user_id, kind in last.items() if kind == "user_create")
 
     def accounts(self, integration: str, moment: datetime) -> tuple[tuple[Account, ...], frozenset[str]]:
         """How the runs before a moment left Salto, and the units (of OPERATIONS) of which that is not known.

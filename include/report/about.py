@@ -160,7 +160,7 @@ class _Why:
     def of(self, row: Operation, whom: Iterable[str]) -> str | None:
         """None: the operation's own reason says it."""
         kind, reference = row["kind"], str(row["reference"])
-        if (kind, row["cause"]) == ("group_delete", "withdrawn"):
+        if kind == "group_delete" and row["cause"] in {"withdrawn", "ended"}:
             return self._reservation(reference)
         if (kind, row["cause"]) == ("member_remove", "moved"):
             return self._member(reference, *whom)

@@ -168,10 +168,8 @@ def _change(row: Operation, about: About) -> dict[str, Any]:
 
 
 def _is_by_hand(row: Operation) -> bool:
-    """Whether an operation repairs what somebody changed; a run that died half-way also leaves something to mend."""
-    kind = str(row["kind"])
-    known = row["reason"] == REASONS.get(kind) or (row["state"] == HELD and kind in REASONS)  # held: says by what
-    return row["cause"] == DRIFT and known
+    """Return whether an operation repairs what was changed manually."""
+    return row["cause"] == DRIFT
 
 
 def _by_hand(row: Operation, about: About, outcome: str | None = None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the runs of an integration remember of each other, as small files beside their folders.
 
 ``history/<run>.removals.json``: keys of the removals a run set out to send, written before the first of them, so that
-they count also when the process dies; ``history/good.json``: what the last good run had read;
+they count also when the process dies; ``history/good.json``: what the last green sync of everything, or the last approved one, had read;
 ``history/watched.json``: how far the watch has seen Hector's changes;
 ``history/<digest>.asked.json`` and ``.approved.json``: when somebody was asked about a held set, and who approved it.
 Ids only: no name, no email but the approver's own, as Airflow shows it.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.access.history import REMEMBERED, History, Read
-from include.access.operations import READY
+from include.access.operations import EVIDENT, READY
 from include.access.outcomes import DONE, UNKNOWN
 from runs.failures import HistoryError
 from runs.folder import base, kept_since, made
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runs.folder import RunFolder
 
 REMOVALS, ASKED, APPROVED, GOOD = ".removals.json", ".asked.json", ".approved.json", "good.json"
+BASELINE_GUARDS = frozenset({"shrink", "empty"})  # measure how much Hector shows
 NAME_CHARACTERS = frozenset("0123456789abcdef")
 
 
@@ -68,18 +69,32 @@ def settle_removals(folder: RunFolder, operations: pd.DataFrame, outcomes: pd.Da
     gone = operations[operations["key"].map(states).isin([DONE, UNKNOWN])]
     used = bool(_approved(folder)) and _approved(folder) <= set(states.index[states.eq(DONE)])
     _keep_removals(folder, gone, used=used)
+    if used:
+        _remember_approved(folder)
 
 
 def remember_good(folder: RunFolder) -> None:
-    """What a run that ended green had read: later runs are compared with it. A run that sent nothing leaves no mark."""
-    if not folder.has("outcomes"):
-        return
+    """Make what a green sync of everything read the baseline of later runs; a plan or a reload moves none."""
+    if folder.has("outcomes") and not _is_reload(folder):
+        _keep_baseline(folder, all_as_of=as_of(folder).isoformat())
+
+
+def _remember_approved(folder: RunFolder) -> None:
+    """Make the level that was just approved the baseline, whatever else keeps the run red."""
+    guards = (folder.read_json("plan") or {}).get("approved_guards") or ()
+    if BASELINE_GUARDS & set(guards) and not _is_reload(folder):
+        _keep_baseline(folder, all_as_of=(kept(name_of(folder), GOOD) or {}).get("all_as_of"))
+
+
+def _keep_baseline(folder: RunFolder, *, all_as_of: str | None) -> None:
     row = folder.read("desired_read").iloc[0]
     read = Read(users=int(row["users"]), reservations=int(row["reservations"]))
-    now, name = as_of(folder).isoformat(), name_of(folder)
-    some = ((folder.read_json("run") or {}).get("conf") or {}).get("references")
-    all_as_of = (kept(name, GOOD) or {}).get("all_as_of") if some else now
-    _write(_folder(name) / GOOD, asdict(read) | {"as_of": now, "all_as_of": all_as_of})
+    moments = {"as_of": as_of(folder).isoformat(), "all_as_of": all_as_of}
+    _write(_folder(name_of(folder)) / GOOD, asdict(read) | moments)
+
+
+def _is_reload(folder: RunFolder) -> bool:
+    return bool(((folder.read_json("run") or {}).get("conf") or {}).get("references"))
 
 
 def kept(name: str, file: str) -> dict[str, Any] | None:
@@ -129,7 +144,7 @@ def remove_outdated(name: str, now: datetime) -> None:
 
 
 def _keep_removals(folder: RunFolder, operations: pd.DataFrame, *, used: bool) -> None:
-    counted = operations["removal"] & operations["cause"].ne("expired") & operations["state"].eq(READY)
+    counted = operations["removal"] & ~operations["cause"].isin(EVIDENT) & operations["state"].eq(READY)
     approved = _approved(folder)
     keys = sorted(set(operations.loc[counted, "key"]) - approved)
     path = _removals_path(folder)

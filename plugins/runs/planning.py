@@ -12,6 +12,7 @@ import pandas as pd
 from hector.hook import HectorHook
 from include.access import schemas
 from include.access.absence import HECTOR, Listing, Shown, locks_in_doubt, unconfirmed
+from include.access.history import baseline
 from include.access.order import rows
 from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
@@ -141,19 +142,25 @@ def _comparison(
 ) -> Callable[[Current], Plan]:
     """Makes the run's plan from whatever Salto shows."""
     desired, moment, book = desired_of(folder), as_of(folder), Book.of(folder)
-    recalled = history.recalled(history.name_of(folder), moment.to_pydatetime())
+    began = moment.to_pydatetime()
+    recalled = history.recalled(history.name_of(folder), began)
+    recalled = replace(recalled, read=baseline(recalled.read, book.ledger.reads(book.integration, began), began))
     previous = book.previous(moment.to_pydatetime())
+    rules = integration.rules()
+    saving = rules.provision_users == "with_reservations"
+    created = book.ledger.created_users(book.integration) if saving else frozenset()
 
     def compare(current: Current) -> Plan:
         return make_plan(
             desired,
             current,
-            integration.rules(),
+            rules,
             as_of=moment,
             references=references,
             approve=approve,
             history=recalled,
             previous=previous,
+            created=created,
         )
 
     return compare
@@ -328,6 +335,7 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
             "seats_short": made.seats_short,
             "approved": sorted(made.approved),
             "approved_set": made.approved_set,
+            "approved_guards": sorted(made.approved_guards),
         },
     )
 

@@ -26,6 +26,7 @@ _CURRENT = {
     "group_users": schemas.SALTO_GROUP_USERS,
     "group_locks": schemas.SALTO_GROUP_LOCKS,
     "schedules": schemas.SALTO_SCHEDULES,
+    "user_groups": schemas.SALTO_USER_GROUPS,
 }
 _FACTS = ("site_name", "site_id", "site_zone", "seats", "seats_used", "own_platform_user_id", "owner_platform_user_id")
 
@@ -47,6 +48,7 @@ def keep_current(
         "group_locks": current.groups.locks,
         "schedules": current.groups.schedules,
         "groups": current.groups.groups,
+        "user_groups": current.user_groups,
     }
     for name, table in tables.items():
         folder.write(f"current_{name}", table)
@@ -70,6 +72,7 @@ def current_of(folder: RunFolder) -> tuple[Current, pd.DataFrame]:
         locks=read["locks"],
         groups=groups,
         verified_at=verified_at,
+        user_groups=read["user_groups"],
     )
     return current, folder.read("current_matches")
 

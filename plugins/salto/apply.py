@@ -207,6 +207,10 @@ class Application:
             state, message, cause = FAILED, str(error), error.cause
         except (NotConfirmedError, schemas.SchemaError) as error:
             state, message, cause = FAILED, str(error), FailureCause.MISMATCH
+        except Exception as error:  # whatever it is, all other reservations and users go on
+            LOG.exception("%s: unexpected %s", told(batch[0]), type(error).__name__)
+            message = f"unexpected {type(error).__name__}; report it with this task's log"
+            state, cause = UNKNOWN, FailureCause.MISMATCH
         for operation in batch:
             self._settle(operation, state, message, cause)
         return {str(operation["key"]): state for operation in batch}

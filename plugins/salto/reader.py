@@ -166,6 +166,15 @@ class SaltoReader:
         """One site user as a table of one row."""
         return self._user_frame([self._transport.read(self._path("users", site_user_id), _SITE_USER)], fingerprint)
 
+    def user_groups(self, site_user_id: str) -> pd.DataFrame:
+        """Return the access groups of one site user (SALTO_USER_GROUPS); a member of none is one row without a group."""
+        found = read_all(self._transport, self._path("users", site_user_id, "access_groups"), payloads.Entry)
+        groups: list[str | None] = [group.id for group in found]
+        groups = groups or [None]
+        return schemas.frame(
+            schemas.SALTO_USER_GROUPS, ({"site_user_id": site_user_id, "group_id": one} for one in groups)
+        )
+
     def users_with_email(self, email: str, fingerprint: rows.Fingerprinting) -> pd.DataFrame:
         """Site users with this email; whether the service's own filter minds letter case is unknown, so look again."""
         where = f"user/email eq {quoted(email.strip())}"

@@ -24,6 +24,7 @@ from include.access.remembered import (
     Remembered,
     Scope,
     completed,
+    elsewhere,
     replaced,
     tags_fit,
     with_counts,
@@ -43,6 +44,8 @@ LOG = logging.getLogger(__name__)
 READERS = 8  # threads; the site's budget of requests is the real limit
 TAG_KINDS = frozenset({"tag_on", "tag_off"})
 TAG_MISSING = "tag_unknown"
+SEAT_ROUNDS = 3  # of reading whose seat may be given back
+GONE = "gone"  # stands for the groups of a user who is not there any more: no group of ours
 NO_DETAILS = Groups(
     schemas.frame(schemas.SALTO_GROUPS, []),
     schemas.frame(schemas.SALTO_GROUP_USERS, []),
@@ -79,6 +82,7 @@ class SiteReading:
     _users: set[str] | None = field(default_factory=set)  # site user ids read; None: the whole list
     _tags: set[str] | None = field(default_factory=set)  # tag ids read; None: the whole list
     _counted: bool = False  # the tags were
+    _seat_rounds: int = 0
 
     # --- where a reading begins -------------------------------------------------------------------------------------------
 
@@ -183,6 +187,7 @@ class SiteReading:
         for step in steps:
             better = step(better, operations)
         better = self._missing_tags(better, made.problems)
+        better = self._deeper_seats(better, made.seat_candidates)
         return None if better is current else self._keep(better)
 
     # --- a second look ----------------------------------------------------------------------------------------------------
@@ -230,6 +235,21 @@ class SiteReading:
         self._tags |= ids
         return replace(current, tags=_tags_again(self.reader, self.fingerprint, current, ids))
 
+    def _deeper_seats(self, current: Current, candidates: Iterable[str]) -> Current:
+        """Read the access groups of users who may be suspended: members of a group that is not ours keep their seat."""
+        ids = sorted(set(candidates) - set(current.user_groups["site_user_id"]))
+        if not ids or self._seat_rounds >= SEAT_ROUNDS:
+            return current
+        self._seat_rounds += 1
+        with ThreadPoolExecutor(READERS) as pool:
+            found = _joined(schemas.SALTO_USER_GROUPS, pool.map(self._groups_of, ids))
+        return replace(current, user_groups=pd.concat([current.user_groups, found], ignore_index=True))
+
+    def _groups_of(self, site_user_id: str) -> pd.DataFrame:
+        found = _or_none(functools.partial(self.reader.user_groups, site_user_id))
+        gone = schemas.frame(schemas.SALTO_USER_GROUPS, [{"site_user_id": site_user_id, "group_id": GONE}])
+        return gone if found is None else found
+
     def _missing_tags(self, current: Current, problems: pd.DataFrame) -> Current:
         """Somebody's tag is unknown: a new one shows in the number of tags, without reading them all."""
         if self._tags is None or self._counted or not problems["code"].eq(TAG_MISSING).any():
@@ -259,6 +279,15 @@ class SiteReading:
         return None if self.read_at is None else pd.Timestamp(self.read_at)
 
     def _keep(self, current: Current) -> Current:
+        """Keep what was read; which groups a user is in is asked once a reading, and those elsewhere are remembered."""
+        if self._current is not None:
+            known = self._current.user_groups
+        elif self.remembered is not None and current.verified_at == self.remembered.current.verified_at:
+            known = elsewhere(self.remembered.current)
+        else:
+            known = current.user_groups
+        if current.user_groups.empty:
+            current = replace(current, user_groups=known)
         self._current = current
         return current
 

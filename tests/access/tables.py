@@ -188,8 +188,21 @@ def current(users=(), tags=(), locks=(), found=(), **changes):
         "tags": schemas.frame(schemas.SALTO_TAGS, tags),
         "locks": schemas.frame(schemas.SALTO_LOCKS, locks),
         "groups": groups(found),
+        "user_groups": asked({one["site_user_id"]: () for one in users}),
     }
     return Current(**(values | changes))
+
+
+def asked(memberships):
+    """What was read about users' access groups: group ids by site user id."""
+    rows = [{"site_user_id": one, "group_id": g} for one, found in memberships.items() for g in (found or (None,))]
+    return schemas.frame(schemas.SALTO_USER_GROUPS, rows)
+
+
+def markers(have: Current) -> frozenset[str]:
+    """Hector user ids of everyone with our marker: as if the sync had created them all."""
+    aliases = have.users["alias"].dropna()
+    return frozenset(aliases[aliases.str.startswith("hector:")].str.removeprefix("hector:"))
 
 
 def desired(users=(), places=(), bookings=(), rules=RULES, *, people=None, as_of=NOW) -> Desired:
@@ -198,6 +211,7 @@ def desired(users=(), places=(), bookings=(), rules=RULES, *, people=None, as_of
 
 
 def plan(wanted: Desired, have: Current, rules=RULES, **options) -> Plan:
+    options = {"created": markers(have)} | options
     return make_plan(wanted, have, rules, as_of=options.pop("as_of", NOW), **options)
 
 

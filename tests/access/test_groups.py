@@ -92,7 +92,7 @@ def test_a_bare_group_with_somebody_or_a_door_is_a_look_alike_unless_its_reserva
     assert kinds(made(group("g1", "Hector_9", users, locks))) == []
 
     finished = group_moves(group("g1", "Hector_1", users, locks), bookings=[booking("1")])
-    assert ("schedule_create", "drift", "g1") in finished
+    assert ("schedule_create", "leftover", "g1") in finished
 
 
 @pytest.mark.parametrize(("counted", "listed"), [(0, 1), (1, 0)])
@@ -147,7 +147,7 @@ def test_a_group_that_is_as_it_should_be_is_left():
 
 def test_a_bare_group_of_a_current_reservation_is_finished():
     assert group_moves(group("g1", "Hector_1"), bookings=[booking("1")]) == [
-        ("schedule_create", "drift", "g1"),
+        ("schedule_create", "leftover", "g1"),
         ("lock_add", "moved", "g1"),
         ("member_add", "moved", "g1"),
     ]
@@ -231,7 +231,7 @@ def test_of_two_groups_with_one_name_the_better_one_stays(worse, better):
     gone = found.operations[found.operations["kind"].eq("group_delete")]
 
     assert gone["group_id"].tolist() == [worse["group_id"]]
-    assert gone["cause"].tolist() == ["drift"]
+    assert gone["cause"].tolist() == ["leftover"]
 
 
 def test_the_group_of_a_shared_reference_is_left_as_it_is():
@@ -242,11 +242,27 @@ def test_the_group_of_a_shared_reference_is_left_as_it_is():
     assert "reference_twice" in codes(found.problems)
 
 
-@pytest.mark.parametrize("status", ["cancelled", "refused", "returned", "completed", "on_hold_by_dean"])
-def test_a_reservation_that_no_longer_earns_access_loses_its_group(status):
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        ("cancelled", "withdrawn"),
+        ("refused", "withdrawn"),
+        ("on_hold_by_dean", "withdrawn"),
+        ("returned", "ended"),
+        (" Completed ", "ended"),
+    ],
+)
+def test_a_reservation_that_no_longer_earns_access_loses_its_group(status, cause):
     assert group_moves(ours("g1", "Hector_1"), bookings=[booking("1", status=status)]) == [
-        ("group_delete", "withdrawn", "g1")
+        ("group_delete", cause, "g1")
     ]
+
+
+def test_a_reservation_that_hector_shows_as_over_loses_its_group():
+    """It was shortened: positive evidence, no withdrawal by absence."""
+    shortened = booking("1", start=-2, finish=-1)
+
+    assert group_moves(ours("g1", "Hector_1"), bookings=[shortened]) == [("group_delete", "ended", "g1")]
 
 
 def test_a_reservation_whose_locks_stand_in_different_zones_opens_nothing():

@@ -87,6 +87,26 @@ def test_expired_groups_go_on_while_withdrawn_ones_are_held():
     assert held(ops("group_delete", 11), ops("group_delete", 5, first=100, cause="expired"), live=Live(11, 1))[0] == 11
 
 
+@pytest.mark.parametrize("kind", ["group_delete", "user_suspend"])
+def test_what_hector_shows_as_ended_never_counts(kind):
+    """Returned, completed or over is no withdrawal by absence, also when Hector shows nothing else."""
+    assert held(ops(kind, 50, cause="ended"), live=Live(60, 60))[0] == 0
+    assert held(ops(kind, 50, cause="ended"), live=Live(60, 60), read=Read(100, 0))[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["user_suspend", "user_delete"])
+def test_a_user_whose_group_is_held_keeps_seat_and_record(kind):
+    """Either would shut the door that the hold keeps open."""
+    people = ops(kind, 2, cause="withdrawn")
+    found = guard(ops("group_delete", 11), people, live=Live(11, 100), members=[("g3", "p1")])
+    states = dict(zip(found.operations["key"], found.operations["state"], strict=True))
+
+    assert [states[key] for key in people["key"]] == [READY, HELD]
+    approved = guard(ops("group_delete", 11), people, live=Live(11, 100), members=[("g3", "p1")], approve=found.digest)
+    assert len(approved.approved) == 12
+    assert approved.approved_guards == {"withdrawals"}
+
+
 def test_removals_of_different_kinds_count_together():
     assert held(ops("group_delete", 6), ops("member_remove", 5, first=100), live=Live(20, 20))[0] == 11
 

@@ -6,6 +6,8 @@ import pytest
 
 from include.access.rules import AccessRules, OfficeMode
 from tests.access.tables import (
+    PAST,
+    asked,
     booking,
     codes,
     current,
@@ -199,6 +201,121 @@ def test_with_reservations_an_alias_written_by_hand_keeps_its_seat():
     assert people_moves([user("u_1")], [salto_user(1, alias="Ana")], SPARING) == []
 
 
+def spared(created=("u_1",), memberships=None, found=(), bookings=(), users=("u_1",), **options):
+    """What becomes of u_1, who has no reservation."""
+    known = {"s_1": ()} if memberships is None else memberships
+    have = current([salto_user(1), salto_user(2)], locks=LOCKS, found=found, user_groups=asked(known))
+    wanted = desired([user(one) for one in users], PLACES, bookings, SPARING)
+    return plan(wanted, have, SPARING, created=frozenset(created), **options)
+
+
+def suspended(found):
+    return found.operations.loc[found.operations["kind"].eq("user_suspend"), "user_id"].tolist()
+
+
+def test_an_adopted_user_keeps_the_seat():
+    """So does one of a past that the ledger does not know."""
+    found = spared(created=())
+
+    assert suspended(found) == []
+    assert found.seat_candidates == ()
+
+
+def test_a_created_user_in_a_group_of_others_keeps_the_seat():
+    """Its doors are not ours to shut; a group that is left as it is counts as well."""
+    twice = [booking("7", "u_2"), booking("7", "u_2", reservation_id="l_other")]
+
+    assert suspended(spared(memberships={"s_1": ("staff",)})) == []
+    assert suspended(spared(memberships={"s_1": ("g9",)}, found=[ours("g9", "Hector_9")])) == ["u_1"]
+    kept = spared(memberships={"s_1": ("g7",)}, found=[ours("g7", "Hector_7")], bookings=twice, users=("u_1", "u_2"))
+    assert suspended(kept) == []
+
+
+def test_whose_groups_are_unknown_is_asked_first():
+    """Only users whom the sync created and who need no seat are asked about."""
+    found = spared(created=("u_1", "u_2"), memberships={}, users=("u_1", "u_2"), bookings=[booking("1", "u_2")])
+
+    assert suspended(found) == []
+    assert found.seat_candidates == ("s_1",)
+
+
+@pytest.mark.parametrize(
+    ("bookings", "found", "cause"),
+    [
+        ([], [ours("g9", "Hector_9", **PAST)], "ended"),
+        ([booking("9", status="returned")], [ours("g9", "Hector_9")], "ended"),
+        ([booking("9", status="cancelled")], [ours("g9", "Hector_9")], "withdrawn"),
+        ([], [ours("g9", "Hector_9")], "withdrawn"),
+        ([], [], "ended"),
+    ],
+    ids=["over", "returned", "cancelled", "absent", "no group"],
+)
+def test_which_suspensions_count_for_the_guards(bookings, found, cause):
+    """Those of users who lose a live group because Hector does not show it any more."""
+    made_ = spared(bookings=bookings, found=found)
+
+    assert made_.operations.loc[made_.operations["kind"].eq("user_suspend"), "cause"].tolist() == [cause]
+
+
+def test_an_evening_of_suspensions_is_not_held():
+    """15 of 60 users whose day is over."""
+    salto = [salto_user(number) for number in range(60)]
+    users = [user(f"u_{number}") for number in range(60)]
+    bookings = [booking(str(number), f"u_{number}") for number in range(45)]
+    found = made(users, salto, SPARING, bookings)
+
+    assert len(suspended(found)) == 15
+    assert found.digest is None
+
+
+def test_seats_that_held_suspensions_would_free_are_not_free():
+    """The one seat goes to the reservation in twenty minutes, not to the one in five days."""
+    users = [user(f"u_{number}") for number in range(20)]
+    salto = [salto_user(number, subscription_state="suspended") for number in (0, 1)]
+    salto += [salto_user(number) for number in range(2, 20)]
+    found = [ours(f"g{number}", f"Hector_{number}", users=[f"p{number}"]) for number in range(2, 20)]
+    bookings = [booking("a", "u_0", start=120, finish=121), booking("b", "u_1", start=0.4, finish=1)]
+    made_ = made(users, salto, SPARING, bookings, found, seats=19, seats_used=18)
+
+    assert made_.digest is not None
+    assert seated(made_) == ["u_1"]
+    assert made_.seats_short
+    assert made_.problems.loc[made_.problems["code"].eq("no_seat"), "subject"].tolist() == ["user u_0"]
+
+
+def reload(seats_used, memberships=None, **options):
+    """A walk-up of u_2, who has no seat; u_1, u_3 need none."""
+    users = [user(f"u_{number}") for number in (1, 2, 3)]
+    salto = [salto_user(1), salto_user(2, subscription_state="suspended"), salto_user(3)]
+    known = {"s_1": (), "s_3": ()} if memberships is None else memberships
+    have = current(salto, locks=LOCKS, seats=2, seats_used=seats_used, user_groups=asked(known), **options)
+    wanted = desired(users, PLACES, [booking("1", "u_2")], SPARING)
+    return plan(wanted, have, SPARING, references=["1"])
+
+
+def test_a_reload_frees_the_seat_that_it_needs():
+    """One, of a user who no longer needs it; with a free seat it leaves everyone alone."""
+    assert suspended(reload(2)) == ["u_1"]
+    assert seated(reload(2)) == ["u_2"]
+    assert suspended(reload(1)) == []
+    assert reload(1).seat_candidates == ()
+
+
+def test_a_reload_asks_whose_seat_it_may_free():
+    """A member of other groups keeps it; without any seat the walk-up is a problem."""
+    assert reload(2, {}).seat_candidates == ("s_1", "s_3")
+    assert suspended(reload(2, {"s_1": ("staff",)})) == []
+    assert suspended(reload(2, {"s_1": ("staff",), "s_3": ()})) == ["u_3"]
+    assert "no_seat" in codes(reload(2, {"s_1": ("staff",), "s_3": ("staff",)}).problems)
+
+
+def test_a_reload_frees_no_seat_by_absence():
+    """A user whose group Hector no longer shows is a matter of the next sync of everything."""
+    found = [ours("g9", "Hector_9", users=["p1"]), ours("g8", "Hector_8", users=["p3"], **PAST)]
+
+    assert suspended(reload(2, found=found)) == ["u_3"]
+
+
 def test_with_all_nobody_is_suspended():
     assert people_moves([user("u_1")], [salto_user(1)]) == []
 
@@ -244,7 +361,7 @@ def test_seats_given_back_in_this_run_count():
     found = made([user("u_2")], salto, DELETING, [booking("1", "u_2")], seats=2, seats_used=2)
 
     assert seated(found) == ["u_2"]
-    assert not found.seats_short
+    assert found.seats_short, "what frees the seat may fail, so seats are taken one by one"
 
 
 def test_without_a_limit_everybody_gets_a_seat():

@@ -303,12 +303,12 @@ def test_a_change_by_hand_is_told_in_both_modes(mode, outcome):
 
 
 def test_what_a_run_that_died_left_half_done_is_no_change_by_hand():
-    """A group without a schedule is mended as drift, and nobody's hand is known to have made it."""
+    """A group without a schedule is our own unfinished work, no drift."""
     groups = [ours("g1", "Hector_1", ("p1", "p2"))]
     groups[0]["schedules"] = []
     made_, tables = made(USERS, PLACES, [booking("1", ("u_1", "u_2"))], groups=groups)
 
-    assert made_.operations["cause"].tolist() == ["drift"]
+    assert made_.operations["cause"].tolist() == ["leftover"]
     assert summary(FACTS, tables)["by_hand"] == []
 
 

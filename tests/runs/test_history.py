@@ -72,12 +72,13 @@ def test_removals_count_for_24_hours(begin, hours, counts):
     assert bool(removed(hours)) is counts
 
 
-def test_expired_held_and_giving_operations_do_not_count(begin):
+def test_expired_ended_held_and_giving_operations_do_not_count(begin):
     history.note_removals(
         begin(),
         pd.concat(
             [
                 removals("g1", cause="expired"),
+                removals("g5", cause="ended"),
                 removals("g2", state="held"),
                 removals("g3", kind="schedule_create"),
                 removals("g4"),
@@ -123,6 +124,42 @@ def test_the_last_good_run_is_remembered_and_a_plan_is_no_run(begin):
         history.remember_good(folder)
 
     assert history.recalled("campus", NOW).read == Read(60, 76)
+
+
+def ended(folder, users, reservations):
+    folder.write("desired_read", pd.DataFrame([{"users": users, "reservations": reservations}]))
+    folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
+    return folder
+
+
+def test_a_reload_moves_no_baseline(begin):
+    """It is green whatever Hector lost elsewhere."""
+    history.remember_good(ended(begin(), 60, 76))
+    reload = ended(opening.begin("campus", "reload", {"references": ["1"]}, NOW + timedelta(hours=1)), 60, 6)
+    history.remember_good(reload)
+
+    assert history.recalled("campus", NOW).read == Read(60, 76)
+    assert history.kept("campus", history.GOOD)["all_as_of"] == NOW.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("guards", "states", "level"),
+    [
+        (["shrink"], ("done", "done"), 30),
+        (["withdrawals"], ("done", "done"), 76),
+        (["shrink"], ("done", "failed"), 76),
+    ],
+)
+def test_an_approved_level_is_the_baseline(begin, guards, states, level):
+    """Also while something else keeps the run red; the watch still begins at the last green sync."""
+    history.remember_good(ended(begin(), 60, 76))
+    table = removals("g1", "g2")
+    run = ended(begin(1, approved=table["key"], approved_set="abc"), 60, 30)
+    run.write_json("plan", (run.read_json("plan") or {}) | {"approved_guards": guards})
+    history.settle_removals(run, table, outcomes(table, *states))
+
+    assert history.recalled("campus", NOW).read == Read(60, level)
+    assert history.kept("campus", history.GOOD)["all_as_of"] == NOW.isoformat()
 
 
 def test_retention_takes_removals_and_questions_and_leaves_approvals(begin, tmp_path):

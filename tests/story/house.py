@@ -146,9 +146,11 @@ def copied(build: Callable[[House], object]):
         with house() as first:
             build(first)
             names = {name: dict(getattr(first, name)) for name in ("people", "rooms", "doors", "bookings")}
-            _BUILT[build] = (first.hector.to_json(), first.salto.to_json(), first.sandbox.credentials, names)
-    hector, salto, credentials, names = _BUILT[build]
+            created = first.sync.created
+            _BUILT[build] = (first.hector.to_json(), first.salto.to_json(), first.sandbox.credentials, names, created)
+    hector, salto, credentials, names, created = _BUILT[build]
     with house(Scenario(HectorState.from_json(hector), SaltoState.from_json(salto), credentials)) as copy:
+        copy.sync.created = created
         for name, ids in names.items():
             getattr(copy, name).update(ids)
         yield copy
