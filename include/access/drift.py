@@ -112,7 +112,7 @@ def undone_problems(operations: pd.DataFrame, drift: str) -> pd.DataFrame:
 
 
 def _about(code: str, rows: pd.DataFrame) -> pd.DataFrame:
-    subject = rows["reference"].map("reservation {}".format, na_action="ignore").fillna(rows["unit"])
+    subject = rows["reference"].map("reservation {}".format, na_action="ignore").astype("str").fillna(rows["unit"])
     door, whom = rows["lock_name"], rows["user_id"].fillna(rows["platform_user_id"])
     about = whom.map(" (user {})".format, na_action="ignore").astype("str").fillna("")
     about += door.map(" (door {})".format, na_action="ignore").astype("str").fillna("")
