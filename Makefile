@@ -47,17 +47,18 @@ plan: $(VENV)/.ready ## Show what a sync would change; sends nothing but reads
 cleanup: $(VENV)/.ready ## Remove outdated access groups
 	@$(RUN) cleanup --integration "$(INTEGRATION)"
 
+ABOUT ?=
 REFERENCE ?=
 EMAIL ?=
 DOOR ?=
 AT ?=
 LIVE ?=
 # Through the environment: what people type may hold any sign.
-export REFERENCE EMAIL DOOR AT LIVE INTEGRATION
+export ABOUT REFERENCE EMAIL DOOR AT LIVE INTEGRATION
 
 .PHONY: why
-why: $(VENV)/.ready ## Why a door opens or not: REFERENCE=10452, EMAIL=..., or DOOR="Studio 204" AT="2026-01-14 10:20"; LIVE=1: from Salto now
-	@$(RUN) why --integration "$$INTEGRATION" --reference "$$REFERENCE" --email "$$EMAIL" --door "$$DOOR" --at "$$AT" --live "$$LIVE"
+why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, REFERENCE=10452, EMAIL=..., or DOOR="Studio 204" AT="2026-01-14 10:20"; LIVE=1: from Salto now
+	@$(RUN) why --integration "$$INTEGRATION" --about "$$ABOUT" --reference "$$REFERENCE" --email "$$EMAIL" --door "$$DOOR" --at "$$AT" --live "$$LIVE"
 
 .PHONY: sandbox
 sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl

@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--integration", default="", help="name of a file in include/integrations; empty: sandbox")
         command.add_argument("--conf", default=os.environ.get("CONF", ""), help="run parameters as JSON (or CONF=...)")
     asked = commands.add_parser("why", help="why a door opens for somebody, or does not; status 0 open, 1 closed")
-    for name in ("integration", "reference", "email", "door", "at", "live"):
+    for name in ("integration", "about", "reference", "email", "door", "at", "live"):
         asked.add_argument(f"--{name}", default="")
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
@@ -78,7 +78,8 @@ def _arguments() -> argparse.Namespace:
 def _why(arguments: argparse.Namespace, console: Console) -> int:
     texts = {name: getattr(arguments, name).strip() for name in ("reference", "email", "door", "at")}
     live = arguments.live.strip().lower() not in {"", "0", "false", "no"}
-    return why(Question(**texts), console, integration=arguments.integration.strip(), live=live)
+    about = arguments.about.strip()
+    return why(Question(**texts), console, integration=arguments.integration.strip(), live=live, about=about)
 
 
 def _conf(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from commands.demo import NAME, demo
 from commands.settings import adopt_home, prepare
 from include.integrations.integration import integrations_folder, load
 from include.report.inquiry import Look, Question, QuestionError, answered
+from include.report.search import meanings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,17 +21,19 @@ if TYPE_CHECKING:
     from include.report.answers import Answer
 
 OPEN, CLOSED, WRONG = 0, 1, 2
+BAD, GOOD = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
 # Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
-def why(question: Question, console: Console, *, integration: str = "", live: bool = False) -> int:
-    """Answer on the terminal.
+def why(question: Question, console: Console, *, integration: str = "", live: bool = False, about: str = "") -> int:
+    """Answer on the terminal; ``about`` is any name or id that is shown, instead of a reference, email or door.
 
     Returns:
         0: the door opens (for a reservation or person: in its window; at AT: then); 1: it stays shut; 2: not answered.
     """
-    question.checked()
+    if not about:
+        question.checked()
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
@@ -41,7 +45,8 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
     unanswered: list[QuestionError] = []
     for name in names:
         try:
-            answers[name] = answered(kept, name, question, now, live=_live(name, now, console) if live else None)
+            asked = _meant(kept, name, about, question) if about else question
+            answers[name] = answered(kept, name, asked, now, live=_live(name, now, console) if live else None)
         except QuestionError as error:
             unanswered.append(error)
     if not answers:
@@ -53,9 +58,24 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         if len(answers) > 1:
             console.print(f"[bold]{name}[/bold]", highlight=False)
         for line in answer.lines:
-            style = "red" if line.startswith(("closed", "  NO")) else "green" if line.startswith("open") else None
+            style = "red" if line.startswith(BAD) else "green" if line.startswith(GOOD) else None
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
     return OPEN if any(answer.opens for answer in knowing.values()) else CLOSED
+
+
+def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
+    """Return the question about what a name or id means.
+
+    Raises:
+        QuestionError: when it means nothing, or several things.
+    """
+    found = meanings(kept, name, about)
+    if not found:
+        raise QuestionError(f"nothing of {name} is called {about!r}: no reservation, user, door, place or access group")
+    if len(found) > 1:
+        several = "; ".join(f"{one.kind} {one.label}" for one in found)
+        raise QuestionError(f"{about!r} means several things of {name}: {several}. Ask about one of them")
+    return replace(found[0].question, at=question.at)
 
 
 def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:

@@ -240,6 +240,12 @@ def _wall(instant: pd.Timestamp, zone: str) -> str:
     return f"{instant.year:04}-{instant.month:02}-{instant.day:02} {instant.hour:02}:{instant.minute:02}"
 
 
+def wall_time(instant: pd.Timestamp, zone: object) -> str:
+    """Return an instant on the wall clock of a door, whose zone is named."""
+    name = zone if isinstance(zone, str) and is_known_zone(zone) else "UTC"
+    return f"{_wall(instant, name)} ({name})"
+
+
 def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """What is said about a link that holds."""
     person = "user " + rows["user_id"].astype("str")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from include.access import schemas
 from include.access.bookings import ACCESS
-from include.access.chain import GROUP, broken_links, chains
+from include.access.chain import GROUP, broken_links, chains, wall_time
 from include.access.problems import problems
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ _SALTO_SIDE = frozenset({GROUP, "schedule", "door", "member", "seat", "tag", "lo
 
 
 def _named(rows: pd.DataFrame, seen: Seen) -> pd.DataFrame:
-    """One row a reservation and cause, with the window the door would have opened in."""
-    windows = seen.reservations.drop_duplicates("reference").set_index("reference")["window_start"]
-    begin = rows["reference"].map(windows)
-    when = begin.map(lambda instant: f"{instant:%Y-%m-%d %H:%M} UTC", na_action="ignore").astype("str")
-    return rows.assign(when=when).drop_duplicates(["reference", "words"])
+    """Return one row a reservation and cause, with the time its window begins on the wall clock of its door."""
+    starts = seen.reservations.drop_duplicates("reference").set_index("reference")["window_start"]
+    zones = seen.locks.drop_duplicates("name").set_index("name")["zone"]
+    usual = next(iter(seen.locks["zone"].dropna().mode()), None)  # of a lock whose zone is not known
+    begin, zone = rows["reference"].map(starts), rows["lock_name"].map(zones).fillna(usual)
+    when = [wall_time(instant, name) for instant, name in zip(begin, zone, strict=True)]
+    return rows.assign(when=pd.Series(when, index=rows.index, dtype="str")).drop_duplicates(["reference", "words"])

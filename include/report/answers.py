@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from include.access.bookings import ACCESS, LEFT, NO_ACCESS
+from include.access.bookings import ACCESS, LEFT
 from include.access.chain import BROKEN, LOCK, OK, chains
+from include.access.refusals import SETTLED
 from include.access.rules import GROUP_PREFIX
 from include.access.seen import may_enter, same_email
-from include.access.texts import comparable, folded
-from include.report.words import utc
+from include.access.windows import is_known_zone
+from include.report.clock import wall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from zoneinfo import ZoneInfo
 
     from include.access.seen import Seen
 
 RELOAD = "start the sync (Hector's reload), then ask again"
 
 
+SHOWN = 40  # lines of one sort
 STILL = "still"  # the door opens all the same
 SIGNS = {OK: "ok", BROKEN: "NO", STILL: "BUT"}
 CLOSED, STILL_OPEN, NO_LOCK = "closed", "still open", "no lock"
@@ -45,7 +47,7 @@ class Way:
 
     :param says: ``closed``, ``open now``, ``open then`` (at the moment asked about), when it opens, ``still open`` (Salto opens it although the reservation should
         not), or ``no lock`` (the place names none, as rooms without one do).
-    :param refused: Hector's side grants no access through this reservation.
+    :param refused: Hector's answer is no (cancelled, refused, over), or there is no door: nothing is wrong.
     :param next_step: None when nothing is broken.
     """
 
@@ -66,10 +68,19 @@ class Way:
         return self.says not in {CLOSED, NO_LOCK}
 
     @property
+    def whom(self) -> str:
+        user = f"user {self.user_id}" if self.user_id else "no user"
+        return f"{self.person} ({user})" if self.person else user
+
+    @property
+    def broken(self) -> str:
+        """What keeps the door shut; empty when nothing does."""
+        return next((link.words for link in self.links if link.state == BROKEN), "")
+
+    @property
     def headline(self) -> str:
-        whom = f"user {self.user_id}" if self.user_id else "nobody"
         where = f"door {self.lock_name}" if self.lock_name else "no door"
-        return f"{self.says}: reservation {self.reference}, {whom}, {where} ({self.looked})"
+        return f"{self.says}: reservation {self.reference}, {self.whom}, {where} ({self.looked})"
 
     def lines(self) -> list[str]:
         told = [self.headline, *(f"  {SIGNS[link.state]:3} {link.name:9} {link.words}" for link in self.links)]
@@ -85,6 +96,7 @@ class Answer:
     :param ways: the chains.
     :param notes: lines to end with: what the doors themselves told.
     :param known: false when nothing is known of what was asked about.
+    :param parts: an answer for each turn of an hour that comes twice, instead of ``ways`` and ``notes``.
     """
 
     opens: bool
@@ -92,10 +104,12 @@ class Answer:
     ways: list[Way] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     known: bool = True
+    parts: list[Answer] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
-        return [*self.head, *(line for way in self.ways for line in way.lines()), *self.notes]
+        own = [*self.head, *(line for way in self.ways for line in way.lines()), *self.notes]
+        return [*own, *(line for part in self.parts for line in part.lines)]
 
 
 @dataclass(frozen=True)
@@ -113,11 +127,18 @@ class Sources:
     errors: Callable[[str | None, str | None], list[str]]
     tries: pd.DataFrame
 
-    def local(self, instant: pd.Timestamp) -> str:
-        try:
-            return f"{instant.tz_convert(self.zone):%a %Y-%m-%d %H:%M} ({self.zone})"
-        except (OverflowError, ValueError):  # a loan until the end of time
-            return utc(instant)
+    def local(self, instant: pd.Timestamp, locks: pd.Series | None = None) -> str:
+        """Return an instant on the wall clock of a door (its lock's id, or several), else of the one asked about."""
+        return wall(instant, self.zone if locks is None else self.zone_of(locks))
+
+    def zone_of(self, locks: pd.Series) -> ZoneInfo:
+        """Return the zone of the first of some locks that has a known one, else of the door asked about."""
+        zones = self.seen.locks[self.seen.locks["lock_id"].isin(locks)]["zone"].dropna()
+        return next((ZoneInfo(zone) for zone in zones if is_known_zone(zone)), self.zone)
+
+    def locks_of_reservation(self, reservation_id: str) -> pd.Series:
+        rooms = self.seen.rooms
+        return rooms[rooms["reservation_id"].eq(reservation_id)]["lock_id"].dropna()
 
 
 @dataclass(frozen=True)
@@ -134,11 +155,16 @@ class Who:
     def __str__(self) -> str:
         return f"email {self.email}" if self.email is not None else f"user id {self.user_id}"
 
+    def user_ids(self, seen: Seen) -> set[str]:
+        """Return Hector's ids of the person; of an id that only reservations name, that id."""
+        found = set(self.among(seen.people)["user_id"].dropna())
+        return found or set(seen.borrowers[seen.borrowers["user_id"].eq(str(self.user_id))]["user_id"])
+
     def among(self, people: pd.DataFrame) -> pd.DataFrame:
         return (
             same_email(people, self.email)
             if self.email is not None
-            else people[people["user_id"].eq(str(self.user_id))]
+            else people[people["user_id"].eq(str(self.user_id)) | people["person"].eq(str(self.user_id))]
         )
 
 
@@ -149,14 +175,7 @@ def why_reservation(
     seen = sources.seen
     rows = seen.reservations[seen.reservations["reference"].eq(reference)]
     if rows.empty:
-        return Answer(
-            opens=False,
-            known=False,
-            head=[
-                f"closed: reservation {reference} is not known ({sources.looked})",
-                f"next step: check the reference; if it was booked or moved since then, {RELOAD}",
-            ],
-        )
+        return _without_reservation(sources, reference)
     chain = chains(seen, rows, now=now, at=at)
     if email is not None:
         person = same_email(seen.people, email)["user_id"].dropna()
@@ -169,38 +188,73 @@ def why_reservation(
     return answer
 
 
+def _without_reservation(sources: Sources, reference: str) -> Answer:
+    """Return what is known of a reference that no reservation has: its access group, if there is one."""
+    seen, name = sources.seen, f"{GROUP_PREFIX}{reference}"
+    groups = seen.groups[seen.groups["name"].eq(name)]["group_id"]
+    if groups.empty:
+        head = [
+            f"closed: reservation {reference} is not known ({sources.looked})",
+            f"next step: check the reference; if it was booked or moved since then, {RELOAD}",
+        ]
+        return Answer(opens=False, known=False, head=head)
+    members = seen.members[seen.members["group_id"].isin(groups)]["platform_user_id"].nunique()
+    here = seen.doors[seen.doors["group_id"].isin(groups)]["lock_id"]
+    doors = ", ".join(sorted(seen.locks[seen.locks["lock_id"].isin(here)]["name"])[:SHOWN]) or "no door"
+    endless = bool(seen.schedules[seen.schedules["group_id"].isin(groups)]["end_date"].isna().any())
+    says = "it has no end date and is never changed" if endless else "the next sync of all reservations removes it"
+    line = (
+        f"access group {name} ({members} users, {doors}) is on the site, and Hector shows no reservation of it: {says}"
+    )
+    return Answer(opens=endless, head=[f"{line} ({sources.looked})", *_problem_lines(sources, f"access group {name}")])
+
+
+def _problem_lines(sources: Sources, subject: str) -> list[str]:
+    """Return what the run that looked reported about a subject."""
+    found = sources.problems[sources.problems["subject"].eq(subject)].head(SHOWN)
+    return [f"  problem: {row.message}; next step: {row.next_step}" for row in found.itertuples()]
+
+
 def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestamp | None) -> Answer:
     """The chain of the person's reservations: those open at the moment, else the next one."""
     seen = sources.seen
-    person = who.among(seen.people)
-    if person.empty:
+    person, user_ids = who.among(seen.people), who.user_ids(seen)
+    if person.empty and not user_ids:
         return Answer(
             opens=False,
             known=False,
             head=[
-                f"closed: nobody has the {who}, neither in Hector nor on the site ({sources.looked})",
+                f"closed: no user has the {who}, neither in Hector nor on the site ({sources.looked})",
                 f"next step: check it in Hector; if it was entered since then, {RELOAD}",
             ],
         )
-    theirs = seen.borrowers[seen.borrowers["user_id"].isin(person["user_id"].dropna())]["reservation_id"]
+    theirs = seen.borrowers[seen.borrowers["user_id"].isin(user_ids)]["reservation_id"]
     rows = seen.reservations[seen.reservations["reservation_id"].isin(theirs)]
     moment = at if at is not None else now
     inside = rows[(rows["window_start"] <= moment) & (rows["window_end"] > moment)]
     ahead = rows[rows["window_start"] > moment].sort_values("window_start")
-    granted = ahead[ahead["decision"].ne(NO_ACCESS)]
+    granted = ahead[~settled(ahead)]
     chosen = inside if len(inside) else (granted if len(granted) else ahead).head(1) if at is None else ahead.iloc[:0]
     if chosen.empty:
         lines = [f"closed: {who.name} has no reservation {_when(sources, at)} ({sources.looked})"]
         for row in rows.sort_values("window_start").tail(5).to_dict("records"):
-            span = f"{sources.local(row['window_start'])} to {sources.local(row['window_end'])}"
+            locks = sources.locks_of_reservation(row["reservation_id"])
+            span = f"{sources.local(row['window_start'], locks)} to {sources.local(row['window_end'], locks)}"
             lines.append(f"  reservation {row['reference']}: {span}, status {row['status']}: {row['reason']}")
+        for user_id in sorted(user_ids):
+            lines += _problem_lines(sources, f"user {user_id}")
         lines.append(f"next step: book a room in Hector; if that was done since then, {RELOAD}")
         return Answer(opens=False, head=lines, notes=_tried(sources, person))
     chain = chains(seen, chosen, now=now, at=at)
-    chain = chain[chain["user_id"].isin(person["user_id"])]
+    chain = chain[chain["user_id"].isin(user_ids)]
     answer = _best(_chained(sources, chain, chosen, (now, at)))
     answer.notes += _tried(sources, person)
     return answer
+
+
+def settled(reservations: pd.DataFrame) -> pd.Series:
+    """Return which reservations should open no door, so that nothing is wrong: cancelled, refused, over, without a lock."""
+    return reservations["decision"].ne(ACCESS) & reservations["reason"].isin(SETTLED)
 
 
 def _best(answer: Answer) -> Answer:
@@ -220,85 +274,10 @@ def _when(sources: Sources, at: pd.Timestamp | None) -> str:
     return "now or ahead" if at is None else f"open at {sources.local(at)}"
 
 
-def who_may_enter(sources: Sources, door: str, *, at: pd.Timestamp, since: pd.DataFrame) -> Answer:
-    """Everybody whose tag opens a door (a lock's name, or a place's) at a moment, and since which run.
-
-    Args:
-        since: group_id, platform_user_id, run, since (see ``questions.memberships_since``); empty: not known.
-    """
-    seen = sources.seen
-    locks = locks_of(seen, door)
-    if locks.empty:
-        return _no_such_door(sources, door)
-    found = may_enter(seen, at)
-    found = found[found["lock_id"].isin(locks["lock_id"])]
-    if len(since):
-        found = found.merge(since, on=["group_id", "platform_user_id"], how="left")
-    away = locks[~(locks["online"] & locks["iq_online"])]["name"]
-    opens = bool(len(found)) and away.empty
-    told = f"{len(found)} could enter {door} at {sources.local(at)}"
-    lines = [f"{'open' if opens else 'closed'}: {told}"]
-    if len(away):
-        lines = [
-            f"closed, or open as it last learnt: {told}, but {', '.join(away)} is offline and learns of nothing new"
-        ]
-    endless = set(seen.schedules.loc[seen.schedules["end_date"].isna(), "group_id"])
-    for row in found.to_dict("records"):
-        who = row["email"] if isinstance(row["email"], str) else f"Salto user {row['platform_user_id']}"
-        given = (
-            f", since {row['since']:%Y-%m-%d %H:%M} UTC (run {row['run']})"
-            if "since" in row and pd.notna(row["since"])
-            else ""
-        )
-        through = f"reservation {row['reference']}"
-        if row["group_id"] in endless:
-            through = f"access group {row['group_name']}, which has no end date and is never touched,"
-        lines.append(f"  {who} through {through} at {row['lock_name']}{given}")
-    if found.empty:
-        lines += _shut(sources, locks, at)
-    lines.append(
-        f"  ({sources.looked}; only access groups named {GROUP_PREFIX}... are looked at: others may open it too)"
-    )
-    here = sources.tries[sources.tries["lock_id"].isin(locks["lock_id"])]
-    return Answer(opens=opens, head=lines, notes=_events(sources, here))
-
-
-def _no_such_door(sources: Sources, door: str) -> Answer:
-    seen = sources.seen
-    place = seen.places[folded(seen.places["place_name"]).eq(comparable(door))]
-    if len(place):
-        named = place["lock_name"].iloc[0]
-        says = (
-            f"names the lock {named!r}, which is not one lock of the site"
-            if isinstance(named, str)
-            else "names no lock"
-        )
-        line = f"closed: place {place['place_name'].iloc[0]} {says} ({sources.looked})"
-        step = "next step: fill the place attribute Salto Lock Id with the lock's name as the Salto dashboard shows it"
-        return Answer(opens=False, head=[line, step])
-    known = ", ".join(sorted(seen.locks["name"])[:40])
-    line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
-    return Answer(opens=False, head=[line, "next step: check the name"], known=False)
-
-
-def locks_of(seen: Seen, door: str) -> pd.DataFrame:
-    """The locks that are called so, or that a place of this name names (SEEN_LOCKS)."""
-    name = comparable(door)
-    places = seen.places[folded(seen.places["place_name"]).eq(name)]["lock_id"].dropna()
-    return seen.locks[folded(seen.locks["name"]).eq(name) | seen.locks["lock_id"].isin(places)]
-
-
-def _shut(sources: Sources, locks: pd.DataFrame, at: pd.Timestamp) -> list[str]:
-    """Why the reservations at this door do not open it at the moment."""
-    seen = sources.seen
-    here = seen.rooms[seen.rooms["lock_id"].isin(locks["lock_id"])]["reservation_id"]
-    rows = seen.reservations[seen.reservations["reservation_id"].isin(here)]
-    rows = rows[(rows["window_start"] <= at) & (rows["window_end"] > at)]
-    broken = chains(seen, rows, now=at, at=at)
-    broken = broken[broken["state"].eq(BROKEN)].drop_duplicates(["reference", "words"])
-    if broken.empty:
-        return ["  no reservation at this door has its window open then"]
-    return [f"  reservation {row.reference}: {row.words}; next step: {row.next_step}" for row in broken.itertuples()]
+def chained(sources: Sources, rows: pd.DataFrame, when: tuple[pd.Timestamp, pd.Timestamp | None]) -> Answer:
+    """Return the chains of some reservations, for each of their users and doors."""
+    now, at = when
+    return _chained(sources, chains(sources.seen, rows, now=now, at=at), rows, when)
 
 
 def _chained(
@@ -329,7 +308,9 @@ def _way(
     row = rows[rows["reference"].eq(reference)].iloc[0]
     broken = links[links["state"].eq(BROKEN)]
     open_now = row["decision"] == ACCESS and row["window_start"] <= now < row["window_end"]
-    says = "open then" if at is not None else "open now" if open_now else f"opens {sources.local(row['window_start'])}"
+    locks = sources.seen.locks[sources.seen.locks["name"].eq(door or "")]["lock_id"]
+    begins = sources.local(row["window_start"], locks)
+    says = "open then" if at is not None else "open now" if open_now else f"opens {begins}"
     reached = [
         Link(one["link"], one["state"], one["words"]) for one in links.to_dict("records") if one["state"] in SIGNS
     ]
@@ -353,7 +334,7 @@ def _way(
         links=tuple(reached),
         errors=errors,
         next_step=step,
-        refused=row["decision"] == NO_ACCESS,
+        refused=bool(settled(rows[rows["reference"].eq(reference)]).iloc[0]),
         person=_person(sources.seen.people, user),
     )
 
@@ -395,8 +376,11 @@ def _still_step(reference: str, row: pd.Series, still: list[str], errors: tuple[
 
 def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:
     """A problem of the run that is about the same thing knows the step better than the link."""
-    found = sources.problems
-    about = found["subject"].isin([f"user {user}", f"reservation {reference}"]) | found["reference"].eq(reference)
+    found, seen = sources.problems, sources.seen
+    booked = seen.reservations[seen.reservations["reference"].eq(reference)]["reservation_id"]
+    places = "place " + seen.rooms[seen.rooms["reservation_id"].isin(booked)]["place_id"]
+    subjects = {f"user {user}", f"reservation {reference}", *places}
+    about = found["subject"].isin(subjects) | found["reference"].eq(reference)
     kinds = RELATED.get(str(link["link"]), ())
     steps = found[about & found["code"].isin(kinds)]["next_step"]
     return str(steps.iloc[0]) if len(steps) else str(link["next_step"])
@@ -407,7 +391,6 @@ RELATED = {
     "status": ("status_unknown",),
     "person": (
         "email_missing",
-        "email_invalid",
         "email_invalid",
         "email_twice",
         "user_not_active",
@@ -440,6 +423,11 @@ def _tried(sources: Sources, person: pd.DataFrame) -> list[str]:
     return _events(sources, mine)
 
 
+def door_events(sources: Sources, locks: pd.Series) -> list[str]:
+    """Return what some doors reported around the moment asked about."""
+    return _events(sources, sources.tries[sources.tries["lock_id"].isin(locks)])
+
+
 def _events(sources: Sources, events: pd.DataFrame) -> list[str]:
     """What the locks themselves have told."""
     told = []
@@ -447,6 +435,6 @@ def _events(sources: Sources, events: pd.DataFrame) -> list[str]:
         by = f" with a {row['access_by']}" if row["access_by"] else ""
         detail = f": {row['detail'].replace('_', ' ')}" if row["detail"] else ""
         what = row["category"].replace("lock_", "") + detail
-        moment = sources.local(pd.Timestamp(row["at"]))
+        moment = sources.local(pd.Timestamp(row["at"]), pd.Series([row["lock_id"]]))
         told.append(f"  tried {row['lock_name'] or row['lock_id']} at {moment}{by}, {what}")
     return told

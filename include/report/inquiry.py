@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,9 @@ import pandas as pd
 from include.access.windows import is_known_zone
 from include.ledger.ledger import About
 from include.ledger.questions import last_errors, last_known, last_look, memberships_since, problems_of, tries
-from include.report.answers import Answer, Sources, Who, locks_of, who_may_enter, why_person, why_reservation
+from include.report.answers import Answer, Sources, Who, why_person, why_reservation
+from include.report.clock import MomentError, moments, wall
+from include.report.door import doors_called, who_may_enter
 
 if TYPE_CHECKING:
     from include.access.seen import Seen
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 AROUND = timedelta(hours=12)
 LOOKED_BACK = timedelta(days=40)  # longer than any window
-FIRST_YEAR, LAST_YEAR = 1971, 2200  # of moments that can be asked about
+GRACE = timedelta(days=2)  # longer than any grace after a reservation
 
 
 class QuestionError(ValueError):
@@ -83,9 +85,27 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
         QuestionError: when the ledger has no run to answer from, or ``at`` is no moment.
     """
     question = question.trimmed()
-    look = live or kept_look(kept, name, question, now)
-    zone = zone_of(look.seen, question)
-    at = moment(question.at, zone)
+    zone = zone_of(live.seen if live else _around(kept, name, question, now), question)
+    try:
+        turns = moments(question.at, zone)
+    except MomentError as error:
+        raise QuestionError(str(error)) from None
+    found = [_answered(kept, name, (question, zone, turn), now, live) for turn in turns or (None,)]
+    if len(found) == 1:
+        return found[0]
+    for turn, part in zip(turns, found, strict=True):
+        part.head.insert(0, f"at {wall(turn, zone)}:")
+    twice = f"{question.at} comes twice in {zone}, because its clocks go back then; here is the answer for each"
+    opens, known = all(part.opens for part in found), any(part.known for part in found)
+    return Answer(opens=opens, head=[twice], parts=found, known=known)
+
+
+def _answered(
+    kept: Ledger, name: str, asked: tuple[Question, ZoneInfo, datetime | None], now: datetime, live: Look | None
+) -> Answer:
+    """Return the answer about one moment (None: now)."""
+    question, zone, at = asked
+    look = live or kept_look(kept, name, asked, now)
     around = at or now
 
     def errors(reference: str | None, user_id: str | None) -> list[str]:
@@ -96,77 +116,77 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
     instant, present = None if at is None else pd.Timestamp(at), pd.Timestamp(now)
     if question.door:
         since = memberships_since(kept, name, around) if live is None else pd.DataFrame()
-        return who_may_enter(sources, question.door, at=pd.Timestamp(around), since=since)
+        return who_may_enter(sources, question.door, now=present, at=instant, since=since)
     if question.reference:
         email = question.email or None
         answer = why_reservation(sources, question.reference, now=present, at=instant, email=email)
-        return answer if answer.known or live is not None else _gone(answer, kept, name, question.reference)
+        return answer if answer.known or live is not None else _gone(answer, kept, name, question.reference, zone)
     return why_person(sources, _who(question), now=present, at=instant)
 
 
-def kept_look(kept: Ledger, name: str, question: Question, now: datetime) -> Look:
+def _around(kept: Ledger, name: str, question: Question, now: datetime) -> Seen:
+    """Return what tells on whose wall clock a question is meant."""
+    if question.door:
+        return kept.seen(name, names=("locks", "places", "rooms"), about=About(finish_after=now - GRACE))
+    if question.reference:
+        about = About(reference=question.reference)
+        return kept.seen(name, about=about, names=("locks", "places", "reservations", "rooms"))
+    if not question.at:
+        return kept.seen(name, names=("locks",))
+    about = _about(kept, name, question, now, None)
+    return kept.seen(name, about=about, names=("locks", "reservations", "rooms"))
+
+
+def kept_look(kept: Ledger, name: str, asked: tuple[Question, ZoneInfo, datetime | None], now: datetime) -> Look:
     """From the ledger: as it was at the moment asked about, when that is past."""
-    booked = ("reservations", "rooms") if question.reference else ()
-    around = kept.seen(name, about=About(reference=question.reference), names=("locks", "places", *booked))
-    at = moment(question.at, zone_of(around, question))
+    question, zone, at = asked
     past = at if at is not None and at < now else None
     last = last_look(kept, name, past)
     if last is None:
         raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
-    about = _about(kept, name, question, at or now, past)
-    words = f"as the run of {last.began_at:%Y-%m-%d %H:%M} UTC saw it"
+    about = _about(kept, name, question, now, at)
+    words = f"as the run of {wall(last.began_at, zone)} saw it"
     return Look(kept.seen(name, past, about=about), words, problems_of(kept, last.run_id))
 
 
-def _about(kept: Ledger, name: str, question: Question, around: datetime, past: datetime | None) -> About:
+def _about(kept: Ledger, name: str, question: Question, now: datetime, at: datetime | None) -> About:
     """The reservations that an answer needs: a ledger of years holds many others."""
     if question.reference:
         return About(reference=question.reference)
     if question.door:
-        return About(open_at=around)
-    people = kept.seen(name, past, names=("people",)).people
-    theirs = _who(question).among(people)["user_id"].dropna()
-    return About(finish_after=around - LOOKED_BACK, user_ids=frozenset(theirs))
+        return About(open_at=at) if at is not None else About(finish_after=now - GRACE)
+    past = at if at is not None and at < now else None
+    seen = kept.seen(name, past, names=("people", "borrowers"), about=About(finish_after=(at or now) - LOOKED_BACK))
+    return About(finish_after=(at or now) - LOOKED_BACK, user_ids=frozenset(_who(question).user_ids(seen)))
 
 
 def _who(question: Question) -> Who:
     return Who(email=question.email) if question.email else Who(user_id=question.user_id)
 
 
-def _gone(answer: Answer, kept: Ledger, name: str, reference: str) -> Answer:
+def _gone(answer: Answer, kept: Ledger, name: str, reference: str, zone: ZoneInfo) -> Answer:
     """About a reservation that Hector does not show any more, within what it is asked for."""
     row = last_known(kept, name, reference)
     if row is None or len(kept.seen(name, about=About(reference=reference), names=("reservations",)).reservations):
         return answer  # never known, or known again since the moment that was asked about
     line = (
         f"closed: Hector no longer shows reservation {reference} among those of its horizon since "
-        f"{row['until']:%Y-%m-%d %H:%M} UTC: it was removed, or moved further ahead; its last status was {row['status']}"
+        f"{wall(row['until'], zone)}: it was removed, or moved further ahead; its last status was {row['status']}"
     )
     step = "next step: look at it in Hector: further ahead, its doors are prepared when it comes into the horizon"
     return Answer(opens=False, head=[line, step])
 
 
 def zone_of(seen: Seen, question: Question | None = None) -> ZoneInfo:
-    """The zone on whose wall clock people speak: of the door or reservation asked about, else of most locks."""
-    here = seen.locks.iloc[:0]
-    if question is not None and question.door:
-        here = locks_of(seen, question.door)
-    if question is not None and question.reference:
+    """The zone on whose wall clock people speak: of the door or reservation asked about, of the user's reservations, else of most locks."""
+    rooms = seen.rooms
+    if question is None:
+        rooms = rooms.iloc[:0]
+    elif question.reference:
         booked = seen.reservations[seen.reservations["reference"].eq(question.reference)]["reservation_id"]
-        rooms = seen.rooms[seen.rooms["reservation_id"].isin(booked)]
-        here = seen.locks[seen.locks["lock_id"].isin(rooms["lock_id"].dropna())]
+        rooms = rooms[rooms["reservation_id"].isin(booked)]
+    here = seen.locks[seen.locks["lock_id"].isin(rooms["lock_id"].dropna())]
+    if question is not None and question.door:
+        here = doors_called(seen, question.door).locks
     zones = [zone for zone in (here if len(here) else seen.locks)["zone"].dropna() if is_known_zone(zone)]
     return ZoneInfo(Counter(zones).most_common(1)[0][0] if zones else "UTC")
-
-
-def moment(text: str, zone: ZoneInfo) -> datetime | None:
-    """A moment as people type it, as an instant; without an offset it is meant on the locks' wall clock."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        found = datetime.min.replace(tzinfo=UTC)
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise QuestionError(f'AT={text!r} is no date and time to ask about; an example: AT="2026-01-14 10:20"')
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

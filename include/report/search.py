@@ -1,22 +1,26 @@
-"""What a word in the page's search box may mean: a reservation, a person, a door."""
+"""What a word in the page's search box, or ABOUT, may mean: a reservation, a person, a door, by name or by any id shown."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from include.access.rules import GROUP_PREFIX
 from include.access.texts import comparable, folded
-from include.ledger.tables import SeenReservation
+from include.ledger.tables import SeenBorrower, SeenReservation
 from include.report.inquiry import Question
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from include.access.seen import Seen
     from include.ledger.ledger import Ledger
 
 MOST = 30  # candidates that are listed
+NAMED = ("people", "locks", "places", "groups", "schedules")
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,29 @@ class Meaning:
     question: Question
 
 
+NOUNS = re.compile(
+    r"^(?:user|person|salto user|reservation id|reservation|access group id|access group|group|door|lock|place|tag id|schedule)"
+    r"(?: id)? +",
+    re.IGNORECASE,
+)
+
+
 def meanings(kept: Ledger, integration: str, words: str) -> list[Meaning]:
-    """Whatever is called exactly so; if nothing is, whatever holds the words; at most MOST."""
+    """Whatever is called exactly so, name or id; if nothing is, whatever holds the words; at most MOST.
+
+    Ids can be asked for as they are shown: ``u_40``, ``user u_40``, ``Hector_10452``, ``access group Hector_10452``.
+    """
     sought = words.strip()
     if not sought:
         return []
-    seen = kept.seen(integration, names=("people", "locks", "places"))
-    exact, near = _references(kept, integration, sought), []
+    found = _called(kept, integration, sought)
+    bare = NOUNS.sub("", sought)
+    return found or (_called(kept, integration, bare) if bare != sought else [])
+
+
+def _called(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
+    seen = kept.seen(integration, names=NAMED)
+    exact, near = [*_references(kept, integration, sought), *_by_id(kept, integration, seen, sought)], []
     sources: list[tuple[str, tuple[pd.Series, ...], list[Question | None]]] = [
         ("person", (seen.people["email"], seen.people["name"]), _about_people(seen.people)),
         ("door", (seen.locks["name"],), [Question(door=name) for name in seen.locks["name"]]),
@@ -51,12 +71,53 @@ def meanings(kept: Ledger, integration: str, words: str) -> list[Meaning]:
 
 
 def _references(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
-    query = select(SeenReservation.reference).where(
-        SeenReservation.integration == integration, SeenReservation.reference == sought
+    """Reservations by reference, by Hector's id, or by the name of their access group."""
+    table = SeenReservation
+    bare = sought.removeprefix(GROUP_PREFIX)
+    query = select(table.reference).where(
+        table.integration == integration, or_(table.reference.in_({sought, bare}), table.reservation_id == sought)
     )
     with kept.reading() as connection:
-        found = connection.execute(query.limit(1)).scalar_one_or_none()
-    return [] if found is None else [Meaning("reservation", found, Question(reference=found))]
+        found = connection.execute(query.distinct().limit(MOST)).scalars().all()
+    return [Meaning("reservation", one, Question(reference=one)) for one in found]
+
+
+def _by_id(kept: Ledger, integration: str, seen: Seen, sought: str) -> list[Meaning]:
+    """Whatever has an id that a problem, plan, report or log shows: of users, doors, places, groups, schedules, tags."""
+    ids = ("user_id", "platform_user_id", "site_user_id", "tag_id", "person")
+    people = seen.people[seen.people[list(ids)].isin([sought]).any(axis=1)]
+    found = [
+        Meaning("person", label, question)
+        for label, question in zip(_labels("person", (people["email"], people["name"])), _by_user(people), strict=True)
+    ]
+    if people.empty and _is_borrower(kept, integration, sought):
+        found.append(Meaning("person", f"user {sought}", Question(user_id=sought)))
+    for kind, table, key, name in (
+        ("door", seen.locks, "lock_id", "name"),
+        ("place", seen.places, "place_id", "place_name"),
+    ):
+        rows = table[table[key].eq(sought)]
+        found += [Meaning(kind, label, Question(door=id_)) for label, id_ in zip(rows[name], rows[key], strict=True)]
+    group_ids = {sought, *seen.schedules[seen.schedules["schedule_id"].eq(sought)]["group_id"]}
+    groups = seen.groups[seen.groups["group_id"].isin(group_ids) | seen.groups["name"].eq(sought)]["name"]
+    return found + [
+        Meaning("reservation", name, Question(reference=name.removeprefix(GROUP_PREFIX))) for name in groups
+    ]
+
+
+def _is_borrower(kept: Ledger, integration: str, sought: str) -> bool:
+    """Whether a reservation names a user that Hector does not show."""
+    query = select(SeenBorrower.user_id).where(SeenBorrower.integration == integration, SeenBorrower.user_id == sought)
+    with kept.reading() as connection:
+        return connection.execute(query.limit(1)).first() is not None
+
+
+def _by_user(people: pd.DataFrame) -> list[Question]:
+    """By Hector's id, else by Salto's: of two users with one email each is a question of its own."""
+    return [
+        Question(user_id=user if isinstance(user, str) else person)
+        for user, person in zip(people["user_id"], people["person"], strict=True)
+    ]
 
 
 def _about_people(people: pd.DataFrame) -> list[Question | None]:
@@ -71,6 +132,7 @@ def _labels(kind: str, names: tuple[pd.Series, ...]) -> list[str]:
         return [str(name) for name in names[0]]
     return [
         " ".join(part for part in (name, f"<{email}>" if isinstance(email, str) else None) if isinstance(part, str))
+        or "user without name and email"
         for email, name in zip(*names, strict=True)
     ]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -11,7 +13,9 @@ from include.access.drift import DRIFT, REASONS
 from include.access.operations import HELD
 from include.access.outcomes import DONE
 from include.access.release import started_by
+from include.access.windows import is_known_zone
 from include.report.about import About, rows_of
+from include.report.clock import wall
 from include.report.words import WHO, before_after, many, told, window
 
 if TYPE_CHECKING:
@@ -55,7 +59,7 @@ class Facts:
     schedule; plan_only; references: None: all; causes: why it is red; holds: guard and why; digest: what approves them;
     seconds, requests: in all steps, by service; promise: what a green run has brought about; unchecked: why tomorrow's
     doors were not checked, None: they were; plan_only_because: why a run that was not asked to plan only does so;
-    trigger: what started it.
+    trigger: what started it; zone: the site's, None: not read.
     """
 
     integration: str
@@ -75,6 +79,7 @@ class Facts:
     unchecked: str | None = None
     plan_only_because: Gate | None = None
     trigger: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "kind": facts.kind,
         "run_id": facts.run_id,
         "began": facts.began,
+        "began_local": _on_site(facts),
         "triggered_by": facts.by,
         "started_by": started_by(facts.trigger, facts.by),
         "plan_only": facts.plan_only,
@@ -126,6 +132,12 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         },
         "took": {"seconds": round(facts.seconds, 1), "requests": dict(sorted(facts.requests.items()))},
     }
+
+
+def _on_site(facts: Facts) -> str:
+    """Return when the run began, on the site's wall clock."""
+    zone = facts.zone if facts.zone and is_known_zone(facts.zone) else "UTC"
+    return wall(datetime.fromisoformat(facts.began), ZoneInfo(zone))
 
 
 def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

@@ -275,7 +275,7 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
         shown["reference"] = question.reference
     shown["schedule"] = schedules([site.name])[site.name]
     shown["may_unpause"] = site.visitor.may_unpause(sync_dag(site.name))
-    shown |= {"token": site.visitor.form_token(), "zone": str(site.zone), "asked": question, "nothing": not question}
+    shown |= {"token": site.visitor.form_token(), "asked": question, "nothing": not question}
     return HTMLResponse(page(request, "why.html.j2", view="why", **site.common(), **shown))
 
 

@@ -326,6 +326,7 @@ def _facts(
         requests=requests + reporting[1],
         promise=_promise(folder, ending),
         unchecked=found.unchecked,
+        zone=(folder.read_json("current") or {}).get("site_zone"),
     )
 
 

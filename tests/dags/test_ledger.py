@@ -97,7 +97,12 @@ def test_why_somebody_cannot_get_in(school, run_dag, ask):
         ("101", 1, "NO  status    reservation 101 (status pending_approval)", "approve or reactivate the reservation"),
         ("102", 1, "has no unique code in Hector and no tag in Salto", "enter the number of the user's tag"),
         ("103", 1, "has a unique code in Hector, but no tag in Salto", "create it in the Salto dashboard"),
-        ("104", 1, "no single lock of the site is called Attic Door", "fill the place attribute Salto Lock Id"),
+        (
+            "104",
+            1,
+            "no single lock of the site is called Attic Door",
+            "enter the lock's name as the Salto dashboard shows it",
+        ),
         ("105", 1, "the IQ of door Cellar is offline", "see why the lock or its IQ is offline"),
         ("107", 1, "is blocked in Salto by hand", "unblock the user in the Salto dashboard"),
         ("999", 1, "reservation 999 is not known", "check the reference"),
@@ -114,7 +119,7 @@ def test_why_somebody_cannot_get_in(school, run_dag, ask):
     assert ask(email="late@campus.example")[0] == 0  # the next one is in place
     assert ask(email="FINE@campus.example", reference="100")[0] == 0
     assert ask(email="late@campus.example", reference="100")[0] == 1
-    assert "nobody has the email" in ask(email="stranger@campus.example")[1]
+    assert "no user has the email" in ask(email="stranger@campus.example")[1]
 
 
 def test_who_could_enter_a_door_at_a_moment_as_the_site_itself_knows(school, run_dag, ask):
@@ -126,14 +131,14 @@ def test_who_could_enter_a_door_at_a_moment_as_the_site_itself_knows(school, run
 
     status, said = ask(door="studio 204", at=during.isoformat())
     assert status == 0
-    assert "2 could enter" in said
-    assert "ana@campus.example through reservation 1 at Studio 204, since" in said
+    assert "2 of 2 users who should enter" in said
+    assert "in reservation 1, at Studio 204, since" in said
     said = ask(door="Studio 204", at=after.isoformat())[1]
     assert "bo@campus.example" in said
     assert "ana@campus.example" not in said
     status, said = ask(door="Studio 204", at=(START + timedelta(hours=4)).isoformat())
     assert status == 1
-    assert "no reservation at this door has its window open then" in said
+    assert "no reservation should open Studio 204" in said
 
     school.hector.set_status(loaner, "cancelled", at=NOW)
     run_dag("sync", "campus", sandbox=school.sandbox)
@@ -182,8 +187,8 @@ def test_an_offline_door_is_shut_whichever_way_it_is_asked_about(school, run_dag
     assert ask(reference="1")[0] == ask(email="ana@campus.example")[0] == 1
     status, said = ask(door="Studio 204", at=START.isoformat())
     assert status == 1
-    assert "1 could enter Studio 204" in said
-    assert "is offline and learns of nothing new" in said
+    assert "1 of 1 user who should enter Studio 204" in said
+    assert "door Studio 204 is offline" in said
 
 
 def test_a_room_without_a_lock_closes_nobody_out(school, run_dag, ask):

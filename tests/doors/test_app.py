@@ -221,7 +221,7 @@ def test_the_week_shows_the_bar_with_its_words(campus, visit):
         ("%3Cb%3E1%3C/b%3E", "reservation &lt;b&gt;1&lt;/b&gt;"),
         ("ANA@x.example", "reservation &lt;b&gt;1&lt;/b&gt;"),
         ("ana roy", "reservation &lt;b&gt;1&lt;/b&gt;"),
-        ("studio", "could enter Studio"),
+        ("studio", "who should enter Studio"),
         ("barn", "place Barn names no lock"),
         ("cy roy", "user u_3 has no reservation"),
         ("nobody", "Nothing is called “nobody”"),

@@ -368,3 +368,11 @@ def test_a_report_of_nothing_at_all_can_be_shown():
     for cause in report["causes"]:
         assert f"<li>{cause}</li>" in page(report)
     assert pd.Timestamp(report["began"]) == NOW
+
+
+def test_a_report_names_the_site_s_wall_clock():
+    report = summary(replace(FACTS, zone="America/Winnipeg"), Tables())
+
+    assert report["began_local"] == "Wed 2026-01-14 09:00 (America/Winnipeg)"
+    assert "Wed 2026-01-14 09:00 (America/Winnipeg)" in page(report)
+    assert "UTC" not in page(report)
