@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from hector.payloads import Entry, Page
 from rest.addresses import query
 from rest.errors import IncompleteReadError
+from rest.paging import PageBound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ def _read_once(transport: Transport, path: str, entry: type[E], parameters: Mapp
     entries: dict[str, E] = {}
     read = 0
     totals: set[int] = set()
+    bound = PageBound(exchange)
     for page in _pages(transport, path, entry, parameters):
         read += len(page.items)
         totals.add(page.total)
@@ -44,6 +46,7 @@ def _read_once(transport: Transport, path: str, entry: type[E], parameters: Mapp
             raise IncompleteReadError(exchange, "gave an entry twice, so another may be missing")
         if len(totals) > 1:
             raise IncompleteReadError(exchange, "changed its total between two pages")
+        bound.turn(read, page.total)
     if totals != {read}:
         raise IncompleteReadError(exchange, f"gave {read} of {max(totals)} entries")
     return list(entries.values())

@@ -9,13 +9,14 @@ from pydantic import TypeAdapter
 from rest.addresses import query, same_service
 from rest.answers import validated
 from rest.errors import IncompleteReadError, MalformedAnswerError
+from rest.paging import PageBound
 from salto.payloads import DoorEvent, Payload
 
 if TYPE_CHECKING:
     from rest.transport import Transport
 
+MOST_EMPTY = 1000  # a document database gives a page for each part that it has searched, also without a find
 HEADER = "CLP-Continuation-Token"
-MOST_PAGES = 10_000
 
 
 class _Page(Payload):
@@ -37,11 +38,13 @@ def read_events(transport: Transport, path: str, where: str) -> list[DoorEvent]:
     url, token = transport.url(path, query({"$filter": where})), None
     found: dict[str, DoorEvent] = {}
     seen: set[tuple[str, str | None]] = set()
-    while (url, token) not in seen and len(seen) < MOST_PAGES:
+    bound = PageBound(transport.service.exchange("GET", path), MOST_EMPTY)
+    while (url, token) not in seen:
         seen.add((url, token))
         exchange, value = transport.get(url, {HEADER: token} if token else None)
         page = validated(exchange, _PAGE, {"items": value} if isinstance(value, list) else value)
         found.update((event.id, event) for event in page.items)
+        bound.turn(len(found), None)
         token = page.continuation_token or None
         if token is None and page.next_page_link is None:
             return list(found.values())

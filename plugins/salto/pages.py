@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from rest.addresses import query, same_service
 from rest.answers import validated
 from rest.errors import IncompleteReadError, MalformedAnswerError
+from rest.paging import PageBound
 from salto.payloads import Entry, Page
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rest.transport import Transport
 
 E = TypeVar("E", bound=Entry)
-MOST_PAGES = 10_000
 _ANY_PAGE: TypeAdapter[Page[Entry]] = TypeAdapter(Page[Entry])
 
 
@@ -48,12 +48,13 @@ def _read_once(transport: Transport, path: str, entry: type[E], where: str | Non
     exchange = transport.service.exchange("GET", path)
     entries: dict[str, E] = {}
     counts: set[int] = set()
-    read = 0
+    read, bound = 0, PageBound(exchange)
     for page in _pages(transport, path, entry, where):
         read += len(page.items)
         counts.update(() if page.count is None else (page.count,))
         if any(entries.setdefault(one.id, one) != one for one in page.items):
             raise IncompleteReadError(exchange, "gave one entry twice, with different values")
+        bound.turn(len(entries), max(counts, default=None))
     if len(counts) > 1:
         raise IncompleteReadError(exchange, "changed its count between two pages")
     if (counts or {read}) != {len(entries)}:
@@ -78,7 +79,7 @@ def _pages(transport: Transport, path: str, entry: type[E], where: str | None) -
     url: str | None = transport.url(path, query(parameters))
     seen: set[str] = set()
     while url is not None:
-        if url in seen or len(seen) >= MOST_PAGES:
+        if url in seen:
             raise IncompleteReadError(transport.service.exchange("GET", path), "links its pages in a circle")
         seen.add(url)
         exchange, value = transport.get(url)

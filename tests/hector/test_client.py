@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -115,6 +116,23 @@ def test_an_incomplete_list_is_read_again_once_and_then_is_an_error(reader, answ
     with pytest.raises(IncompleteReadError, match=r"hector_campus.*/places"):
         reader.places()
     assert len(web.calls) == 2 * len(pages)
+
+
+@pytest.mark.parametrize(("new_ids", "pages"), [(True, 6), (False, 11)], ids=["ever new places", "empty pages"])
+def test_a_list_that_never_ends_ends_the_read(reader, web, new_ids, pages):
+    """A new cursor each time, and a total of five."""
+    numbers = itertools.count(1)
+
+    def endless(_request):
+        number = next(numbers)
+        items = [STUDIO | {"id": f"p_{number}"}] if new_ids else []
+        return 200, {}, json.dumps(page(*items, cursor=f"c{number}", total=5))
+
+    web.add_callback("GET", f"{BASE}/places", endless)
+
+    with pytest.raises(IncompleteReadError, match=r"hector_campus.*/places"):
+        reader.places()
+    assert len(web.calls) == 2 * pages
 
 
 def test_a_list_that_is_whole_the_second_time_is_taken(reader, answer):

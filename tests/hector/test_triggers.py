@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from hector import triggers
 from hector.triggers import HectorChangeTrigger
 from include.access.changes import Mark
 from include.sandbox import Sandbox, empty, faults
+from include.sandbox.web import json_reply
 
 NOW = dt.datetime.now(dt.UTC)
 SOON = NOW + dt.timedelta(minutes=10)
@@ -87,3 +89,16 @@ def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
     fired = event(seconds=30)
     assert "hector_campus" in fired["error"]
     assert 2 <= len(campus.log.rows()) <= 8, "slower each time"
+
+
+def test_a_list_without_end_is_an_error_and_the_watch_asks_again(campus, caplog):
+    """A new cursor each time and a total of five, as the triggerer reads it."""
+
+    numbers = itertools.count()
+
+    def endless(_call):
+        return json_reply({"items": [], "next_cursor": f"c{next(numbers)}", "total": 5})
+
+    campus.hector_faults.on("GET", "/loaners", faults.run(endless))
+    assert event(seconds=1.0)["references"] == []
+    assert "pages in a row without a new entry" in caplog.text

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
@@ -376,3 +378,34 @@ def test_no_tag_number_or_token_in_any_text(reader, web, caplog, status):
     told = f"{raised.value} {raised.value!r} {raised.value.__context__!r}"
     assert not [secret for secret in ("1042-0007", "jwt4711", "Mira@") if secret in told + caplog.text]
     assert "1042-0007" not in repr(SiteUser.model_validate(MIRA))
+
+
+@pytest.mark.parametrize(("new_ids", "count", "pages"), [(True, 5, 6), (False, 5, 12), (False, None, 12)])
+def test_next_links_that_never_end_end_the_read(reader, web, new_ids, count, pages):
+    """Each link is another one, and leads to what was read already or to ever new groups."""
+    numbers = itertools.count(1)
+
+    def endless(_request):
+        number = next(numbers)
+        group = GROUP | {"id": f"g{number if new_ids else 1}"}
+        link = f"{BELOW}/access_groups?$skip={number}"
+        return 200, {}, json.dumps({"items": [group], "next_page_link": link, "count": count})
+
+    web.add_callback("GET", f"{BELOW}/access_groups", endless)
+
+    with pytest.raises(IncompleteReadError, match=r"salto_campus.*/access_groups"):
+        reader.groups()
+    assert next(numbers) - 1 == 2 * pages
+
+
+def test_events_whose_tokens_never_end_end_the_read(reader, web, monkeypatch):
+    monkeypatch.setattr("salto.events.MOST_EMPTY", 3)
+    numbers = itertools.count(1)
+
+    def endless(_request):
+        return 200, {}, json.dumps({"items": [], "continuation_token": f"t{next(numbers)}"})
+
+    web.add_callback("GET", f"{BELOW}/entries", endless)
+
+    with pytest.raises(IncompleteReadError, match="without a new entry"):
+        reader.events(datetime(2026, 1, 14, tzinfo=UTC))
