@@ -16,6 +16,7 @@ from include.access import schemas
 from include.access.bookings import HectorLoaners
 from include.access.people import HectorPeople
 from rest.errors import MalformedAnswerError, RefusedError
+from rest.instants import NoInstantError, instant
 from rest.transport import READS, FixedToken, Service, Transport
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class HectorReader:
     def _changed_row(self, loaner: payloads.ChangedLoaner) -> mapping.Row:
         try:
             return mapping.changed_row(loaner)
-        except mapping.NoInstantError:
+        except NoInstantError:
             exchange = self._transport.service.exchange("GET", "/loaners")
         raise MalformedAnswerError(
             exchange, f"gives loaner {loaner.reference!r} an updated_at that is no time with an offset"
@@ -142,7 +143,7 @@ class HectorReader:
     def _reservation_row(self, loaner: payloads.Loaner) -> mapping.Row:
         try:
             return mapping.reservation_row(loaner)
-        except mapping.NoInstantError:
+        except NoInstantError:
             exchange = self._transport.service.exchange("GET", "/loaners")
         raise MalformedAnswerError(
             exchange,
@@ -152,8 +153,8 @@ class HectorReader:
 
     def _instant(self, text: str) -> datetime:
         try:
-            return mapping.instant(text)
-        except mapping.NoInstantError:
+            return instant(text)
+        except NoInstantError:
             exchange = self._transport.service.exchange("GET", "/environment")
         raise MalformedAnswerError(exchange, "gives an api_token_expires_at that is no time with an offset")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.access.texts import comparable, one_line
+from rest.instants import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,27 +20,8 @@ LOCK_NAME = "Salto Lock Id"
 LOCK_ATTRIBUTE = {"entity": "place", "key": LOCK_KEY, "name": LOCK_NAME, "type": "text"}
 
 
-class NoInstantError(ValueError):
-    """A time without an offset, or no time at all."""
-
-
 class NoTextError(ValueError):
     """A lock's name that is neither text nor a whole number."""
-
-
-def instant(text: str) -> datetime:
-    """A time of Hector as an instant.
-
-    Raises:
-        NoInstantError: without an offset nobody can say when it is.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise NoInstantError("not a time with an offset")
 
 
 def user_row(user: User, fingerprint: Fingerprinting) -> Row:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from include.access.schemas import WEEKDAYS
 from rest.errors import MalformedAnswerError
+from rest.instants import NoInstantError, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -91,8 +92,8 @@ def group_row(group: Group) -> Row:
 def event_row(event: DoorEvent, exchange: Exchange) -> Row:
     """An event at a door; its time is UTC, with or without saying so."""
     try:
-        at = datetime.fromisoformat(event.utc_date_time)
-    except ValueError:
+        at = wall_clock(event.utc_date_time)
+    except NoInstantError:
         raise MalformedAnswerError(exchange, f"gives the event {event.id} a time that is none") from None
     return {
         "entry_id": event.id,
