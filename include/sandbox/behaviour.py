@@ -24,7 +24,8 @@ class Behaviour:
     """How the servers behave; change it while they run with ``sandbox.change(page_size=3)``.
 
     ``page_size`` and ``hector_page_size`` are default and maximum alike. ``acting_site_admin=False`` shows the acting
-    account as a mere site_user; ``account_active=False`` lets the token endpoint refuse it. ``hector_clock_ahead`` and
+    account as a mere site_user; ``account_active=False`` lets the token endpoint refuse it;
+    ``plain_client=True`` makes it take client id and secret as they are, not form-encoded. ``hector_clock_ahead`` and
     ``salto_clock_ahead`` move the header Date of every answer by so many seconds.
     """
 
@@ -36,6 +37,7 @@ class Behaviour:
     token_seconds: int = 3600
     acting_site_admin: bool = True
     account_active: bool = True
+    plain_client: bool = False
     salto_throttle: Throttle | None = None
     hector_throttle: Throttle | None = None
     hector_clock_ahead: float = 0.0

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, unquote_plus
 from include.sandbox.web import Call, Refused, Reply, json_reply
 
 if TYPE_CHECKING:
-    from include.sandbox.foundation import Credentials
     from include.sandbox.world import World
 
 SCOPE = "user_api.full_access"
@@ -68,7 +67,7 @@ def token_reply(world: World, call: Call) -> Reply:
     if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return _error("invalid_request")
     try:
-        _check_client(world.credentials, call.headers.get("authorization", ""))
+        _check_client(world, call.headers.get("authorization", ""))
         form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
         scope = _granted_scope(world, form)
     except Refused as refused:
@@ -95,16 +94,18 @@ def _granted_scope(world: World, form: dict[str, str]) -> str:
     return scope
 
 
-def _check_client(credentials: Credentials, header: str) -> None:
+def _check_client(world: World, header: str) -> None:
+    """Both halves are form-encoded (RFC 6749, 2.3.1): this server decodes them, and takes nothing else."""
+    known = world.credentials
     kind, _, encoded = header.partition(" ")
     try:
         pair = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         pair = ""
     client, _, secret = pair.partition(":")
-    # RFC 6749 asks for form-encoding inside Basic; many clients leave it out. Both mean the same pair here.
-    known = {(client, secret), (unquote_plus(client), unquote_plus(secret))}
-    if kind.lower() != "basic" or (credentials.client_id, credentials.client_secret) not in known:
+    if not world.behaviour.plain_client:
+        client, secret = unquote_plus(client), unquote_plus(secret)
+    if kind.lower() != "basic" or (known.client_id, known.client_secret) != (client, secret):
         raise Refused(_error("invalid_client"))
 
 

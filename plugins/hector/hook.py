@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
-from rest.addresses import base_address
+from rest.connections import BLANKS, ConnectionFields
 from rest.errors import ConfigurationError, Exchange, RestError
 from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
@@ -87,8 +88,7 @@ class HectorHook(BaseHook):
         Raises:
             ConfigurationError: when the connection has none that can be used.
         """
-        host = self._field(self.connection.host, "host (the base URL)")
-        return base_address(host, "host (the base URL)", self._exchange)
+        return self._fields.host("host (the base URL)")
 
     @property
     def _service(self) -> Service:
@@ -96,13 +96,17 @@ class HectorHook(BaseHook):
 
     @property
     def _token(self) -> str:
-        return self._field(self.connection.password, "password (the token)")
+        """The token, also when it was copied with the word that stands before it in a header."""
+        token = self._fields.password("password (the token)")
+        kind, _, rest = token.partition(" ")
+        token = rest.strip(BLANKS) if kind.lower() == "bearer" and rest else token
+        mask_secret(token)  # Airflow masks what was typed, which may be longer
+        return token
+
+    @cached_property
+    def _fields(self) -> ConnectionFields:
+        return ConnectionFields(self.connection, self._exchange)
 
     @property
     def _exchange(self) -> Exchange:
         return Exchange("Hector", self.hector_conn_id)
-
-    def _field(self, value: str | None, name: str) -> str:
-        if value is None or not value.strip():
-            raise ConfigurationError(self._exchange, f"has no {name}")
-        return value.strip()

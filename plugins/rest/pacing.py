@@ -19,6 +19,9 @@ LOWERED = 0.8  # of the rate, after each "too many requests": gentle, because wa
 LEAST = 0.1
 RECOVERY = 60.0  # seconds from nothing back to the full rate
 LONGEST_HOLD = 120.0
+# Seconds after which a service that asked for silence is asked again, however much longer it said: what a task may take.
+# The watch lives in one process for hours, and would otherwise never ask again.
+LONGEST_SILENCE = 1800.0
 WINDOW = (
     60.0  # seconds of a quota nobody tells us the end of (salto_connect_api.md, 1.5: a minute from its first request)
 )
@@ -141,7 +144,7 @@ class Pacing:
             self._quota.refused(told=told)
             if now >= self._held_until:
                 self._share = max(LEAST, self._share_at(now) * LOWERED)
-            self._held_until = max(self._held_until, now + seconds)
+            self._held_until = max(self._held_until, now + min(seconds, LONGEST_SILENCE))
             self._holding = True
 
     @property

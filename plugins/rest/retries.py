@@ -11,6 +11,7 @@ import tenacity
 from tenacity.stop import stop_base
 
 from rest.errors import UnavailableError
+from rest.instants import NoInstantError, instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TOO_MANY = 429
 TRIES = 5
+WAITS = ("Retry-After", "X-Rate-Limit-Reset", "X-RateLimit-Reset")
+SINCE_1970 = 1_000_000_000.0  # no service names a wait of thirty years: such a number is a moment
+LONGEST_NUMBER = 12  # digits that are read of one
+LEAST_WAIT = 1.0
 LONGEST_WAIT = 120.0  # asked to wait longer, we give up rather than ask before we may
 BUDGET = 150.0  # seconds for one request with all its tries
 # Asked for fewer requests (429), a request only waits its turn: of a few a minute, others may be served before it.
@@ -39,14 +44,32 @@ def retrying(timing: Timing) -> tenacity.Retrying:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the service says: a number, or a date (read against the service's own clock); else None."""
-    said = headers.get("Retry-After", "").strip()
+    """Return the seconds to wait that the service names, dates read against its own clock; None: it names none.
+
+    Cases:
+        Retry-After: seconds, or an HTTP-date
+        X-Rate-Limit-Reset: seconds, seconds since 1970, or a date of either kind
+        negative, not a number, neither -> none
+        a date that has passed          -> 0
+    """
+    now = _date(headers.get("Date", "")) or datetime.now(UTC)
+    named = (_seconds(headers.get(name, "").strip(), now) for name in WAITS)
+    return next((seconds for seconds in named if seconds is not None), None)
+
+
+def _seconds(said: str, now: datetime) -> float | None:
     if said.isascii() and said.isdecimal():
-        return float(said[:9])
-    date = _date(said)
-    if date is None:
+        number = float(said[:LONGEST_NUMBER])
+        return number if number < SINCE_1970 else max(0.0, number - now.timestamp())
+    date = _date(said) or _iso_date(said)
+    return None if date is None else max(0.0, math.ceil((date - now).total_seconds()))
+
+
+def _iso_date(text: str) -> datetime | None:
+    try:
+        return instant(text)
+    except NoInstantError:
         return None
-    return max(0.0, math.ceil((date - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds()))
 
 
 def answered_at(headers: Mapping[str, str]) -> float | None:
@@ -65,10 +88,16 @@ def _date(text: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+def least_wait(seconds: float) -> float:
+    """Return a wait that a service names, at least as long as the first back-off: "0" is no leave to ask without end."""
+    return max(seconds, LEAST_WAIT)
+
+
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, UnavailableError) else None
-    return _jitter(state) if asked is None else asked
+    # A service that always says "at once" is asked ever later all the same.
+    return _jitter(state) if asked is None else max(asked, _jitter(state))
 
 
 class _Enough(stop_base):

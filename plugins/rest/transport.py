@@ -30,7 +30,7 @@ from rest.errors import (
 )
 from rest.pacing import HeldTooLongError, Pacing
 from rest.redaction import readable
-from rest.retries import answered_at, retry_after, retrying
+from rest.retries import answered_at, least_wait, retry_after, retrying
 from rest.timing import REAL, Timing
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class Transport:
             return answer
         error = refused(self.service, request.exchange, answer)
         if isinstance(error, UnavailableError) and answer.status == requests.codes.too_many_requests:
-            self._pacing.hold(error.retry_after or 0.0, told=answer.retry_after is not None)
+            self._pacing.hold(least_wait(error.retry_after or 0.0), told=answer.retry_after is not None)
         raise error
 
     @property

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.access.texts import comparable
-from rest.addresses import base_address
+from rest.connections import BLANKS, ConnectionFields
 from rest.errors import ConfigurationError, Exchange, RestError
 from rest.pacing import Pacing
 from rest.timing import REAL, Timing
 from rest.transport import READS, Service, Transport
+from salto.addresses import api_address, identity_address
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
 from salto.reader import SaltoReader
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rest.transport import Journal
 
 VERSIONS = ("v1.1", "v1.2")
+HOST = "host (the API URL)"
 
 _budgets: dict[tuple[str, str], Pacing] = {}
 _grants: dict[tuple[str, str, Account, Timing], PasswordGrant] = {}
@@ -112,43 +114,54 @@ class SaltoHook(BaseHook):
 
     @cached_property
     def _service(self) -> Service:
-        host = self._field(self.connection.host, "host (the API URL)")
-        return Service(
-            "Salto KS",
-            self.salto_conn_id,
-            base_address(host, "host (the API URL)", self._exchange),
-            refusal,
-            UNAUTHORISED,
-        )
+        return Service("Salto KS", self.salto_conn_id, self._api[0], refusal, UNAUTHORISED)
+
+    @cached_property
+    def _api(self) -> tuple[str, str | None]:
+        """Address of the API, and the version in its path, if one was pasted along."""
+        return api_address(self._fields.host(HOST), HOST, self._exchange)
 
     @cached_property
     def _grant(self) -> PasswordGrant:
-        address = base_address(self._extra("identity_url"), "identity_url", self._exchange)
+        name = "identity_url in its extra fields"
+        given = self._fields.address(self._fields.extra_field("identity_url"), name)
+        address = identity_address(given, name, self._exchange)
         return grant(address, self._account, self.salto_conn_id, self._timing)
 
     @property
     def _account(self) -> Account:
-        password = self._extra("user_password", strip=False)
-        mask_secret(password)
+        password = self._fields.extra_field("user_password")
+        client_secret = self._fields.password("password (the client secret)")
+        for secret in (password, client_secret):
+            mask_secret(secret)
         return Account(
-            client_id=self._field(self.connection.login, "login (the client id)"),
-            client_secret=self._field(self.connection.password, "password (the client secret)"),
-            username=self._extra("username"),
+            client_id=self._fields.login("login (the client id)"),
+            client_secret=client_secret,
+            username=self._fields.extra_field("username"),
             user_password=password,
         )
 
     @cached_property
     def _version(self) -> str:
-        version = self._extras.get("api_version") or VERSIONS[0]
+        given = str(self._fields.extras.get("api_version") or "").strip(BLANKS).lower()
+        wanted = given and f"v{given.removeprefix('v')}"
+        in_host = self._api[1]
+        if wanted and in_host and wanted != in_host:
+            raise ConfigurationError(
+                self._exchange,
+                f"names {in_host} in its {HOST} and {wanted} in api_version",
+                "leave the version out of the host",
+            )
+        version = wanted or in_host or VERSIONS[0]
         if version not in VERSIONS:
             raise ConfigurationError(
                 self._exchange, f"has an unknown api_version, allowed are {' and '.join(VERSIONS)}"
             )
-        return str(version)
+        return version
 
-    @property
-    def _extras(self) -> dict[str, Any]:
-        return self.connection.extra_dejson
+    @cached_property
+    def _fields(self) -> ConnectionFields:
+        return ConnectionFields(self.connection, self._exchange)
 
     @property
     def _exchange(self) -> Exchange:
@@ -157,12 +170,3 @@ class SaltoHook(BaseHook):
     def _transport(self, site: str, verbs: frozenset[str], journal: Journal | None = None) -> Transport:
         pacing = budget(self._service.base_url, site, self._timing)
         return Transport(self._service, self._grant, verbs=verbs, pacing=pacing, timing=self._timing, journal=journal)
-
-    def _extra(self, name: str, *, strip: bool = True) -> str:
-        value = self._extras.get(name)
-        return self._field(value if isinstance(value, str) else None, f"{name} in its extra fields", strip=strip)
-
-    def _field(self, value: str | None, name: str, *, strip: bool = True) -> str:
-        if value is None or not value.strip():
-            raise ConfigurationError(self._exchange, f"has no {name}")
-        return value.strip() if strip else value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
@@ -55,6 +57,10 @@ class Account:
     user_password: str = field(repr=False)
 
 
+class ClientRefusedError(CredentialsError):
+    """The client is not known in the form it was sent in."""
+
+
 class PasswordGrant:
     """One account's token, shared by all threads. A refused account is not tried again.
 
@@ -79,6 +85,7 @@ class PasswordGrant:
         self._token = ""
         self._renew_at = 0.0
         self._refused: StopError | None = None
+        self._plain = False  # the server takes client id and secret only as they are
 
     @property
     def is_refused(self) -> bool:
@@ -110,9 +117,20 @@ class PasswordGrant:
         self._renew_at = self._timing.monotonic() + found.expires_in - min(EARLY, found.expires_in / 2)
 
     def _once(self) -> TokenPayload:
+        """One try; a server that does not decode the client's form gets it once as it is."""
+        try:
+            return self._asked_once(self._plain)
+        except ClientRefusedError:
+            if self._plain or _basic(self._account, plain=False) == _basic(self._account, plain=True):
+                raise
+        found = self._asked_once(plain=True)
+        self._plain = True
+        return found
+
+    def _asked_once(self, plain: bool) -> TokenPayload:
         # Raised outside the except block: what Authlib and requests say may hold the account's secrets.
         try:
-            found = self._asked()
+            found = self._asked(plain=plain)
         except RestError:
             raise
         except UnicodeError:
@@ -125,7 +143,8 @@ class PasswordGrant:
             return validated(replace(self._exchange, method="GET"), _TOKEN, found)
         raise failure
 
-    def _asked(self) -> dict[str, Any]:
+    def _asked(self, *, plain: bool) -> dict[str, Any]:
+        authorized = _signing(_basic(self._account, plain=plain))
         with OAuth2Session(self._account.client_id, self._account.client_secret, scope=SCOPE) as session:
             prepare_session(session, self._service.base_url)
             session.register_compliance_hook("access_token_response", self._checked)
@@ -135,6 +154,7 @@ class PasswordGrant:
                     grant_type="password",
                     username=self._account.username,
                     password=self._account.user_password,
+                    auth=authorized,
                     timeout=TIMEOUT,
                     allow_redirects=False,
                     stream=True,
@@ -156,12 +176,31 @@ class PasswordGrant:
         error = _oauth_error(answer)
         if error == "invalid_grant":
             return NotActiveError(exchange, "refuses the account (invalid_grant)", NOT_ACTIVE)
+        if error == "invalid_client":
+            return ClientRefusedError(exchange, f"refuses the client ({error})", CLIENT)
         if error is not None or answer.status in {400, 401, 403}:
             return CredentialsError(exchange, f"refuses the client ({error or answer.status})", CLIENT)
         if answer.status == 404:  # noqa: PLR2004 - HTTP's own number; seen for two hours of an outage
             return UnavailableError(exchange, "is not there (404)", "check identity_url in the connection, or wait")
         # Without the body: even an outage's page may echo what was sent, the account's password included.
         return refused(self._service, replace(exchange, method="GET"), replace(answer, content=b""))
+
+
+def _basic(account: Account, *, plain: bool) -> str:
+    """Return the value of Basic authentication: both halves form-encoded (RFC 6749, 2.3.1), or as they are."""
+    halves = (account.client_id, account.client_secret)
+    pair = ":".join(halves if plain else map(quote_plus, halves))
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _signing(authorization: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Return what requests calls to authorize a request."""
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = authorization
+        return request
+
+    return sign
 
 
 ERRORS = frozenset(

@@ -141,6 +141,13 @@ def test_a_list_that_is_whole_the_second_time_is_taken(reader, answer):
     assert len(reader.places()) == 2
 
 
+@pytest.mark.parametrize("start", ["2026-01-14t15:15:00z", "2026-01-14 15:14:60Z", "2026-01-14T10:15:00.0000000-05:00"])
+def test_a_start_may_be_written_as_rfc_3339_allows(reader, answer, start):
+    answer("/loaners", page(LOANER | {"start": start}))
+
+    assert reader.loaners(BEGIN, END).reservations["start"][0] == pd.Timestamp("2026-01-14T15:15:00Z")
+
+
 @pytest.mark.parametrize("body", [{"items": []}, [], {"items": [], "next_cursor": "", "total": 0}, page({"id": 7})])
 def test_a_list_of_another_shape_is_malformed(reader, answer, body):
     answer("/places", body)

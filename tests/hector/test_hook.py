@@ -27,7 +27,10 @@ def hook(monkeypatch):
         ({"host": None}, "host"),
         ({"host": " "}, "host"),
         ({"host": "http://acme.example"}, "http://"),
-        ({"host": "acme.example"}, "host"),
+        ({"host": "acme.example/api v1"}, "host"),
+        ({"host": "127.0.0.1:8000/api/v1"}, "without a scheme"),
+        ({"host": None, "login": "https://acme.example/api/v1"}, "address in its login: move"),
+        ({"host": None, "extra": "[1, 2]"}, "extra fields that are no JSON object"),
         ({"password": ""}, "token"),
     ],
 )
@@ -67,3 +70,23 @@ def test_a_test_that_nobody_answers_ends_at_once(hook):
     good, message = asked.test_connection()
     assert (good, waits) == (False, [])
     assert f"refuses connections at {address}: check host and port" in message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "https://acme.example/api/v1/"},
+        {"host": "acme.example/api/v1"},
+        {"host": " https://acme.example/api/v1\n"},
+        {"host": None, "extra": {"base_url": "https://acme.example/api/v1"}},
+        {"host": "", "extra": '"{\\"url\\": \\"https://acme.example/api/v1\\"}"'},
+    ],
+)
+def test_the_base_url_is_found_however_it_was_pasted(hook, fields):
+    """Its path is part of it."""
+    assert hook(**fields)._service.base_url == "https://acme.example/api/v1"
+
+
+@pytest.mark.parametrize("token", ["tok4711", " tok4711\r\n", "Bearer tok4711", "bearer  tok4711 ", "\u200btok4711"])
+def test_the_token_is_read_without_what_was_copied_along(hook, token):
+    assert hook(password=token)._token == "tok4711"

@@ -105,7 +105,19 @@ def test_retry_after_as_a_date_is_read_against_the_services_own_clock(open_trans
     assert fake_time.sleeps == [9]
 
 
-@pytest.mark.parametrize("header", [{}, {"Retry-After": "soon"}, {"Retry-After": "-1"}, {"Retry-After": "1e9"}])
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"Retry-After": "soon"},
+        {"Retry-After": "-1"},
+        {"Retry-After": "1e9"},
+        {"Retry-After": ""},
+        {"X-Rate-Limit-Reset": "-1"},
+        {"X-Rate-Limit-Reset": "soon"},
+        {"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"},
+    ],
+)
 @responses.activate
 def test_too_many_requests_without_a_time_means_a_minute(open_transport, fake_time, header):
     responses.get(URL, status=429, body="API calls quota exceeded!", content_type="text/plain", headers=header)
@@ -136,7 +148,67 @@ def test_all_tries_together_stay_within_the_budget(open_transport, fake_time):
     assert sum(fake_time.sleeps) == 120
 
 
-@pytest.mark.parametrize(("headers", "tries", "waited"), [({"Retry-After": "1"}, 12, 11), ({}, 11, 600)])
+ITS_NOW = datetime(2031, 5, 1, 12, tzinfo=UTC)
+DATE = {"Date": format_datetime(ITS_NOW, usegmt=True)}
+
+
+@pytest.mark.parametrize(
+    ("header", "waited"),
+    [
+        ({"X-Rate-Limit-Reset": "9"}, 9),
+        ({"X-Rate-Limit-Reset": f"{ITS_NOW.timestamp() + 9:.0f}"}, 9),
+        ({"X-Rate-Limit-Reset": "2031-05-01T12:00:09.0000000Z"}, 9),
+        ({"X-RateLimit-Reset": format_datetime(ITS_NOW + timedelta(seconds=9), usegmt=True)}, 9),
+        ({"X-Rate-Limit-Reset": "9", "Retry-After": "7"}, 7),
+        ({"X-Rate-Limit-Reset": "9", "Retry-After": "soon"}, 9),
+    ],
+)
+@responses.activate
+def test_a_wait_is_read_however_it_is_named(open_transport, fake_time, header, waited):
+    responses.get(URL, status=429, headers=header | DATE)
+    responses.get(URL, json=[])
+
+    open_transport().get(URL)
+    assert fake_time.sleeps == [waited]
+
+
+AT_ONCE = [
+    {"Retry-After": "0"},
+    {"Retry-After": format_datetime(ITS_NOW - timedelta(days=1), usegmt=True)},
+    {"X-Rate-Limit-Reset": "0"},
+    {"X-Rate-Limit-Reset": "2031-05-01T11:59:00Z"},
+]
+
+
+@pytest.mark.parametrize("header", AT_ONCE)
+@pytest.mark.parametrize(("status", "tries"), [(429, 12), (503, 5)])
+@responses.activate
+def test_a_service_that_says_at_once_is_asked_ever_later(open_transport, fake_time, header, status, tries):
+    responses.get(URL, status=status, headers=header | DATE)
+
+    with pytest.raises(UnavailableError):
+        open_transport().get(URL)
+    waits = [seconds for seconds in fake_time.sleeps if seconds >= 1]
+    assert len(responses.calls) == tries
+    assert sum(waits) >= sum(min(2**number, 30) for number in range(tries - 1))
+
+
+@pytest.mark.parametrize("named", ["121", "999999999999999", "1000000000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@responses.activate
+def test_a_wait_without_end_is_not_waited_and_not_for_ever_remembered(open_transport, fake_time, named):
+    responses.get(URL, status=429, headers={"Retry-After": named})
+    responses.get(URL, json=[])
+    transport = open_transport()
+
+    with pytest.raises(UnavailableError):
+        transport.get(URL)
+    assert fake_time.sleeps == []
+    fake_time.now += 30 * 60
+    transport.get(URL)
+    assert len(responses.calls) == 2
+
+
+@pytest.mark.parametrize(("headers", "tries", "waited"), [({"Retry-After": "31"}, 12, 341), ({}, 11, 600)])
 @responses.activate
 def test_a_throttled_request_waits_its_turn_with_more_patience(open_transport, fake_time, headers, tries, waited):
     """Of three requests a minute, others may be served first."""

@@ -41,8 +41,19 @@ def hook(monkeypatch):
         ({"extra": {"identity_url": "http://identity.example"}}, "identity_url"),
         ({"extra": {"username": ""}}, "username"),
         ({"extra": {"user_password": ""}}, "user_password"),
-        ({"extra": {"user_password": 5}}, "user_password"),
+        ({"extra": {"user_password": 5}}, "user_password in its extra fields that is no text: write it in quotes"),
         ({"extra": {"api_version": "v2"}}, r"v1\.1 and v1\.2"),
+        ({"host": "https://connect.example/v2"}, r"v1\.1 and v1\.2"),
+        (
+            {"host": "https://connect.example/v1.2", "extra": {"api_version": "v1.1"}},
+            "leave the version out of the host",
+        ),
+        ({"host": "https://identity.eu.my-clay.com"}, "identity server in its host .*into identity_url"),
+        ({"host": "https://app.saltoks.com/sites"}, "dashboard in its host"),
+        ({"extra": {"identity_url": "https://connect.my-clay.com"}}, "API in its identity_url"),
+        ({"host": None, "login": "https://connect.my-clay.com"}, "address in its login: move"),
+        ({"host": "localhost:8001"}, "without a scheme: write http:// or https://"),
+        ({"host": "connect my-clay.com"}, "no usable host"),
     ],
 )
 def test_a_missing_or_wrong_field_is_named(hook, fields, named):
@@ -153,3 +164,75 @@ def test_a_test_that_nobody_answers_ends_at_once(hook):
     good, message = asked.test_connection()
     assert (good, waits) == (False, [])
     assert f"identity server (connection salto_campus): GET /connect/token refuses connections at {address}" in message
+
+
+SHAPES = {
+    "text": json.dumps,
+    "text in a text": lambda extra: json.dumps(json.dumps(extra)),
+    "list of one": lambda extra: [extra],
+    "list in a text": lambda extra: json.dumps([extra]),
+    "with blanks": lambda extra: f" {json.dumps(extra)}\n",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_extra_fields_are_read_however_they_were_encoded(monkeypatch, shape):
+    monkeypatch.setenv("AIRFLOW_CONN_SALTO_CAMPUS", json.dumps(GOOD | {"extra": SHAPES[shape](EXTRA)}))
+
+    assert SaltoHook("salto_campus")._account.username == "sync@acme.example"
+
+
+@pytest.mark.parametrize("extra", ["word", "[]", "[1, 2]", "5", '"word"', [EXTRA, EXTRA], '{"a": ', [["name", "x"]]])
+def test_extra_fields_that_are_no_object_are_named(monkeypatch, extra):
+    monkeypatch.setenv("AIRFLOW_CONN_SALTO_CAMPUS", json.dumps(GOOD | {"extra": extra}))
+
+    with pytest.raises(ConfigurationError, match=r"salto_campus\) has extra fields that are no JSON object: write"):
+        _ = SaltoHook("salto_campus")._grant
+
+
+@pytest.mark.parametrize(
+    ("fields", "base", "version"),
+    [
+        ({"host": "https://connect.my-clay.com/"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "connect.my-clay.com"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "//connect.my-clay.com"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "https://connect.my-clay.com/v1.1"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "https://connect.my-clay.com/v1.2/sites/"}, "https://connect.my-clay.com", "v1.2"),
+        ({"host": "https://connect.my-clay.com/swagger/index.html"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "https://connect.my-clay.com/connect/token"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "https://gateway.example/salto/v1.1"}, "https://gateway.example/salto", "v1.1"),
+        ({"host": "\ufeff https://connect.my-clay.com\u200b\r\n"}, "https://connect.my-clay.com", "v1.1"),
+        ({"host": "connect.my-clay.com", "schema": "https", "port": 8443}, "https://connect.my-clay.com:8443", "v1.1"),
+        ({"host": "127.0.0.1", "schema": "http", "port": 9}, "http://127.0.0.1:9", "v1.1"),
+        ({"host": None, "extra": {"url": "https://connect.my-clay.com"}}, "https://connect.my-clay.com", "v1.1"),
+        ({"extra": {"api_version": " 1.2 "}}, "https://connect.example", "v1.2"),
+    ],
+)
+def test_the_api_is_found_however_its_address_was_pasted(hook, fields, base, version):
+    made = hook(**fields)
+
+    assert (made._service.base_url, made._version) == (base, version)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://identity.eu.my-clay.com",
+        "identity.eu.my-clay.com/",
+        "https://identity.eu.my-clay.com/connect/token",
+        " https://identity.eu.my-clay.com/.well-known/openid-configuration\n",
+    ],
+)
+def test_the_identity_server_is_found_however_its_address_was_pasted(hook, given):
+    assert hook(extra={"identity_url": given})._grant._service.base_url == "https://identity.eu.my-clay.com"
+
+
+def test_what_was_copied_along_with_a_secret_is_left_out(hook):
+    account = hook(
+        login=" client\n",
+        password="\tclient-s3cret\r\n",
+        extra={"username": " sync@a.example ", "user_password": "w 1\n"},
+    )._account
+
+    assert (account.client_id, account.client_secret) == ("client", "client-s3cret")
+    assert (account.username, account.user_password) == ("sync@a.example", "w 1")

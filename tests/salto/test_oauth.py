@@ -13,6 +13,7 @@ from rest.errors import (
     CredentialsError,
     MalformedAnswerError,
     NotActiveError,
+    StopError,
     UnavailableError,
 )
 from salto.oauth import Account, PasswordGrant
@@ -137,7 +138,7 @@ def test_no_text_tells_a_secret(grant, identity, status):
 
 
 def test_a_client_that_no_header_can_carry_is_a_wrong_connection(timing):
-    grant = PasswordGrant("https://identity.example", Account("日", "本", "u", "p"), "salto_campus", timing=timing)
+    grant = PasswordGrant("https://identity.example", Account("\ud800", "s", "u", "p"), "salto_campus", timing=timing)
 
     with pytest.raises(ConfigurationError, match="client id"):
         grant.token()
@@ -151,3 +152,54 @@ def test_whoever_masks_tokens_hears_of_each(identity, timing):
         "https://identity.example", Account("a", "b", "c", "d"), "x", on_token=heard.append, timing=timing
     ).token()
     assert heard == ["jwt4711"]
+
+
+ODD = Account("client 1:a", "a+b/c==&é%", "u", "p")
+FORM = b"client+1%3Aa:a%2Bb%2Fc%3D%3D%26%C3%A9%25"
+PLAIN = "client 1:a:a+b/c==&é%".encode()
+
+
+def halves(call):
+    return base64.b64decode(call.request.headers["Authorization"].removeprefix("Basic "))
+
+
+@pytest.fixture
+def odd(timing):
+    return PasswordGrant("https://identity.example", ODD, "salto_campus", timing=timing)
+
+
+def test_client_id_and_secret_are_form_encoded(odd, identity):
+    """RFC 6749, 2.3.1; the identity server decodes both (contract 11.8)."""
+    identity.post(URL, json={"access_token": "jwt4711"})
+
+    odd.token()
+    assert list(map(halves, identity.calls)) == [FORM]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_server_that_decodes_nothing_gets_the_client_as_it_is(odd, identity, status):
+    """And each later token is asked for in the form that it takes."""
+    identity.post(URL, status=status, json={"error": "invalid_client"})
+    identity.post(URL, json={"access_token": "one", "expires_in": 3600})
+
+    token = odd.token()
+    odd.renewed(token)
+    assert list(map(halves, identity.calls)) == [FORM, PLAIN, PLAIN]
+
+
+def test_a_client_refused_in_both_forms_is_not_asked_again(odd, identity):
+    identity.post(URL, status=400, json={"error": "invalid_client"})
+
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="client id"):
+            odd.token()
+    assert list(map(halves, identity.calls)) == [FORM, PLAIN]
+
+
+@pytest.mark.parametrize("error", ["invalid_grant", "unauthorized_client", "invalid_scope"])
+def test_any_other_refusal_is_no_question_of_form(odd, identity, error):
+    identity.post(URL, status=400, json={"error": error})
+
+    with pytest.raises(StopError):
+        odd.token()
+    assert len(identity.calls) == 1

@@ -2,8 +2,12 @@
 
 import base64
 import json
+from dataclasses import replace
+from urllib.parse import quote_plus
 
 import pytest
+
+from salto.oauth import Account, PasswordGrant
 
 
 def test_a_password_gives_an_hour_and_no_refresh_token(salto):
@@ -64,3 +68,20 @@ def test_no_secret_of_a_token_request_is_recorded(sandbox, salto):
     assert sandbox.credentials.user_password not in repr(sandbox.requests)
     assert sandbox.requests[-1].body["password"] == "***"
     assert sandbox.writes == []
+
+
+SECRET = "a+b/c==%2B &"
+
+
+@pytest.mark.parametrize("plain_client", [False, True])
+def test_client_id_and_secret_are_taken_in_one_form_only(sandbox, salto, plain_client):
+    """Form-encoded (RFC 6749, 2.3.1), or with the switch as they are; the client finds out which."""
+    known = sandbox.credentials = replace(sandbox.credentials, client_secret=SECRET)
+    sandbox.change(plain_client=plain_client)
+    plain, encoded = (known.client_id, SECRET), (known.client_id, quote_plus(SECRET))
+    right, wrong = (plain, encoded) if plain_client else (encoded, plain)
+    account = Account(known.client_id, SECRET, known.username, known.user_password)
+
+    assert salto.token(auth=right).status_code == 200
+    assert salto.token(auth=wrong).json()["error"] == "invalid_client"
+    assert PasswordGrant(sandbox.identity_url, account, "salto_test").token()

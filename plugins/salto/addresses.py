@@ -1,0 +1,74 @@
+"""Salto's addresses as people paste them from its documentation, its dashboard or a browser."""
+
+from __future__ import annotations
+
+import re
+
+from urllib3.util import Url, parse_url
+
+from rest.errors import ConfigurationError, Exchange
+
+OWN = (".my-clay.com", ".saltoks.com")  # Salto's own hosts serve both services at their root
+API, IDENTITY = "https://connect.my-clay.com", "https://identity.eu.my-clay.com"
+_VERSION = re.compile(r"v\d+(\.\d+)?", re.ASCII | re.IGNORECASE)
+_AFTER_API = frozenset({"swagger"})
+_AFTER_IDENTITY = frozenset({"connect", ".well-known"})
+
+
+def api_address(address: str, field: str, exchange: Exchange) -> tuple[str, str | None]:
+    """Return the API's address without what follows it, and the version that stood in its path.
+
+    Raises:
+        ConfigurationError: when it is the address of something else of Salto's.
+    """
+    url = parse_url(address)
+    _refuse(url, field, exchange, {"identity": f"put {API} there, and this address into identity_url"})
+    segments = _segments(url)
+    version = next((one.lower() for one in segments if _VERSION.fullmatch(one)), None)
+    ends = [place for place, one in enumerate(segments) if _VERSION.fullmatch(one) or one in _AFTER_API]
+    return _without(url, segments[: min(ends, default=len(segments))]), version
+
+
+def identity_address(address: str, field: str, exchange: Exchange) -> str:
+    """Return the identity server's address without what follows it.
+
+    Raises:
+        ConfigurationError: when it is the address of something else of Salto's.
+    """
+    url = parse_url(address)
+    _refuse(url, field, exchange, {"api": f"put {IDENTITY} there, and this address into host"})
+    segments = _segments(url)
+    ends = [place for place, one in enumerate(segments) if one in _AFTER_IDENTITY]
+    return _without(url, segments[: min(ends, default=len(segments))])
+
+
+def _refuse(url: Url, field: str, exchange: Exchange, others: dict[str, str]) -> None:
+    part = _part(url)
+    step = {"app": f"put the address of Salto's service there, such as {API} or {IDENTITY}"} | others
+    if part in step:
+        names = {"app": "dashboard", "identity": "identity server", "api": "API"}
+        raise ConfigurationError(exchange, f"has the address of Salto's {names[part]} in its {field}", step[part])
+
+
+def _part(url: Url) -> str | None:
+    """Return which part of Salto lives at one of its own hosts: app, identity, api; None: not known."""
+    host = url.host or ""
+    if not _is_own(url):
+        return None
+    first = host.partition(".")[0]
+    if first.startswith("app"):
+        return "app"
+    return "identity" if "identity" in first else "api"
+
+
+def _is_own(url: Url) -> bool:
+    return (url.host or "").endswith(OWN)
+
+
+def _segments(url: Url) -> list[str]:
+    return [segment for segment in (url.path or "").split("/") if segment]
+
+
+def _without(url: Url, segments: list[str]) -> str:
+    path = "" if _is_own(url) else "".join(f"/{segment}" for segment in segments)
+    return url._replace(path=path or None).url
