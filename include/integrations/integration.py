@@ -273,6 +273,11 @@ def integrations_folder() -> Path:
     return Path(os.environ.get(FOLDER_SETTING) or Path(__file__).parent)
 
 
+def names_of_files() -> frozenset[str]:
+    """Return the name of every integration file, also of one that cannot be used."""
+    return frozenset(path.stem for path in integrations_folder().glob("*.y*ml"))
+
+
 def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, str]]:
     """Sites that several integrations serve through one connection, each with the names of those (columns of the problem ``site_shared``)."""
     names: dict[tuple[str, str], list[str]] = {}

@@ -23,6 +23,7 @@ from include.access import release, schemas
 from include.access.drift import DRIFT, Account
 from include.access.history import FEWEST_READS, LONG_STANDING, DatedRead, Read
 from include.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
+from include.ledger.sites import is_held
 from include.ledger.tables import (
     SEEN,
     UNWRITABLE,
@@ -74,6 +75,10 @@ TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
 
 class LedgerError(Exception):
     """The ledger cannot be read or written; the message says where and what to do. Nothing is sent unwritten."""
+
+
+class SiteLostError(LedgerError):
+    """Another run has taken over the site that this one had reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +300,17 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(insert(Release).values(**values))
 
+    def plan_site(self, run_id: int) -> str | None:
+        """Return the id of the site that a run's plan is for; None: no plan was made."""
+        with self.reading() as connection:
+            return connection.execute(select(Run.site_id).where(Run.id == run_id)).scalar_one()
+
+    def has_applied(self, run_id: int) -> bool:
+        """Tell whether a run has applied a plan, or sent anything that changes something."""
+        with self.reading() as connection:
+            applied = connection.execute(select(Run.applied_at).where(Run.id == run_id)).scalar_one()
+            return applied is not None or _has_sent(connection, run_id)
+
     def has_sent(self, run_id: int) -> bool:
         """Whether a run has sent anything that changes something."""
         with self.reading() as connection:
@@ -308,11 +324,27 @@ class Ledger:
             found = connection.execute(select(Operation.key, Operation.id).where(Operation.run_id == run_id))
             return {str(key): int(number) for key, number in found}
 
-    def send(self, run_id: int, operations: Iterable[int], request: tuple[str, str, str], at: datetime) -> int:
-        """The intent of one request (service, method, path); committed when this returns."""
+    def send(
+        self,
+        run_id: int,
+        operations: Iterable[int],
+        request: tuple[str, str, str],
+        at: datetime,
+        holder: str | None = None,
+    ) -> int:
+        """Write the intent of one request (service, method, path); committed when this returns.
+
+        Args:
+            holder: the process that has reserved the site (``include.ledger.sites``).
+
+        Raises:
+            SiteLostError: when another process has taken the site over: nothing may be sent.
+        """
         service, method, path = request
         values = {"run_id": run_id, "service": service, "method": method, "path": path, "sent_at": at}
         with self.transaction() as connection:
+            if holder is not None and not is_held(connection, holder, at):
+                raise SiteLostError("another run has taken the site over")
             call_id = int(connection.execute(insert(Call).values(**values).returning(Call.id)).scalar_one())
             _insert(connection, CallOperation, [{"call_id": call_id, "operation_id": one} for one in operations])
         return call_id

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from include.ledger.ledger import Ledger
 
-LEASE = timedelta(minutes=2)  # a process that was killed renews nothing, and another run takes over
+LEASE = timedelta(minutes=1)  # a process that was killed renews nothing, and another run takes over
 LONGEST_ID = 200  # of a site, in an index of PostgreSQL; Salto's own have 36 letters
 _COLUMNS: tuple[Any, ...] = tuple(Site.__table__.columns)
 
@@ -66,13 +66,13 @@ class SiteState:
 
     Attributes:
         applied: number of plans that were applied.
-        busy: a run is applying its plan now.
+        busy_with: the run that is applying its plan now; null: none is.
         owner: null: nothing was ever applied, or the site was released.
         owned_since: when the owner applied its first plan.
     """
 
     applied: int = 0
-    busy: bool = False
+    busy_with: int | None = None
     owner: Owner | None = None
     owned_since: datetime | None = None
 
@@ -126,7 +126,7 @@ def enter(ledger: Ledger, claim: Claim, present: frozenset[str], now: datetime) 
         state = _state(row, now)
         if not may_write(state, owner, present):
             return Entry.OWNED, state
-        if state.busy and row.holder != claim.holder:
+        if state.busy_with is not None and row.holder != claim.holder:
             return Entry.BUSY, state
         values: dict[str, object] = {"run_id": claim.run_id, "holder": claim.holder, "held_until": now + LEASE}
         if state.owner != owner:
@@ -210,8 +210,8 @@ def _locked(connection: Connection, site_id: str) -> Row[Any]:
 
 def _state(row: Row[Any], now: datetime) -> SiteState:
     owner = None if row.integration is None else Owner(row.integration, row.instance)
-    busy = row.holder is not None and row.held_until > now
-    return SiteState(row.applied, busy, owner, row.owned_since if owner else None)
+    busy_with = row.run_id if row.holder is not None and row.held_until > now else None
+    return SiteState(row.applied, busy_with, owner, row.owned_since if owner else None)
 
 
 def _release_others(connection: Connection, site_id: str, owner: Owner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,24 +11,29 @@ from hector.hook import HectorHook
 from include.access import schemas
 from include.access.outcomes import DONE
 from include.access.plan import fingerprint_of, members_by_group
+from include.ledger.sites import Verdict
 from include.report.words import outcome_counts
-from runs import history
+from runs import history, opening, releasing
 from runs.bookkeeping import Book
 from runs.failures import ChangedPlanError, StalePlanError
-from runs.opening import as_of
-from runs.remembering import site_id_of
+from runs.planning import plan_again
 from runs.sent import keep_made, no_fingerprint
+from runs.site_lock import check_plan, locked_site, other_run, refuse
 from salto.apply import Application
 from salto.hook import SaltoHook
 from salto.sending import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
     from include.integrations.integration import Integration
+    from include.ledger.sites import Claim
     from runs.bookkeeping import RunJournal
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
-OLDEST_PLAN = timedelta(minutes=15)
 
 
 def apply(
@@ -35,35 +41,39 @@ def apply(
 ) -> dict[str, int]:
     """Send the plan's operations; one outcome each is kept even when the run has to stop.
 
+    The site is the run's own meanwhile. When another run changed it after the plan was made, the plan is made again.
+
     Args:
         fingerprint: of the plan as the task that made it told Airflow; the folder may be within others' reach.
         fingerprinted: false for the cleanup, which compares no tags.
 
     Raises:
         ChangedPlanError: when the plan in the folder is not the one that was made.
-        StalePlanError: when the run started reading more than 15 minutes ago.
+        StalePlanError: when the run started reading more than 15 minutes ago, or its plan may not be applied any more.
+        OtherRunError: when another run has the site.
+        OtherOwnerError: when another integration owns the site.
         StopError: when nothing can work any more.
     """
-    age = now - as_of(folder)
-    if age > OLDEST_PLAN:
-        raise StalePlanError(
-            f"the plan is {int(age.total_seconds() // 60)} minutes old, the limit is 15; start a new run"
-        )
-    operations = folder.read("operations", schemas.OPERATIONS)
-    if fingerprint_of(operations) != fingerprint:
-        raise ChangedPlanError(
-            "the plan in the run's folder is not the one that was made, so nothing is sent; find out who can write to "
-            f"{folder}, then start a new run"
-        )
-    journal = Book.of(folder).journal()
-    _activate(integration, folder, journal)
-    if operations.empty:
-        folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
-        return {}
-    hook = SaltoHook(integration.salto_conn_id)
-    tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else no_fingerprint
-    reader = hook.reader(integration.site_id, site_id_of(folder))
-    site = Site(reader, hook.writer(integration.site_id, journal), tags)
+    clock = _since(now)
+    opening.refuse_outdated(folder, now)
+    book = Book.of(folder)
+    if (site_id := book.ledger.plan_site(book.run_id)) is None:
+        raise StalePlanError("the ledger has no plan of this run, so nothing is sent; start a new run")
+    with locked_site(book, site_id, opening.seconds_left(folder, now)) as claim:
+        operations = _current_plan(integration, folder, (book, claim), fingerprint, clock)
+        journal = book.journal(claim.holder)
+        _activate(integration, folder, journal)
+        if operations.empty:
+            folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
+            return {}
+        hook = SaltoHook(integration.salto_conn_id)
+        tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else no_fingerprint
+        reader = hook.reader(integration.site_id, site_id)
+        site = Site(reader, hook.writer(integration.site_id, journal), tags)
+        return _send(folder, site, operations, journal)
+
+
+def _send(folder: RunFolder, site: Site, operations: pd.DataFrame, journal: RunJournal) -> dict[str, int]:
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
     application = Application(site, operations, members, seats_short=short, diary=journal)
@@ -76,6 +86,49 @@ def apply(
         history.settle_removals(folder, operations, application.outcomes)
     LOG.info("applied: %s", outcome_counts(application.outcomes))
     return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
+
+
+def _since(now: datetime) -> Callable[[], datetime]:
+    """Return a clock that goes on from a moment, in whole seconds."""
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=int(time.monotonic() - began))
+
+
+def _current_plan(
+    integration: Integration,
+    folder: RunFolder,
+    entered: tuple[Book, Claim],
+    fingerprint: str,
+    clock: Callable[[], datetime],
+) -> pd.DataFrame:
+    """Return the operations (OPERATIONS) of a plan that no other run has outdated, and note that it is applied.
+
+    Raises:
+        ChangedPlanError: when the plan in the folder is not the one that was made.
+        StalePlanError: when the plan may not be applied any more.
+    """
+    opening.refuse_outdated(folder, clock())  # the run may have waited for the site
+    operations = _checked(folder, fingerprint)
+    verdict = check_plan(*entered, writes=not operations.empty)
+    if verdict is Verdict.CHANGED:  # nobody else changes the site now, so once is enough
+        LOG.info("plan outdated: %s changed the site after it was made; planning again", other_run(*entered))
+        operations = _checked(folder, plan_again(integration, folder))
+        if releasing.plans_only(folder):
+            raise StalePlanError("this integration only plans now, so nothing is sent; see the page's card")
+        opening.refuse_outdated(folder, clock())
+        verdict = check_plan(*entered, writes=not operations.empty)
+    refuse(*entered, verdict)
+    return operations
+
+
+def _checked(folder: RunFolder, fingerprint: str) -> pd.DataFrame:
+    operations = folder.read("operations", schemas.OPERATIONS)
+    if fingerprint_of(operations) != fingerprint:
+        raise ChangedPlanError(
+            "the plan in the run's folder is not the one that was made, so nothing is sent; find out who can write to "
+            f"{folder}, then start a new run"
+        )
+    return operations
 
 
 def _activate(integration: Integration, folder: RunFolder, journal: RunJournal) -> None:

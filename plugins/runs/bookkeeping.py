@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
 from include.access.plan import Previous
-from include.ledger.ledger import RESTART, Begun, Ledger, LedgerError
+from include.ledger.ledger import RESTART, Begun, Ledger, LedgerError, SiteLostError
 from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
 from runs.failures import StalePlanError
@@ -122,12 +122,12 @@ class Book:
         )
 
     def refuse_another_plan(self) -> None:
-        """The record of what a run has sent is not replaced.
+        """Refuse to replace the record of a plan that was applied.
 
         Raises:
-            StalePlanError: when it has sent anything.
+            StalePlanError: when it was.
         """
-        if self.ledger.has_sent(self.run_id):
+        if self.ledger.has_applied(self.run_id):
             raise StalePlanError("this run has sent its plan already; start a new run")
 
     def previous(self, moment: datetime) -> Previous:
@@ -135,8 +135,8 @@ class Book:
         accounts, unsure = self.ledger.accounts(self.integration, moment)
         return Previous(accounts, unsure, self.ledger.left(self.integration, moment))
 
-    def journal(self) -> RunJournal:
-        return RunJournal(self.ledger, self.run_id)
+    def journal(self, holder: str) -> RunJournal:
+        return RunJournal(self.ledger, self.run_id, holder)
 
 
 class RunJournal:
@@ -144,11 +144,14 @@ class RunJournal:
 
     It is the transport's ``Journal`` and the application's ``Diary`` at once, so that a request is known by the
     operations it carries.
+
+    :param holder: the process that has reserved the site: without the site nothing is sent.
     """
 
-    def __init__(self, ledger_: Ledger, run_id: int) -> None:
+    def __init__(self, ledger_: Ledger, run_id: int, holder: str) -> None:
         self._ledger = ledger_
         self._run_id = run_id
+        self._holder = holder
         self._ids = ledger_.operation_ids(run_id)
         self._thread = threading.local()
 
@@ -164,7 +167,9 @@ class RunJournal:
         carried = getattr(self._thread, "operations", [])
         request = (exchange.service, exchange.method, exchange.path)
         try:
-            return self._ledger.send(self._run_id, carried, request, datetime.now(UTC))
+            return self._ledger.send(self._run_id, carried, request, datetime.now(UTC), self._holder)
+        except SiteLostError as error:
+            raise NotRecordedError(exchange, f"is not asked, because {error}", "start a new run") from error
         except LedgerError as error:
             raise NotRecordedError(exchange, f"is not asked, because {error}") from error
 

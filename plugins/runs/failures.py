@@ -32,6 +32,14 @@ class StalePlanError(Exception):
     """The plan is too old to be applied: start a new run."""
 
 
+class OtherRunError(Exception):
+    """Another run has the site: it is applying its plan, or has taken the site over."""
+
+
+class OtherOwnerError(Exception):
+    """Another integration owns the site; the message names it, and how it gives the site up."""
+
+
 class ChangedPlanError(Exception):
     """The plan was changed between the task that made it and the one that applies it."""
 
@@ -59,6 +67,8 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
         SchemaError,
         IntegrationError,
         StalePlanError,
+        OtherRunError,
+        OtherOwnerError,
         ChangedPlanError,
         HistoryError,
         LedgerError,

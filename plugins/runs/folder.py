@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import stat
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ RETENTION_DAYS = 30
 # They have no folders. To ask for one needs rights over the whole bucket, and makes a bucket whose name was mistyped.
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 LONGEST_RETENTION = 36_500  # days; nothing is older, and a calendar does not go back much further
+INSTANCE = "instance.json"  # in the runs' folder, beside the integrations
 STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -129,6 +131,27 @@ def _local_path(setting: str) -> str:
     if not setting.startswith(FILE_ADDRESS):
         return setting
     return unquote(setting.removeprefix(FILE_ADDRESS).removeprefix("localhost"))
+
+
+def instance_id() -> str:
+    """Return the id of this Airflow, made with its first run: tasks that share the runs' folder are one Airflow."""
+    path = base() / INSTANCE
+    if not path.exists():
+        _keep_instance(path, json.dumps({"instance": str(uuid.uuid4())}))
+    with path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+        return str(json.load(file)["instance"])
+
+
+def _keep_instance(path: ObjectStoragePath, text: str) -> None:
+    """Write the file whole: other tasks may read it at the same moment."""
+    if path.protocol not in {"file", ""}:
+        with path.open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+            file.write(text)
+        return
+    unfinished = Path(f"{path.path}.{os.getpid()}.unfinished")
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path.path)
 
 
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,10 +12,11 @@ from include.access.release import Trigger
 from include.ledger.ledger import Begun
 from runs import parameters
 from runs.bookkeeping import Book
-from runs.failures import RunError
-from runs.folder import RunFolder, outdated, remove
+from runs.failures import RunError, StalePlanError
+from runs.folder import RunFolder, instance_id, outdated, remove
 
 LOG = logging.getLogger(__name__)
+OLDEST_PLAN = timedelta(minutes=15)
 
 
 def begin(  # noqa: PLR0913 - what a run is known by, each named
@@ -41,6 +42,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
     """
     parameters.check(kind, conf)
     folder = RunFolder.create(name, run_id, now)
+    instance_id()  # made before any run asks for its site
     book = Book.begin(
         Begun(
             integration=name,
@@ -76,6 +78,23 @@ def begun(folder: str | None) -> RunFolder:
 def as_of(folder: RunFolder) -> pd.Timestamp:
     run = folder.read_json("run") or {}
     return pd.Timestamp(run["as_of"])
+
+
+def refuse_outdated(folder: RunFolder, now: datetime) -> None:
+    """Raise an error when what a run read is too old to plan with: somebody may have cleared a task of an old run.
+
+    Raises:
+        StalePlanError: naming age and limit.
+    """
+    age = now - as_of(folder)
+    if age > OLDEST_PLAN:
+        minutes = age // timedelta(minutes=1)
+        raise StalePlanError(f"what this run read is {minutes} minutes old, the limit is 15; start a new run")
+
+
+def seconds_left(folder: RunFolder, now: datetime) -> float:
+    """Return the seconds until what a run read is too old."""
+    return float((OLDEST_PLAN - (now - as_of(folder))).total_seconds())
 
 
 def remove_outdated_folders(name: str, now: datetime) -> int:

@@ -20,6 +20,7 @@ from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.access.texts import comparable
 from include.integrations.integration import load_all, sharing_a_site
+from include.ledger.sites import SiteState, site_key, site_states
 from include.report.words import decision_lines, plan_lines, problem_lines
 from rest.clocks import require_same_time
 from runs import bookkeeping, history, releasing
@@ -29,6 +30,7 @@ from runs.failures import StalePlanError
 from runs.opening import as_of
 from runs.remembering import current_of, keep_current, read_at_of, remembered, site_id_of
 from runs.sent import no_fingerprint, sent_of
+from runs.site_lock import refuse_other_owner
 from salto.hook import SaltoHook
 from salto.reading import SiteReading, after
 
@@ -76,18 +78,21 @@ def plan(
     Raises:
         RestError: when a read of Salto is not complete, or the account may not act: nothing is written then.
         StalePlanError: when the run has sent its plan already.
+        OtherOwnerError: when another integration owns the site.
     """
-    Book.of(folder).refuse_another_plan()
+    site = _SiteBefore.of(folder)
     read_at = datetime.now(UTC)
     reading = _Reading(integration, folder, read_at, references, verify=verify)
     require_same_time([hector_clock(folder), reading.reader.clock()])
     made, current = _confirmed(integration, folder, reading, references=references, approve=approve)
+    facts = site.facts(current)
     token = folder.read("token", schemas.PROBLEMS)
     made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
     releasing.decide(integration, folder, current.site_id)
-    _record(integration, folder, made, current, read_at)
+    _record(folder, made, facts)
+    _observe(integration, folder, made, current, read_at)
     for line in decision_lines(made.decisions):
         LOG.info(line)
     for line in plan_lines(rows(made.operations)):
@@ -237,19 +242,48 @@ class _Reading:
         return self._reading.everyday() if scope is None else self._reading.some(scope)
 
 
-def _record(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:
-    """The plan and what it was made from, into the ledger."""
+def _record(folder: RunFolder, made: Plan, facts: dict[str, object]) -> None:
+    """Write the plan and what it was made from into the ledger."""
     people, _, loaners = hector_of(folder)
-    bookkeeping.record_plan(
-        folder,
-        made,
-        users_read=len(people.users),
-        reservations_read=len(loaners.reservations),
-        **_site_facts(current),
-        **_gate_facts(folder),
-    )
+    read = {"users_read": len(people.users), "reservations_read": len(loaners.reservations)}
+    bookkeeping.record_plan(folder, made, **read, **facts, **_gate_facts(folder))
+
+
+def _observe(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:
     moment = asked_from(integration, folder).to_pydatetime()
     Book.of(folder).observe(looked_at(folder, current, made.matches), read_at=read_at, still_read=moment)
+
+
+@dataclass(frozen=True)
+class _SiteBefore:
+    """The ledger's sites before Salto is read: what another run applies later makes the plan out of date."""
+
+    integration: str
+    run_id: int
+    states: dict[str, SiteState]
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> _SiteBefore:
+        """Read the sites for a run.
+
+        Raises:
+            StalePlanError: when the run has applied a plan already.
+        """
+        book = Book.of(folder)
+        book.refuse_another_plan()
+        return cls(book.integration, book.run_id, site_states(book.ledger, datetime.now(UTC)))
+
+    def facts(self, current: Current) -> dict[str, object]:
+        """Return what the ledger keeps of the site with each run.
+
+        Raises:
+            OtherOwnerError: when another integration owns the site.
+        """
+        site_id = site_key(current.site_id)
+        state = self.states.get(site_id, SiteState())
+        refuse_other_owner(self.integration, site_id, state)
+        applied = state.applied if state.busy_with in {None, self.run_id} else None
+        return {"site_id": site_id, "site_applied": applied} | _site_facts(current)
 
 
 def _site_facts(current: Current) -> dict[str, object]:
@@ -294,7 +328,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
         RetentionError: when a setting of what the cleanup removes at its end is wrong.
     """
     bookkeeping.check_retention()
-    Book.of(folder).refuse_another_plan()
+    site = _SiteBefore.of(folder)
     read_at = datetime.now(UTC)
     known = remembered(folder, None)
     reader = _reader(integration, known)
@@ -309,10 +343,11 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
         current, more = reading.again(Listing.LOCKS)
         _log_second_look(Listing.LOCKS, more)
         made = expired_plan(current, as_of=as_of(folder))
+    facts = site.facts(current)
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
     releasing.decide(integration, folder, current.site_id)
-    bookkeeping.record_plan(folder, made, **_site_facts(current), **_gate_facts(folder))
+    bookkeeping.record_plan(folder, made, **facts, **_gate_facts(folder))
     Book.of(folder).observe(seen_groups(current), read_at=read_at, names=CLEANUP_LOOKS)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
@@ -348,6 +383,16 @@ def _counts(made: Plan) -> dict[str, int | str]:
         "held": len(made.held),
         "problems": len(made.problems),
     }
+
+
+def plan_again(integration: Integration, folder: RunFolder) -> str:
+    """Make a run's plan anew from Salto as it is now; return the fingerprint."""
+    run = folder.read_json("run") or {}
+    conf = run.get("conf") or {}
+    if run.get("kind") == "cleanup":
+        return str(plan_cleanup(integration, folder)["fingerprint"])
+    options = {"references": conf.get("references") or None, "approve": conf.get("approve")}
+    return str(plan(integration, folder, **options, verify=bool(conf.get("verify")))["fingerprint"])
 
 
 def look_again(

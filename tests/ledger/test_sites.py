@@ -19,7 +19,7 @@ def planned(ledger, hours=0.0, *, site=SITE, **changes):
     """A run whose plan was read from the site as it is now."""
     state = sites.site_states(ledger, NOW).get(site, SiteState())
     run = ledger.begin_run(begun(hours, **changes))
-    ledger.plan(run, adding("ana"), NOTHING, site_id=site, site_applied=None if state.busy else state.applied)
+    ledger.plan(run, adding("ana"), NOTHING, site_id=site, site_applied=None if state.busy_with else state.applied)
     return run
 
 

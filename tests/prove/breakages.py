@@ -338,7 +338,7 @@ BREAKAGES = (
     ),
     Breakage(
         "a plan older than 15 minutes is refused",
-        "plugins/runs/applying.py",
+        "plugins/runs/opening.py",
         "if age > OLDEST_PLAN:",
         "if age > 2 * OLDEST_PLAN:",
         "tests/runs/test_steps.py::test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused",

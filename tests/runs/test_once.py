@@ -162,12 +162,14 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         "replace",
         "_keep_plan",
         "keep_current",
+        "releasing",
+        "_record",
     ):
         monkeypatch.setattr(planning, name, Mock())
     monkeypatch.setattr(planning, "_Reading", Reading)
     monkeypatch.setattr(planning, "hector_of", lambda _folder: (None, None, None))
     monkeypatch.setattr(planning, "unconfirmed", lambda *_: frozenset())
-    monkeypatch.setattr(planning, "_record", recording)
+    monkeypatch.setattr(planning, "_observe", recording)
     folder.write("token", schemas.frame(schemas.PROBLEMS, []))
     with pytest.raises(HereItEndsError):
         planning.plan(INTEGRATION, folder, references=None, approve=None)

@@ -40,6 +40,9 @@ def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> 
     folder.write("operations", schemas.pd.concat([schemas.frame(schemas.OPERATIONS, []), *tables]))
     folder.write("problems", schemas.frame(schemas.PROBLEMS, problems))
     folder.write_json("plan", {"holds": [], "digest": None, "seats_short": False})
+    book = Book.of(folder)
+    empty = schemas.frame(schemas.PROBLEMS, [])
+    book.ledger.plan(book.run_id, folder.read("operations"), empty, site_id="s1", site_applied=0)
 
 
 def end(folder, steps, look_again):
