@@ -15,9 +15,10 @@ from rich.console import Console
 
 from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
+from commands.page import UpError
 from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
 from commands.tables import show_outcomes, show_plan, show_problems
-from commands.up import UpError, down, run_in_airflow, serving, site_pools, up
+from commands.up import down, run_in_airflow, serving, site_pools, up
 from commands.why import why
 from include.access import schemas
 from include.access.order import rows

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from commands.background import POLL, Background, log_of, own_folder, short, wait_until
 from commands.dag_run import DagRun, alone
 from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
-from commands.settings import adopt_home, airflow, home, prepare, prepared, server_environment
+from commands.page import ANSWERS, Page, UpError
+from commands.settings import adopt_home, home, prepare, server_environment
+from commands.supervision import (
+    GAVE_UP,
+    LOOPBACK,
+    POLL,
+    Program,
+    Supervisor,
+    end_all,
+    own_folder,
+    short,
+    tail_of,
+    write_secret,
+)
 from include.integrations.integration import integrations_folder, load_all
 from include.sandbox.__main__ import load
 
@@ -39,113 +51,25 @@ MAY = {"admin": "everything", "desk": "looks, starts syncs, answers required act
 PORT_SETTING, PASSWORD_SETTING = "UI_PORT", "UI_PASSWORD"
 OURS = ("salto_sync__{}", "salto_cleanup__{}", "salto_approval__{}")
 UNDER_WAY = ("scheduled", "queued", "running")
-LOOPBACK = "127.0.0.1"
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")  # where a ledger's connection is looked up: see commands/why.py
-STARTS, RUNS, ANSWERS, SILENCE = 180.0, 300.0, 15.0, 60.0  # seconds of patience
+STARTS, RUNS, PATIENCE = 300.0, 600.0, 5.0  # seconds: for one part, for the first sync, between two lines of progress
 LAST_PORT = 65_535
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class UpError(Exception):
-    """It cannot be started, or did not come up; the message says why and what to do. Nothing is left running."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """The REST API of the Airflow that `make up` runs, as its admin."""
-
-    port: int
-    password: str
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    @property
-    def api(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @cached_property
-    def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # a proxy that the environment names does not reach loopback
-        login = {"username": "admin", "password": self.password}
-        answer = session.post(f"{self.api}/auth/token", json=login, timeout=ANSWERS)
-        answer.raise_for_status()
-        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return session
-
-    def ask(self, method: str, path: str, body: object = None) -> requests.Response:
-        return self._session.request(method, f"{self.api}/api/v2{path}", json=body, timeout=ANSWERS)
-
-    def unwell(self, since: datetime | None = None) -> list[str]:
-        """What of Airflow is not healthy, or has given no sign of life since then (the last one's are still fresh)."""
-        try:
-            found = self.ask("GET", "/monitor/health").json()
-        except (requests.RequestException, ValueError):
-            return ["api-server"]
-        return [name for name, part in found.items() if not _well(part, name, since)]
-
-    def serves(self, dag_id: str) -> bool:
-        """True when a run of this DAG that is triggered there begins: the DAG is known and not paused."""
-        answer = self.ask("GET", f"/dags/{dag_id}")
-        return answer.ok and not answer.json()["is_paused"]
-
-    def make_pool(self, name: str, pool: Mapping[str, object]) -> None:
-        if not self.ask("GET", f"/pools/{name}").ok:
-            self.ask("POST", "/pools", {"name": name, **pool}).raise_for_status()
-
-    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
-        answer = self.ask("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})
-        if answer.status_code in {requests.codes.bad_request, requests.codes.unprocessable}:
-            raise UpError(f"Airflow refuses these run parameters: {answer.json().get('detail')}")
-        answer.raise_for_status()
-        return str(answer.json()["dag_run_id"])
-
-    def followed(self, dag_id: str, run_id: str, console: Console, *, patience: float | None = None) -> str:
-        """Wait for a run to end, naming each task as it does.
-
-        Raises:
-            UpError: when Airflow falls silent, or the run takes longer than ``patience``.
-        """
-        told: set[str] = set()
-        began = heard = time.monotonic()
-        state = ""
-        while state not in {"success", "failed"}:
-            time.sleep(1)
-            try:
-                state = self._look(dag_id, run_id, told, console)
-                heard = time.monotonic()
-            except requests.RequestException as error:
-                if time.monotonic() - heard > SILENCE:
-                    raise UpError(f"Airflow does not answer any more ({error}); `make down`, then `make up`") from None
-            if patience is not None and time.monotonic() - began > patience:
-                raise UpError(f"{dag_id} has not ended within {patience:.0f} s")
-        return state
-
-    def _look(self, dag_id: str, run_id: str, told: set[str], console: Console) -> str:
-        run = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-        tasks = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
-        for answer in (run, tasks):
-            answer.raise_for_status()
-        ended = [task for task in tasks.json()["task_instances"] if task["end_date"] and task["task_id"] not in told]
-        for task in sorted(ended, key=lambda one: str(one["end_date"])):
-            told.add(task["task_id"])
-            if task["state"] not in {"skipped", "removed"}:
-                style = "red" if task["state"] in {"failed", "upstream_failed"} else None
-                console.print(f"  {task['task_id']}: {task['state']}", style=style, highlight=False, markup=False)
-        return str(run.json()["state"])
-
-    def folder(self, dag_id: str, run_id: str) -> str | None:
-        """The folder of a run, as its first task told."""
-        answer = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/begin/xcomEntries/return_value")
-        return str(answer.json()["value"]) if answer.ok else None
-
-
-def _well(part: Mapping[str, str | None], name: str, since: datetime | None) -> bool:
-    beat = part.get(f"latest_{name}_heartbeat")
-    fresh = name == "metadatabase" or since is None or (beat is not None and datetime.fromisoformat(beat) > since)
-    return part["status"] == "healthy" and fresh
+SANDBOX, API_SERVER = "sandbox", "api-server"
+SANDBOX_COMMAND = (
+    "python -m include.sandbox --state %(ENV_UP_STATE)s --announce %(ENV_UP_ANNOUNCE)s"
+    " --hector-port %(ENV_UP_HECTOR)s --salto-port %(ENV_UP_SALTO)s"
+)
+# Airflow binds its log servers to every address, and no setting says otherwise. The page reads the logs of this machine's
+# tasks from their files, so that none is needed.
+PROGRAMS = (
+    Program(SANDBOX, SANDBOX_COMMAND, 1),
+    Program(API_SERVER, "python -m airflow api-server", 2),  # ended after the tasks, which report to it
+    Program("scheduler", "python -m airflow scheduler --skip-serve-logs", 3, patience=45),
+    Program("dag-processor", "python -m airflow dag-processor", 4),
+    Program("triggerer", "python -m airflow triggerer --skip-serve-logs", 5),
+)
+RETRY = "`make up` again starts all of it anew; `make down` ends what is left"
 
 
 # --- the two commands ---------------------------------------------------------------------------------------------------
@@ -167,7 +91,7 @@ def up(console: Console) -> int:
                 console.print(f"the campus is of {kept_day()}: `make down`, then `make up` starts one of today")
             _tell(*found, console)
             return 0
-        _end_all()  # what a killed or half dead one has left
+        _end_all(console)  # what a killed or half dead one has left
         _refuse_taken(port)
         began = time.monotonic()
         try:
@@ -176,7 +100,7 @@ def up(console: Console) -> int:
             for number in STOPPING:  # a second Ctrl-C must not leave half of it running
                 signal.signal(number, signal.SIG_IGN)
             console.print("ending what was started", style="yellow")
-            _end_all()
+            _end_all(console)
             if isinstance(error, KeyboardInterrupt):
                 raise UpError("interrupted; nothing is left running") from None
             raise
@@ -188,22 +112,21 @@ def up(console: Console) -> int:
 def down(console: Console) -> int:
     """End all that `make up` started."""
     with _turn(console):
-        ended = _end_all()
+        ended = _end_all(console)
     if not ended:
         console.print("nothing is running")
         return 0
-    counts = ", ".join(f"{name} ({count} process{'es' if count > 1 else ''})" for name, count in ended)
-    console.print(f"ended: {counts}", highlight=False)
+    console.print(f"ended: Airflow and the sandbox ({ended} process{'es' if ended > 1 else ''})", highlight=False)
     console.print(f"what it did is kept in {short(home())}, the campus in {short(state_file())}", highlight=False)
     return 0
 
 
 def running_page() -> Page | None:
     """The Airflow of `make up`, None when it does not run."""
-    record = _record()
-    if "airflow" not in record or Background(**record["airflow"]).leader() is None:
+    supervisor = _supervisor()
+    if supervisor is None or not supervisor.is_running():
         return None
-    return Page(int(record["port"]), _kept_json("passwords.json").get("admin", ""))
+    return Page(int(_record()["port"]), _kept_json("passwords.json").get("admin", ""))
 
 
 def serving(dag_id: str) -> Page | None:
@@ -268,77 +191,88 @@ def _start(port: int, console: Console) -> tuple[Page, Campus]:
         for pool in sorted(site_pools(integrations)):  # a run of a terminal and Airflow's scheduler keep apart
             stack.enter_context(alone(pool, console))
         anew = todays_campus(console)
-        campus = _start_sandbox(console)
+        prepare()
         _give_up_abandoned_runs()
         began = datetime.now(UTC)
-        page, server = _start_airflow(port, campus, console)
-        wanted = NAME in integrations and (anew or not _synced_today(campus))
-        _until(lambda: not page.unwell(began), "Airflow", server)
-        prepared().touch()  # it has made its database itself
-        console.print("Airflow is healthy", highlight=False)
+        page, supervisor = _start_processes(port)
+        campus = _when_ready(page, supervisor, began, console)
         for pool, fields in site_pools(integrations).items():
             page.make_pool(pool, fields)
-        _unpause(page, server, integrations, console)
-        if wanted:
+        _unpause(page, supervisor, integrations, console)
+        if NAME in integrations and (anew or not _synced_today(campus)):
             _first_sync(page, console)
     return page, campus
 
 
-def _start_sandbox(console: Console) -> Campus:
-    path = announcement()
-    path.unlink(missing_ok=True)
-    options = ["--state", str(state_file()), "--announce", str(path), "--hector-port", "0", "--salto-port", "0"]
-    command = [sys.executable, "-m", "include.sandbox", *options]
-    sandbox = Background.start("sandbox", str(path), command, server_environment())
-    _remember(sandbox=asdict(sandbox))
-    campus: Campus = _until(running, "the sandbox", sandbox)
-    console.print(f"sandbox: Hector at {campus.hector_url}, Salto KS at {campus.salto_url}", highlight=False)
-    return campus
-
-
-def _start_airflow(port: int, campus: Campus, console: Console) -> tuple[Page, Background]:
+def _start_processes(port: int) -> tuple[Page, Supervisor]:
+    """Start supervisord with the sandbox and Airflow's processes."""
+    announcement().unlink(missing_ok=True)
     passwords = _passwords()
     page = Page(port, passwords["admin"])
     _keep_secret("passwords.json", passwords)
+    (own,), (hector, salto) = _free_ports(1), _sandbox_ports()
+    supervisor = Supervisor.made(own)
+    _keep_secret("record.json", {"port": port, "supervisor": asdict(supervisor)})
+    hector_url, salto_url = f"http://{LOOPBACK}:{hector}/api/v1", f"http://{LOOPBACK}:{salto}"
+    connections = load(state_file()).credentials.connections(NAME, hector_url, salto_url, salto_url)
+    where = {
+        "UP_STATE": shlex.quote(str(state_file())),
+        "UP_ANNOUNCE": shlex.quote(str(announcement())),
+        "UP_HECTOR": str(hector),  # the same ports again when it is started anew
+        "UP_SALTO": str(salto),
+    }
+    supervisor.start(PROGRAMS, {**_settings(page), **connections, **where})
+    return page, supervisor
+
+
+def _when_ready(page: Page, supervisor: Supervisor, began: datetime, console: Console) -> Campus:
+    _until(lambda: [] if running() else [SANDBOX], supervisor, console)
+    campus = running()
+    if campus is None:
+        raise UpError(f"the sandbox answered and does so no more: {RETRY}{tail_of(SANDBOX)}")
+    console.print(f"sandbox: Hector at {campus.hector_url}, Salto KS at {campus.salto_url}", highlight=False)
     console.print("starting Airflow (half a minute)")
-    mark = f"make_up={own_folder()}"
-    command = [sys.executable, "-X", mark, *airflow("standalone")[1:]]
-    server = Background.start("airflow", mark, command, _settings(page, campus))
-    _remember(airflow=asdict(server), port=port)
-    return page, server
+    _until(lambda: page.unwell(began), supervisor, console)
+    console.print("Airflow is healthy", highlight=False)
+    return campus
 
 
-def _settings(page: Page, campus: Campus) -> dict[str, str]:
-    """The environment of Airflow's server: what must be so; what a user may have set otherwise; all else of the user's."""
-    worker_logs, triggerer_logs = _free_ports(2)
+def _settings(page: Page) -> dict[str, str]:
+    """The environment of all processes: what must be so; what a user may have set otherwise; all else of the user's."""
     kept = _secrets()
     usual = {
         "AIRFLOW__CORE__PARALLELISM": "8",  # more at once, and SQLite locks out its own scheduler
         "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "50",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # seconds between two tasks of a run
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        # A busy machine needs longer than Airflow's 30 s to import our files while five processes start: a task that gives
+        # up on that is tried again a minute later, and so on, until the start fails.
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "240",
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
         "AIRFLOW__API__SECRET_KEY": kept["api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": kept["jwt"],
         "NO_COLOR": "1",
     }
     needed = {
-        "AIRFLOW_HOME": str(home().absolute()),
+        "AIRFLOW_HOME": str(home()),
         "HECTOR_SALTO_INTEGRATIONS": str(integrations_folder().absolute()),
         # A site of the user's own opens no door before somebody has read its first plan and unpaused it.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in LOGINS.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(own_folder() / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{page.api}/execution/",
         "AIRFLOW__API__HOST": LOOPBACK,  # logins in plain HTTP are for this machine only
         "AIRFLOW__API__PORT": str(page.port),
         "AIRFLOW__API__BASE_URL": page.url,
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(triggerer_logs),
+        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a server of its own, on every address
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
+        "SPT_NOENV": "1",  # a process that gives itself a title leaves its environment, by which it is known
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
     }
-    return {**usual, **server_environment(), **needed, **campus.variables}
+    return {**usual, **server_environment(), **needed}
 
 
 def _give_up_abandoned_runs() -> None:
@@ -382,14 +316,18 @@ def _synced_today(campus: Campus) -> bool:
     return began is not None and began.astimezone(UTC).date() == datetime.now(UTC).date() and released
 
 
-def _unpause(page: Page, server: Background, integrations: Mapping[str, Integration], console: Console) -> None:
+def _unpause(page: Page, supervisor: Supervisor, integrations: Mapping[str, Integration], console: Console) -> None:
     if NAME not in integrations:
         folder = short(integrations_folder())
         console.print(f"there is no {NAME}.yaml in {folder}: no DAG keeps the sandbox in step", style="yellow")
         return
     for dag_id in (one.format(NAME) for one in OURS):
-        _until(lambda dag_id=dag_id: page.ask("GET", f"/dags/{dag_id}").ok, f"the DAG {dag_id}", server)  # type: ignore[misc]
+        _until(partial(_unknown, page, dag_id), supervisor, console)
         page.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
+
+
+def _unknown(page: Page, dag_id: str) -> list[str]:
+    return [] if page.ask("GET", f"/dags/{dag_id}").ok else [f"the DAG {dag_id}"]
 
 
 def _first_sync(page: Page, console: Console) -> None:
@@ -400,44 +338,66 @@ def _first_sync(page: Page, console: Console) -> None:
         console.print("the run ended RED: the log of its task report says why", style="red", highlight=False)
 
 
-def _end_all() -> list[tuple[str, int]]:
-    """End what the record names, Airflow first, because its tasks speak to the sandbox; what ended, and how much."""
-    record = _record()
-    ended = []
-    for name, number in (("airflow", signal.SIGINT), ("sandbox", signal.SIGTERM)):
-        if name in record and (count := Background(**record[name]).end(number)):
-            ended.append(({"airflow": "Airflow"}.get(name, f"the {name}"), count))
+def _end_all(console: Console) -> int:
+    """End all processes; return how many there were."""
+    with console.status("ending processes"):
+        ended = end_all(_supervisor())
     announcement().unlink(missing_ok=True)
     (own_folder() / "record.json").unlink(missing_ok=True)
     return ended
 
 
 def _all_up(console: Console) -> tuple[Page, Campus] | None:
-    """What runs, when all of it does.
+    """What runs, when all of it does; parts that are just being started again are waited for.
 
     Raises:
-        UpError: when Airflow runs and is not well.
+        UpError: when Airflow runs and does not get well.
     """
-    page, campus = running_page(), running()
-    if page is None or campus is None or Background(**_record()["airflow"]).crippled():
+    page, supervisor = running_page(), _supervisor()
+    if page is None or supervisor is None or set(supervisor.states().values()) & set(GAVE_UP):
         return None
-    if not wait_until(lambda: not page.unwell(), ANSWERS):
-        raise UpError(f"it is up, but not well ({', '.join(page.unwell())}): `make down`, then `make up`")
+    _until(lambda: page.unwell() + ([] if running() else [SANDBOX]), supervisor, console)
+    if (campus := running()) is None:
+        return None
     if page.port != _port() and os.environ.get(PORT_SETTING):
         console.print(f"it keeps its port, {page.port}; another one takes `make down` first", style="yellow")
     return page, campus
 
 
-def _until(look: Callable[[], Any], what: str, background: Background) -> Any:  # noqa: ANN401 - what is looked for
-    end = time.monotonic() + STARTS
-    while time.monotonic() < end:
-        with contextlib.suppress(requests.RequestException):
-            if found := look():
-                return found
-        if background.crippled():
-            raise UpError(f"{what} did not come up: a process of it has ended{background.tail()}")
+def _until(look: Callable[[], list[str]], supervisor: Supervisor, console: Console) -> None:
+    """Wait until nothing is missing, saying what is waited for and how long.
+
+    Raises:
+        UpError: when a process was given up, or the time is over; with the last lines of the log concerned.
+    """
+    began = shown = time.monotonic()
+    while missing := _missing(look):
+        now = time.monotonic()
+        states = supervisor.states()
+        if gone := [name for name, state in states.items() if state in GAVE_UP]:
+            raise UpError(f"{gone[0]} ended again and again: read its log, then {RETRY}{tail_of(gone[0])}")
+        if not states and now - began > ANSWERS:
+            raise UpError(f"supervisord does not answer: {RETRY}{tail_of('supervisord')}")
+        if now - began > STARTS:
+            raise UpError(f"no sign of {', '.join(missing)} within {STARTS:.0f} s: {RETRY}{_tails(missing)}")
+        if now - shown > PATIENCE:
+            shown = now
+            console.print(f"  waiting for {', '.join(missing)} ({now - began:.0f} s)", highlight=False)
         time.sleep(POLL)
-    raise UpError(f"no sign of {what} within {STARTS:.0f} s{background.tail()}")
+
+
+def _missing(look: Callable[[], list[str]]) -> list[str]:
+    try:
+        return look()
+    except requests.RequestException:
+        return [API_SERVER]
+
+
+def _tails(missing: list[str]) -> str:
+    """The logs of the processes that are missing; of anything else, that of the one that reads the DAGs."""
+    names = {program.name for program in PROGRAMS}
+    found = [name for name in (one.replace("_", "-") for one in missing) if name in names]
+    return "".join(tail_of(name) for name in found or ["dag-processor"])
 
 
 # --- ports, passwords, files --------------------------------------------------------------------------------------------
@@ -471,6 +431,22 @@ def _free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
+def _sandbox_ports() -> list[int]:
+    """Return those of the last time while they are free: to the integration another address is another Hector."""
+    kept = _kept_json("ports.json").get("sandbox", [])
+    try:
+        with ExitStack() as stack:
+            for port in kept:
+                trying = stack.enter_context(socket.socket())
+                trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trying.bind((LOOPBACK, port))
+    except (OSError, TypeError, OverflowError):
+        kept = []
+    ports = [int(port) for port in kept] or _free_ports(2)
+    _keep_secret("ports.json", {"sandbox": ports})
+    return ports
+
+
 def _passwords() -> dict[str, str]:
     """One of the user's choice for all, or those made on the first start."""
     chosen = os.environ.get(PASSWORD_SETTING)
@@ -487,12 +463,8 @@ def _secrets() -> dict[str, str]:
     return kept
 
 
-def _keep_secret(name: str, values: Mapping[str, str]) -> None:
-    beside = own_folder() / f"{name}.new"
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(dict(values), file, indent=1)
-    beside.replace(own_folder() / name)
+def _keep_secret(name: str, values: Mapping[str, object]) -> None:
+    write_secret(name, json.dumps(dict(values), indent=1))
 
 
 def _kept_json(name: str) -> dict[str, Any]:
@@ -507,11 +479,11 @@ def _record() -> dict[str, Any]:
     return _kept_json("record.json")
 
 
-def _remember(**facts: object) -> None:
-    """At once after each start: whoever is killed next has left word of what runs."""
-    beside = own_folder() / "record.json.new"
-    beside.write_text(json.dumps({**_record(), **facts}), encoding="utf-8")
-    beside.replace(own_folder() / "record.json")
+def _supervisor() -> Supervisor | None:
+    try:
+        return Supervisor(**_record()["supervisor"])
+    except (KeyError, TypeError):
+        return None
 
 
 @contextmanager
@@ -553,7 +525,7 @@ def _lines(page: Page, campus: Campus, passwords: Mapping[str, str]) -> list[str
         *(f"            {login}" for login in logins[1:]),
         f"  Hector    {campus.hector_url}",
         f"  Salto KS  {campus.salto_url}",
-        f"  logs      {short(log_of('airflow'))}, {short(log_of('sandbox'))}; of tasks: {short(home() / 'logs')}",
+        f"  logs      {short(own_folder())}/*.log, one a process; of tasks: {short(home() / 'logs')}",
         "",
         *_try_this(campus),
         "make down    ends all of it; runs, ledger and campus are kept",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 
 from include.sandbox.hector_state import HectorState
@@ -31,6 +32,26 @@ class Credentials:
             username="sync@campus.example",
             user_password=f"pwd_{_word(seed, 'password')}",
         )
+
+    def connections(
+        self, name: str, hector_url: str, salto_url: str, identity_url: str, *, api_version: str | None = None
+    ) -> dict[str, str]:
+        """Return the environment variables from which Airflow reads the two connections of an integration."""
+        extra = {"identity_url": identity_url, "username": self.username, "user_password": self.user_password}
+        if api_version:
+            extra["api_version"] = api_version
+        hector = {"conn_type": "hector", "host": hector_url, "password": self.hector_token}
+        salto = {
+            "conn_type": "salto_ks",
+            "host": salto_url,
+            "login": self.client_id,
+            "password": self.client_secret,
+            "extra": extra,
+        }
+        return {
+            f"AIRFLOW_CONN_HECTOR_{name.upper()}": json.dumps(hector),
+            f"AIRFLOW_CONN_SALTO_{name.upper()}": json.dumps(salto),
+        }
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from include.sandbox import hector_api, salto_api
 from include.sandbox.behaviour import Behaviour
@@ -90,23 +89,5 @@ class Sandbox(World):
 
     def connections(self, name: str, *, api_version: str | None = None) -> dict[str, str]:
         """The environment variables from which Airflow reads the two connections."""
-        known = self.credentials
-        extra: dict[str, Any] = {
-            "identity_url": self.identity_url,
-            "username": known.username,
-            "user_password": known.user_password,
-        }
-        if api_version:
-            extra["api_version"] = api_version
-        hector = {"conn_type": "hector", "host": self.hector_url, "password": known.hector_token}
-        salto = {
-            "conn_type": "salto_ks",
-            "host": self.salto_url,
-            "login": known.client_id,
-            "password": known.client_secret,
-            "extra": extra,
-        }
-        return {
-            f"AIRFLOW_CONN_HECTOR_{name.upper()}": json.dumps(hector),
-            f"AIRFLOW_CONN_SALTO_{name.upper()}": json.dumps(salto),
-        }
+        urls = self.hector_url, self.salto_url, self.identity_url
+        return self.credentials.connections(name, *urls, api_version=api_version)

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import re
-import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from commands import background, up
+from commands import supervision, up
 from commands.demo import announcement, booking, demo, running, state_file, todays_campus
 from include.sandbox import Sandbox, campus
 from include.sandbox.__main__ import announce, load, save
@@ -30,8 +30,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:R
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
-CHILDREN = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}, 'child']); time.sleep(60)"
+CHILDREN = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+SLEEPS = "import time; time.sleep(60)"
 
 
 @pytest.fixture(autouse=True)
@@ -49,17 +50,36 @@ def console():
 
 @pytest.fixture
 def started(monkeypatch):
-    """Processes as `make up` starts them; whatever a test leaves is ended."""
-    monkeypatch.setattr(background, "LINGERS", 1.0)
+    """A process with a mark in its environment; whatever a test leaves is ended."""
+    monkeypatch.setattr(supervision, "LINGERS", 1.0)
     made = []
 
-    def start(code: str, mark: str) -> background.Background:
-        made.append(background.Background.start("sandbox", mark, [sys.executable, "-c", code, mark], dict(os.environ)))
-        return made[-1]
+    def start(code: str, mark: str | None = None) -> psutil.Process:
+        environment = {**os.environ, supervision.MARK: mark or str(supervision.own_folder())}
+        made.append(subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True))
+        return psutil.Process(made[-1].pid)
 
     yield start
+    supervision.end_all(None)
     for one in made:
-        one.end(signal.SIGKILL)
+        one.kill()
+        one.wait()
+
+
+@pytest.fixture
+def supervised(monkeypatch):
+    """A supervisord that runs these programs; ended with them."""
+    monkeypatch.setattr(supervision, "ENDS", 20.0)
+
+    def start(*programs: supervision.Program) -> supervision.Supervisor:
+        made = supervision.Supervisor.made(up._free_ports(1)[0])
+        up._keep_secret("record.json", {"port": 8080, "supervisor": asdict(made)})
+        made.start(programs, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        until(made.is_running)
+        return made
+
+    yield start
+    supervision.end_all(up._supervisor())
 
 
 def said(console: Console) -> str:
@@ -83,41 +103,72 @@ def test_down_ends_nothing_when_nothing_is_recorded(console):
 
 
 def test_a_stale_record_ends_no_stranger(console, started):
-    """After a reboot the number in the record belongs to somebody else, who may lead a session too."""
-    stranger = started("import time; time.sleep(60)", "somebody else's")
-    up._remember(airflow={"name": "airflow", "pid": stranger.pid, "mark": "make_up=/here"}, port=8080)
+    """After a reboot another program may listen at the port in the record; another folder's processes are not ours."""
+    stranger = started(SLEEPS, "/somewhere/else/up")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        record = {"port": 8080, "supervisor": {"port": listening.getsockname()[1], "password": "x"}}
+        listening.close()
+        up._keep_secret("record.json", record)
+        assert up.running_page() is None
+        assert up.down(console) == 0
 
-    assert up.down(console) == 0
-    assert said(console) == "nothing is running\n"
-    assert psutil.Process(stranger.pid).status() != psutil.STATUS_ZOMBIE
-    assert up.running_page() is None
-
-
-def test_the_end_takes_along_what_the_process_started_and_what_ignores_it(started):
-    background = started(CHILDREN.format(child=STUBBORN), "ours")
-    until(lambda: len(background.processes()) == 2)
-
-    assert background.end(signal.SIGTERM) == 2
-    assert background.processes() == []
+    assert said(console).endswith("nothing is running\n")
+    assert stranger.is_running()
 
 
-def test_children_whose_parent_was_killed_are_found(started):
-    background = started(CHILDREN.format(child=STUBBORN), "ours")
-    child = until(lambda: psutil.Process(background.pid).children())[0]
-    os.kill(background.pid, signal.SIGKILL)
-    until(lambda: background.leader() is None)
+def test_the_end_takes_along_what_a_process_started_and_what_ignores_it(started):
+    parent = started(CHILDREN.format(child=STUBBORN))
+    until(lambda: len(supervision.leftovers()) == 2)
+    parent.kill()
 
-    assert background.crippled()
-    assert [one.pid for one in background.processes()] == [child.pid]
-    assert background.end(signal.SIGINT) == 1
-    assert background.processes() == []
+    assert supervision.end_all(None) >= 1
+    assert supervision.leftovers() == []
 
 
-def test_what_dies_during_start_is_told_with_the_end_of_its_log(started):
-    background = started("print('no room on the device')", "ours")
+def test_a_killed_process_is_started_again_and_a_killed_supervisor_leaves_nothing(supervised, console, monkeypatch):
+    """What dies comes back by itself; without its supervisor it is found by the mark in its environment."""
+    monkeypatch.setattr(supervision, "LINGERS", 1.0)
+    made = supervised(supervision.Program("sandbox", "sleep 60", 1))
+    until(lambda: made.states() == {"sandbox": supervision.RUNNING})
+    (first,) = [one for one in supervision.leftovers() if one.name() == "sleep"]
+    first.kill()
+    until(lambda: [one for one in supervision.leftovers() if one.name() == "sleep" and one.pid != first.pid])
 
-    with pytest.raises(up.UpError, match=r"the sandbox did not come up[\s\S]*sandbox.log[\s\S]*no room on the device"):
-        up._until(lambda: None, "the sandbox", background)
+    (leader,) = [one for one in supervision.leftovers() if one.name() != "sleep"]
+    leader.kill()
+    until(lambda: not made.is_running())
+    assert supervision.end_all(up._supervisor()) == 1
+    assert supervision.leftovers() == []
+
+
+def test_what_dies_during_start_is_reported_with_the_end_of_its_log(supervised, console):
+    """Which process, its last lines, and what to do."""
+    made = supervised(supervision.Program("scheduler", "ls /no/such/place", 1))
+
+    with pytest.raises(up.UpError, match=r"scheduler ended again and again[\s\S]*make up[\s\S]*no/such/place"):
+        up._until(lambda: ["scheduler"], made, console)
+
+
+def test_waiting_says_for_what_and_how_long(supervised, console, monkeypatch):
+    """Progress while it waits; after the patience the log concerned."""
+    monkeypatch.setattr(up, "PATIENCE", 0.3)
+    monkeypatch.setattr(up, "STARTS", 1.0)
+    made = supervised(supervision.Program("dag-processor", "sleep 60", 1))
+
+    with pytest.raises(up.UpError, match=r"no sign of dag_processor within 1 s[\s\S]*dag-processor.log"):
+        up._until(lambda: ["dag_processor"], made, console)
+    assert re.search(r"waiting for dag_processor \(\d s\)", said(console))
+
+
+def test_a_folder_with_odd_signs(tmp_path, monkeypatch, supervised):
+    """The configuration holds no path: a blank, "#", "%" or ";" in it means nothing there."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "zoé; My #1 50% 'off'"))
+    made = supervised(supervision.Program("sandbox", "sleep 60", 1))
+
+    until(lambda: made.states() == {"sandbox": supervision.RUNNING})
+    assert supervision.log_of("sandbox").exists()
+    configuration = supervision.own_folder() / supervision.CONFIGURATION
+    assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
 
 
 # --- ports and passwords
@@ -146,7 +197,7 @@ def test_passwords_are_made_once_differ_and_are_readable_by_their_owner_only():
     assert len(set(first.values())) == len(up.LOGINS)
     assert all(len(password) >= 12 for password in first.values())
     assert up._passwords() == first
-    path = background.own_folder() / "secrets.json"
+    path = supervision.own_folder() / "secrets.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -164,10 +215,7 @@ def test_airflow_is_bound_to_loopback_and_starts_no_site_by_itself(monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False")
     monkeypatch.setenv("AIRFLOW__API__HOST", "0.0.0.0")  # noqa: S104 - what must not be
     monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "3")
-    with Sandbox(campus(datetime.now(UTC))) as sandbox:
-        announce(sandbox, announcement())
-        settings = up._settings(up.Page(8123, "x"), running())
-        assert sandbox.hector_url in settings["AIRFLOW_CONN_HECTOR_SANDBOX"]
+    settings = up._settings(up.Page(8123, "x"))
 
     assert settings["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "True"
     assert settings["AIRFLOW__API__HOST"] == "127.0.0.1"
@@ -302,15 +350,35 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
         again, text = command("up", 60)
         assert again == 0
         assert "it is up already" in text
-        record = up._record()
+        assert open_to_others(tmp_path / "airflow") == []
+        state = {process.pid for process in ours(tmp_path / "airflow")}
     finally:
         status, text = command("down", 120)
     assert status == 0
-    assert "ended: Airflow (" in text
-    assert "the sandbox (1 process)" in text
-    assert not [one for name in ("airflow", "sandbox") for one in background.Background(**record[name]).processes()]
-    assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(background._words(one))]
+    assert "ended: Airflow and the sandbox (" in text
+    assert len(state) > len(up.PROGRAMS)
+    assert ours(tmp_path / "airflow") == []
+    assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(words(one))]
     assert running() is None
+
+
+def ours(home: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter() if supervision._mark_of(one) == str(home / "up")]
+
+
+def words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def open_to_others(home: Path) -> list[str]:
+    """Sockets of ours that listen anywhere but on loopback, whatever the version of IP; at least those that must be."""
+    found = [(one.name(), address.laddr) for one in ours(home) for address in one.net_connections(kind="inet")
+             if address.status == psutil.CONN_LISTEN]  # fmt: skip
+    assert len({address.port for _, address in found}) >= 4  # page, two of the sandbox, supervisord
+    return [f"{name} {address}" for name, address in found if address.ip not in {"127.0.0.1", "::1"}]
 
 
 def week():
