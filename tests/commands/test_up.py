@@ -309,7 +309,7 @@ def test_what_is_printed_names_page_logins_and_the_way_out(console):
 
 
 @pytest.mark.airflow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     integrations("sandbox", (ROOT / "include" / "integrations" / "sandbox.yaml").read_text(encoding="utf-8"))
     integrations("campus", SITE)
@@ -337,7 +337,7 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
         return ended.returncode, ended.stdout + ended.stderr
 
     try:
-        status, text = command("up", 240)
+        status, text = command("up", 900)
         assert status == 0, text
         page = up.Page(int(port), re.search(r"admin +(\S+)", text)[1])
         assert page.unwell() == []
@@ -347,7 +347,7 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
         assert [run["state"] for run in runs] == ["success"]
         found = running()
         assert any(one["group"].startswith("Hector_1") for one in found.openings(*week()))
-        again, text = command("up", 60)
+        again, text = command("up", 300)
         assert again == 0
         assert "it is up already" in text
         assert open_to_others(tmp_path / "airflow") == []
