@@ -57,7 +57,7 @@ command = {command}
 directory = %(ENV_{folder})s
 priority = {priority}
 autorestart = true
-startsecs = 3
+startsecs = {starts}
 startretries = 3
 stopwaitsecs = {patience}
 killasgroup = true
@@ -77,12 +77,14 @@ class Program:
         command: its words; none holds a blank or a sign that the configuration reads otherwise.
         priority: lower ones are started first and ended last.
         patience: seconds it is given to end by itself.
+        starts: seconds within which an end is a failed start: what imports much fails late.
     """
 
     name: str
     command: str
     priority: int
     patience: int = 15
+    starts: int = 20
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class Supervisor:
                 folder=FOLDER,
                 priority=one.priority,
                 patience=one.patience,
+                starts=one.starts,
                 largest=LARGEST_LOG,
             )
             for one in programs

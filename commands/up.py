@@ -16,6 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -191,7 +192,6 @@ def _start(port: int, console: Console) -> tuple[Page, Campus]:
         for pool in sorted(site_pools(integrations)):  # a run of a terminal and Airflow's scheduler keep apart
             stack.enter_context(alone(pool, console))
         anew = todays_campus(console)
-        prepare()
         _give_up_abandoned_runs()
         began = datetime.now(UTC)
         page, supervisor = _start_processes(port)
@@ -277,9 +277,10 @@ def _settings(page: Page) -> dict[str, str]:
 
 def _give_up_abandoned_runs() -> None:
     """A run that a terminal began and never ended: the scheduler would take it up, beside the plan of another day."""
-    if not list(home().glob(".migrated_*")):
-        return  # no run was ever made here; Airflow makes its database itself
-    prepare()
+    try:
+        prepare()
+    except CalledProcessError as error:
+        raise UpError(f"Airflow's database cannot be prepared (status {error.returncode}): see above") from None
     adopt_home()  # Airflow makes its home as it is imported
     from airflow.models import TaskInstance  # noqa: PLC0415 - Airflow makes its home as it is imported
     from airflow.models.dagrun import DagRun as Row  # noqa: PLC0415

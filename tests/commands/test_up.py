@@ -128,7 +128,7 @@ def test_the_end_takes_along_what_a_process_started_and_what_ignores_it(started)
 def test_a_killed_process_is_started_again_and_a_killed_supervisor_leaves_nothing(supervised, console, monkeypatch):
     """What dies comes back by itself; without its supervisor it is found by the mark in its environment."""
     monkeypatch.setattr(supervision, "LINGERS", 1.0)
-    made = supervised(supervision.Program("sandbox", "sleep 60", 1))
+    made = supervised(supervision.Program("sandbox", "sleep 60", 1, starts=1))
     until(lambda: made.states() == {"sandbox": supervision.RUNNING})
     (first,) = [one for one in supervision.leftovers() if one.name() == "sleep"]
     first.kill()
@@ -153,7 +153,7 @@ def test_waiting_says_for_what_and_how_long(supervised, console, monkeypatch):
     """Progress while it waits; after the patience the log concerned."""
     monkeypatch.setattr(up, "PATIENCE", 0.3)
     monkeypatch.setattr(up, "STARTS", 1.0)
-    made = supervised(supervision.Program("dag-processor", "sleep 60", 1))
+    made = supervised(supervision.Program("dag-processor", "sleep 60", 1, starts=1))
 
     with pytest.raises(up.UpError, match=r"no sign of dag_processor within 1 s[\s\S]*dag-processor.log"):
         up._until(lambda: ["dag_processor"], made, console)
@@ -163,7 +163,7 @@ def test_waiting_says_for_what_and_how_long(supervised, console, monkeypatch):
 def test_a_folder_with_odd_signs(tmp_path, monkeypatch, supervised):
     """The configuration holds no path: a blank, "#", "%" or ";" in it means nothing there."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "zoé; My #1 50% 'off'"))
-    made = supervised(supervision.Program("sandbox", "sleep 60", 1))
+    made = supervised(supervision.Program("sandbox", "sleep 60", 1, starts=1))
 
     until(lambda: made.states() == {"sandbox": supervision.RUNNING})
     assert supervision.log_of("sandbox").exists()
