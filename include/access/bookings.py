@@ -42,7 +42,8 @@ class Bookings:
 
     bookings: DESIRED_BOOKINGS; members: DESIRED_MEMBERS (only desired people); places: DESIRED_PLACES;
     decisions: DECISIONS of every reservation read; left: names of groups that must be left as they are;
-    ended: names of groups whose reservation Hector shows as returned, completed or over; problems: PROBLEMS.
+    ended: names of groups whose reservation Hector shows as returned, completed or over; frozen_members: reference,
+    user_id of people about whom Hector contradicts itself; problems: PROBLEMS.
     """
 
     bookings: pd.DataFrame
@@ -51,6 +52,7 @@ class Bookings:
     decisions: pd.DataFrame
     left: frozenset[str]
     ended: pd.DataFrame
+    frozen_members: pd.DataFrame
     problems: pd.DataFrame
 
 
@@ -74,7 +76,8 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
     judged = _judge(windows(loaners.reservations, rules), rules, as_of)
     members, member_problems = _members(judged, loaners.people, desired_people, frozen, hector)
     rooms, room_problems = _rooms(judged, loaners.places, places)
-    frozen_bookings = loaners.people.loc[loaners.people["person_id"].isin(frozen["user_id"]), "reservation_id"]
+    frozen_lines = loaners.people[loaners.people["person_id"].isin(frozen["user_id"])]
+    frozen_bookings = frozen_lines["reservation_id"]
     alive = judged["verdict"].eq("")
     no_person = alive & ~_named(judged, members)
     no_person &= ~among(judged["reservation_id"], frozen_bookings)
@@ -91,9 +94,17 @@ def earning_bookings(  # noqa: PLR0913, PLR0917 - the six things a booking depen
         places=_of(rooms, chosen, schemas.DESIRED_PLACES),
         decisions=_decisions(judged),
         left=frozenset(judged.loc[judged["left"], "group_name"]),
+        frozen_members=_frozen_members(frozen_lines, judged),
         ended=judged.loc[judged["ended"], ["group_name"]].sort_values("group_name", ignore_index=True),
         problems=pd.concat([_problems(judged), member_problems, room_problems]),
     )
+
+
+def _frozen_members(lines: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+    found = lines.rename(columns={"person_id": "user_id"}).merge(
+        judged[["reservation_id", "reference"]], on="reservation_id"
+    )
+    return found[["reference", "user_id"]].drop_duplicates().sort_values(["reference", "user_id"], ignore_index=True)
 
 
 def _judge(reservations: pd.DataFrame, rules: AccessRules, as_of: pd.Timestamp) -> pd.DataFrame:

@@ -24,7 +24,8 @@ class Desired:
     people: DESIRED_PEOPLE; frozen: user_id, email of users who share an email; present: user_id of everybody who is part of Hector
     (those absent from it are no longer part of Hector); bookings: DESIRED_BOOKINGS; members: DESIRED_MEMBERS;
     rooms: DESIRED_PLACES; places: HECTOR_PLACES; decisions: DECISIONS; problems: PROBLEMS; ended: group_name of
-    reservations that Hector itself shows as returned, completed or over;
+    reservations that Hector itself shows as returned, completed or over; frozen_members: reference, user_id of people
+    about whom Hector contradicts itself;
     read: one row, how many ``users`` and ``reservations`` Hector showed.
     """
 
@@ -38,6 +39,7 @@ class Desired:
     decisions: pd.DataFrame
     problems: pd.DataFrame
     ended: pd.DataFrame
+    frozen_members: pd.DataFrame
     read: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -67,6 +69,7 @@ def desired_state(
         decisions=earned.decisions,
         problems=pd.concat([people_problems, earned.problems], ignore_index=True),
         ended=earned.ended,
+        frozen_members=earned.frozen_members,
         read=pd.DataFrame([read]),
     )
 

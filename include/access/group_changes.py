@@ -28,6 +28,7 @@ class WantedGroups:
     members: reference, user_id, platform_user_id (null: made in this run), sorted by the first two;
     ``row`` of locks and members: that of their group;
     unmoved: platform user ids whose memberships are neither given nor taken (Hector contradicts itself about them);
+    claims: reference, platform_user_id of those of them whom the reservation may mean;
     ended: names of groups whose reservation Hector shows as returned, completed or over.
     """
 
@@ -35,6 +36,7 @@ class WantedGroups:
     locks: pd.DataFrame
     members: pd.DataFrame
     unmoved: frozenset[str]
+    claims: pd.DataFrame
     ended: frozenset[str] = frozenset()
 
 
@@ -55,12 +57,13 @@ def group_operations(
     group_id = looked_up(wanted.groups["group_name"], candidates["name"], candidates["group_id"])
     pairs = wanted.groups.assign(group_id=group_id)
     have = pairs[pairs["group_id"].notna()]
+    changes = [*_schedules(have, current.schedules), *_locks(pairs, wanted.locks, current.locks)]
     return [
         *_deleted(ours[~among(ours["group_id"], have["group_id"])], current, wanted),
         *_created(pairs[pairs["group_id"].isna()]),
-        *_schedules(have, current.schedules),
-        *_locks(pairs, wanted.locks, current.locks),
+        *changes,
         *_members(pairs, wanted, current.users, names),
+        *_unclaimed(pairs, wanted, current.users, changes),
     ]
 
 
@@ -230,3 +233,24 @@ def _members(
         ),
         operations("member_add", new, cause=cause, reason="among the reservation's people", unit=_unit(new)),
     ]
+
+
+WIDENING = frozenset({"lock_add", "schedule_change", "schedule_create"})
+
+
+def _unclaimed(
+    pairs: pd.DataFrame, wanted: WantedGroups, current: pd.DataFrame, changes: list[pd.DataFrame]
+) -> list[pd.DataFrame]:
+    """Return removals of unmoved members whom their group's reservation cannot mean, where the group changes.
+
+    Their place stays as it is only while the group stays as it is: they must not follow it to another door or day.
+    """
+    if not wanted.unmoved:
+        return []
+    groups = pd.concat([table.loc[table["kind"].isin(WIDENING), "group_id"] for table in changes]).dropna()
+    here = current["platform_user_id"].isin(wanted.unmoved) & among(current["group_id"], groups)
+    rows = _in_groups(current[here], pairs)
+    claimed, _ = both_ways(rows[["reference", "platform_user_id"]], wanted.claims)
+    stale = rows[~claimed]
+    reason = "not among the reservation's people, and the access group changes"
+    return [operations("member_remove", stale, cause="moved", reason=reason, unit=_unit(stale))]

@@ -290,6 +290,7 @@ def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
         locks=_with_row(pd.DataFrame(columns=["reference", "lock_id", "lock"]).astype("str"), none),
         members=_with_row(pd.DataFrame(columns=["reference", "user_id", "platform_user_id"]).astype("str"), none),
         unmoved=frozenset(),
+        claims=pd.DataFrame(columns=["reference", "platform_user_id"]).astype("str"),
     )
     nobody = pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str")
     over = ours[ours["over"]].reset_index(drop=True)
@@ -438,7 +439,8 @@ def _wanted(
     desired: Desired, doors: _Doors, people: pd.DataFrame, salto: pd.DataFrame, current: Current
 ) -> tuple[WantedGroups, pd.DataFrame]:
     """The groups that should exist, and the bookings they come from: somebody, some lock, one zone."""
-    unmoved = _unmoved(desired.frozen, people, salto)
+    possible = _contradicted(desired.frozen, people, salto)
+    unmoved = frozenset(possible["platform_user_id"])
     usable = people.loc[people["usable"], ["user_id", "platform_user_id"]]
     members = desired.members.merge(usable, on="user_id")
     kept = _kept(current, unmoved)
@@ -454,6 +456,7 @@ def _wanted(
             locks=_with_row(locks, chosen)[["row", "reference", "lock_id", "lock"]],
             members=_with_row(members, chosen)[["row", "reference", "user_id", "platform_user_id"]],
             unmoved=unmoved,
+            claims=_claims(possible, desired),
             ended=frozenset(desired.ended["group_name"]),
         ),
         chosen,
@@ -466,13 +469,24 @@ def _with_row(lines: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["row"].ge(0)].reset_index(drop=True)
 
 
-def _unmoved(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> frozenset[str]:
-    """Salto users about whom the data contradict each other: their memberships stay as they are."""
-    unusable = people[~people["usable"]]
-    ids = pd.concat([frozen["user_id"], unusable["user_id"]])
-    emails = pd.concat([frozen["email"], unusable["email"]])
-    clash = among(salto["marker"], ids) | (among(salto["email"], emails) & salto["marker"].isna())
-    return frozenset(salto.loc[clash, "platform_user_id"])
+def _contradicted(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
+    """Return the Salto users about whom the data contradict each other, each with every Hector user it may stand for.
+
+    Their memberships stay as they are. Columns: platform_user_id, user_id.
+    """
+    columns = ["user_id", "email"]
+    unclear = pd.concat([frozen[columns], people.loc[~people["usable"], columns]])
+    marked = salto.loc[among(salto["marker"], unclear["user_id"]), ["platform_user_id", "marker"]]
+    unmarked = salto.loc[salto["marker"].isna() & salto["email"].notna(), ["platform_user_id", "email"]]
+    emailed = unmarked.merge(unclear, on="email")
+    both = [marked.rename(columns={"marker": "user_id"}), emailed[["platform_user_id", "user_id"]]]
+    return pd.concat(both, ignore_index=True)
+
+
+def _claims(possible: pd.DataFrame, desired: Desired) -> pd.DataFrame:
+    """Return reference, platform_user_id of contradicted Salto users whom the reservation may mean."""
+    named = pd.concat([desired.members, desired.frozen_members], ignore_index=True)
+    return named.merge(possible, on="user_id")[["reference", "platform_user_id"]].drop_duplicates()
 
 
 def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:

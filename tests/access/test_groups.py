@@ -234,6 +234,29 @@ def test_of_two_groups_with_one_name_the_better_one_stays(worse, better):
     assert gone["cause"].tolist() == ["leftover"]
 
 
+@pytest.mark.parametrize(
+    ("who", "start", "removed"),
+    [
+        (["u_1", "u_3"], 5, []),  # it may mean them
+        (["u_2", "u_3"], 5, []),  # the other one who shares the email
+        ("u_3", 1, []),  # nothing changes, so nothing is taken
+        ("u_3", 5, ["p1"]),  # the window moves, and they are not named
+    ],
+)
+def test_a_member_whose_data_contradict_does_not_follow_a_group_of_others(who, start, removed):
+    """Two users share the email of p1: the place stays while the group stays, or while it may be theirs."""
+    users = [user("u_1", "a@x.example"), user("u_2", "A@x.example"), user("u_3")]
+    salto = [salto_user(1, "a@x.example"), salto_user(3)]
+    salto[0]["alias"] = None if "u_2" in who else "hector:u_1"
+    found = plan(
+        desired(users, PLACES, [booking("1", who, start=start, finish=start + 1)]),
+        current(salto, locks=LOCKS, found=[ours("g1", "Hector_1", users=["p1", "p3"])]),
+    )
+    taken = found.operations[found.operations["kind"].eq("member_remove")]
+
+    assert taken["platform_user_id"].tolist() == removed
+
+
 def test_the_group_of_a_shared_reference_is_left_as_it_is():
     twice = [booking("1", start=4, finish=5), booking("1", who="u_2", reservation_id="l_other")]
     found = made(ours("g1", "Hector_1"), bookings=twice)
