@@ -7,6 +7,8 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 RUN := PYTHONPATH=.:plugins $(PY) -m commands
+# Whatever this terminal's encoding is, the project's own path and files are UTF-8; PYTHONIOENCODING still counts for what is shown.
+export PYTHONUTF8 := 1
 INTEGRATION ?=
 CONF ?=
 export CONF
