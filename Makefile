@@ -7,8 +7,12 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 RUN := PYTHONPATH=.:plugins $(PY) -m commands
-# Whatever this terminal's encoding is, the project's own path and files are UTF-8; PYTHONIOENCODING still counts for what is shown.
+# In a locale that knows only ASCII, Python does not start in a checkout whose path holds an accent. What is shown is escaped
+# where the terminal cannot show it (PYTHONIOENCODING).
 export PYTHONUTF8 := 1
+ifneq ($(filter C POSIX,$(firstword $(LC_ALL) $(LC_CTYPE) $(LANG) C)),)
+export LC_ALL := C.UTF-8
+endif
 INTEGRATION ?=
 CONF ?=
 export CONF
