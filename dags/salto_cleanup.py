@@ -64,6 +64,7 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         @task
         def plan(folder: str) -> dict[str, int | str]:
             with told_to(RunFolder(folder), "plan"):
+                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 return planning.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)

@@ -122,11 +122,13 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         @task
         def build_desired(folder: str) -> None:
             with told_to(RunFolder(folder), "build_desired"):
+                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 extraction.build_desired(integration, RunFolder(folder))
 
         @task
         def plan(folder: str) -> dict[str, int | str]:
             with told_to(RunFolder(folder), "plan"):
+                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 verify = bool(get_current_context()["params"]["verify"])
                 return planning.plan(integration, RunFolder(folder), **_scope(), verify=verify)
 

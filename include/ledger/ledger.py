@@ -67,6 +67,7 @@ SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out nobody know
 LATE = timedelta(hours=1)  # after which a request without an answer is not carried out any more
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
+READ_BY_CLEANUP = ("groups", "members", "doors", "schedules", "locks")
 BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
 MADE = ("done", "no_seat", "unknown")  # outcomes after which the user may be there
 LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
@@ -311,6 +312,12 @@ class Ledger:
             applied = connection.execute(select(Run.applied_at).where(Run.id == run_id)).scalar_one()
             return applied is not None or _has_sent(connection, run_id)
 
+    def is_superseded(self, run_id: int) -> bool:
+        """Tell whether a run is a sync, and one that began later has looked at Hector and Salto."""
+        with self.reading() as connection:
+            integration = connection.execute(select(Run.integration).where(Run.id == run_id)).scalar_one()
+            return _is_superseded(connection, integration, run_id)
+
     def has_sent(self, run_id: int) -> bool:
         """Whether a run has sent anything that changes something."""
         with self.reading() as connection:
@@ -382,7 +389,8 @@ class Ledger:
             looked: tables of ``Seen`` by name; those left out were not looked at.
             at: when. A change that one of our own calls brought about is dated by its answer.
             read_at: when reading Salto began. A look that our own calls, of whichever run, have outdated since is not
-                kept: a newer one may be. What Hector alone shows is kept all the same.
+                kept: a newer one may be. What Hector alone shows is kept all the same, but for a sync when one that began
+                later has looked: then nothing is.
             again_at: when this run began to read again what it has changed itself; None: it has not.
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
@@ -391,19 +399,27 @@ class Ledger:
             name: _cells(table[list(SCHEMAS[name].columns)]) for name, table in looked.items()
         }  # before others are kept from writing
         with self.transaction() as connection:
+            if _is_superseded(connection, integration, run_id):
+                LOG.info("what run %d read is not kept: a sync that began later has looked already", run_id)
+                return
+            last_read = again_at or read_at
+            newer = frozenset() if last_read is None else _read_since(connection, integration, last_read, run_id)
             outdated = read_at is not None and (
                 _changed_since(connection, integration, read_at, Run.id != run_id)
                 or _changed_since(connection, integration, again_at or read_at, Run.id == run_id)
+                or "sync" in newer
             )
             if outdated:
-                LOG.info("what was read from Salto at %s is not kept: Salto was changed since", read_at)
+                LOG.info("what was read from Salto at %s is not kept: Salto was changed since, or read again", read_at)
                 looked = {name: table for name, table in looked.items() if name in BOOKED}
+            elif newer:  # a cleanup reads no users
+                looked = {name: table for name, table in looked.items() if name not in READ_BY_CLEANUP}
             changed = _changed_groups(connection, integration)
             known = {name: _known(connection, name, integration, table, still_read) for name, table in looked.items()}
             for name in looked:
                 _keep_changes(connection, name, integration, run_id, (known[name], shown[name]), at, changed)
             if not outdated:
-                connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at))
+                connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at, read_at=last_read))
 
     def seen(
         self, integration: str, at: datetime | None = None, *, about: About = EVERYTHING, names: Iterable[str] = SCHEMAS
@@ -720,6 +736,20 @@ def _changed_since(connection: Connection, integration: str, moment: datetime, w
         .where(or_(Run.ended_at.is_(None), Run.ended_at > moment))  # few: the index of calls by run finds theirs
     )
     return connection.execute(query.limit(1)).first() is not None
+
+
+def _is_superseded(connection: Connection, integration: str, run_id: int) -> bool:
+    """Tell whether a run is a sync, and one that began later has looked: what it knows of Hector is newer."""
+    kind = select(Run.kind).where(Run.id == run_id).scalar_subquery()
+    later = (Run.integration == integration, Run.kind == "sync", kind == "sync", Run.id > run_id)
+    query = select(Run.id).where(*later, Run.observed_at.is_not(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _read_since(connection: Connection, integration: str, moment: datetime, run_id: int) -> frozenset[str]:
+    """Return the kinds of the other runs whose kept look was read after a moment."""
+    others = (Run.integration == integration, Run.id != run_id, Run.read_at > moment)
+    return frozenset(connection.execute(select(Run.kind).where(*others).distinct()).scalars())
 
 
 def _within_calendar(value: pd.Timestamp) -> datetime:

@@ -20,6 +20,7 @@ from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.access.texts import comparable
 from include.integrations.integration import load_all, sharing_a_site
+from include.ledger.ledger import READ_BY_CLEANUP
 from include.ledger.sites import SiteState, site_key, site_states
 from include.report.words import decision_lines, plan_lines, problem_lines
 from rest.clocks import require_same_time
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from salto.reader import SaltoReader
 
 LOG = logging.getLogger(__name__)
-CLEANUP_LOOKS = ("groups", "members", "doors", "schedules", "locks")
 READINGS = 5  # of one plan: each reads something that no reading before it has
 
 
@@ -348,7 +348,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     keep_current(folder, current, made.matches, read_at)
     releasing.decide(integration, folder, current.site_id)
     bookkeeping.record_plan(folder, made, **facts, **_gate_facts(folder))
-    Book.of(folder).observe(seen_groups(current), read_at=read_at, names=CLEANUP_LOOKS)
+    Book.of(folder).observe(seen_groups(current), read_at=read_at, names=READ_BY_CLEANUP)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
     return _counts(made)

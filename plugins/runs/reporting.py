@@ -21,7 +21,7 @@ from include.access.problems import all_problems, problems
 from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
-from include.ledger.ledger import LedgerError
+from include.ledger.ledger import READ_BY_CLEANUP, LedgerError
 from include.report.about import Before, Hector
 from include.report.page import page
 from include.report.summary import Facts, Tables, summary, summary_lines
@@ -38,8 +38,8 @@ from rest.errors import RestError
 from runs import history, releasing
 from runs.bookkeeping import Book
 from runs.failures import HistoryError, RunError, StalePlanError, kept, spent
-from runs.opening import as_of
-from runs.planning import CLEANUP_LOOKS, Look, looked_at
+from runs.opening import OLDEST_PLAN, as_of
+from runs.planning import Look, looked_at
 from runs.remembering import current_of, keep_current, site_id_of
 from salto.hook import SaltoHook
 
@@ -96,7 +96,10 @@ def report(folder: RunFolder, ending: Ending) -> None:
         RunError: with every cause, when the run is red.
     """
     began, sent = time.monotonic(), tally.sent()
-    causes = kept(folder, ending.steps)
+    causes = _overtaken(folder)
+    if causes:
+        ending = replace(ending, look=None)
+    causes += kept(folder, ending.steps)
     found = _Found(unchecked="the run has no plan")
     if folder.has("operations"):
         found = _found(folder, ending, causes)
@@ -117,6 +120,23 @@ def report(folder: RunFolder, ending: Ending) -> None:
         more = f"; and {len(causes) - TOLD_AT_ONCE} more" if len(causes) > TOLD_AT_ONCE else ""
         raise RunError("; ".join(causes[:TOLD_AT_ONCE]) + more)
     LOG.info("green: %s", facts.promise)
+
+
+def _overtaken(folder: RunFolder) -> list[str]:
+    """Say how old a run is before anything else; return why an old one is not compared with Salto again."""
+    age = datetime.now(UTC) - as_of(folder)
+    if age <= OLDEST_PLAN:
+        return []
+    minutes = age // timedelta(minutes=1)
+    LOG.warning("report of an old run: what it read is %d minutes old", minutes)
+    try:
+        book = Book.of(folder)
+        if not book.ledger.is_superseded(book.run_id):
+            return []
+    except LedgerError:
+        return []  # the end of the report names it
+    later = "a sync that began later has looked since, so nothing of it counts any more"
+    return [f"what this run read is {minutes} minutes old, and {later}; see the report of the latest sync"]
 
 
 def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
@@ -282,7 +302,7 @@ def _observe(folder: RunFolder, book: Book, look: Look) -> None:
         names = [name for name in looked.tables() if name not in {"reservations", "borrowers", "rooms"}]
         book.observe(looked, read_at=look.read_at, again_at=look.again_at, names=names)
     else:
-        book.observe(seen_groups(look.current), read_at=look.read_at, again_at=look.again_at, names=CLEANUP_LOOKS)
+        book.observe(seen_groups(look.current), read_at=look.read_at, again_at=look.again_at, names=READ_BY_CLEANUP)
 
 
 def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.DataFrame:

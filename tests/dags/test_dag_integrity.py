@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -172,3 +172,21 @@ def test_every_run_parameter_is_on_the_trigger_form(dag_bag, integrations):
 
     for kind, known in OF_KIND.items():
         assert set(dags[f"salto_{kind}__campus"].params) == known
+
+
+@pytest.mark.parametrize("task_id", ["sync.build_desired", "sync.plan", "cleanup.plan"])
+def test_a_cleared_task_of_an_old_run_ends_at_once(dag_bag, integrations, tmp_path, monkeypatch, task_id):
+    """Before it reads or writes anything."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from runs import opening
+
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
+    integrations("campus", GOOD)
+    kind, _, name = task_id.partition(".")
+    folder = opening.begin("campus", "r", {}, datetime.now(UTC) - timedelta(hours=10), kind=kind)
+    call = dag_bag().dags[f"salto_{kind}__campus"].get_task(name).python_callable
+
+    with pytest.raises(AirflowFailException, match="what this run read is 600 minutes old, the limit is 15"):
+        call(str(folder))
+    assert folder.read_json(f"failure_{name}")["kind"] == "StalePlanError"

@@ -66,7 +66,7 @@ def test_a_look_that_a_call_has_outdated_is_not_kept(ledger, late, read_at, capl
 
 
 def test_a_look_that_began_after_the_last_call_is_kept(ledger, late):
-    ledger.observe(late, "campus", members(), minutes(5), read_at=minutes(3))
+    ledger.observe(late, "campus", members(), minutes(5), read_at=minutes(3.6))
 
     assert known(ledger) == set()
     assert observed(ledger, late) is not None
@@ -96,3 +96,49 @@ def test_what_hector_showed_is_kept_all_the_same(ledger, late):
 
     assert known(ledger) == {"p_ana"}
     assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+
+
+@pytest.fixture
+def two_syncs(ledger):
+    """Last night's sync, which has kept nothing yet, and this morning's, which has looked."""
+    old, new = ledger.begin_run(begun()), ledger.begin_run(begun(10))
+    ledger.observe(new, "campus", members("p_ana") | booked(reservation("1", 11)), minutes(601), read_at=minutes(600))
+    return old, new
+
+
+@pytest.mark.parametrize("read_at", [1, 700])  # as old as the run, and now: what it knows of Hector is old either way
+def test_nothing_of_an_older_sync_is_kept(ledger, two_syncs, read_at):
+    """Its task was cleared in the morning; the booking made since is still known."""
+    old, _ = two_syncs
+    ledger.observe(old, "campus", members() | booked(), minutes(702), read_at=minutes(read_at))
+
+    assert known(ledger) == {"p_ana"}
+    assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+    assert (ledger.is_superseded(old), observed(ledger, old)) == (True, None)
+
+
+def test_the_newer_sync_goes_on(ledger, two_syncs):
+    """It may look again."""
+    _, new = two_syncs
+    ledger.observe(new, "campus", members(), minutes(610), read_at=minutes(600), again_at=minutes(609))
+
+    assert (known(ledger), ledger.is_superseded(new)) == (set(), False)
+
+
+def test_a_look_is_not_replaced_by_one_that_was_read_before_it(ledger, two_syncs):
+    """Also when it was read by a cleanup, and no call of ours came between."""
+    cleanup = ledger.begin_run(begun(10, kind="cleanup"))
+    ledger.observe(cleanup, "campus", members(), minutes(602), read_at=minutes(599))
+
+    assert known(ledger) == {"p_ana"}
+
+
+def test_a_cleanup_that_read_later_hides_only_what_it_read(ledger):
+    """Due in the same second, and faster: the users of the sync's look are kept."""
+    sync, cleanup = ledger.begin_run(begun()), ledger.begin_run(begun(kind="cleanup"))
+    ledger.observe(cleanup, "campus", members("p_ana"), minutes(3), read_at=minutes(2))
+    ledger.observe(sync, "campus", members() | booked(reservation("1", 1)), minutes(4), read_at=minutes(1))
+
+    assert known(ledger) == {"p_ana"}
+    assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+    assert observed(ledger, sync) is not None

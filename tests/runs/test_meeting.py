@@ -12,9 +12,9 @@ from sqlalchemy import update
 from include.integrations.integration import Integration
 from include.ledger.tables import Site
 from include.sandbox import Sandbox, empty, openings
-from runs import applying, extraction, opening, planning, site_lock
+from runs import applying, extraction, opening, planning, reporting, site_lock
 from runs.bookkeeping import Book, ledger
-from runs.failures import OtherOwnerError, OtherRunError, StalePlanError
+from runs.failures import OtherOwnerError, OtherRunError, RunError, StalePlanError
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -313,3 +313,29 @@ def test_a_second_airflow_with_the_same_ledger_writes_nothing(desk, tmp_path, mo
 
     with pytest.raises(OtherOwnerError, match=r"of another Airflow .*docs/ledger\.md \(sites\) says how to release"):
         desk.planned()
+
+
+# --- tasks of an old run, cleared -------------------------------------------------------------------------------------
+
+
+def test_an_old_run_plans_nothing(desk):
+    """What it read from Hector is last night's."""
+    folder = desk.begin(now=NOW - 10 * HOUR)
+
+    opening.refuse_outdated(folder, NOW - 10 * HOUR + opening.OLDEST_PLAN)
+    with pytest.raises(StalePlanError, match="what this run read is 600 minutes old, the limit is 15"):
+        opening.refuse_outdated(folder, NOW)
+
+
+def test_the_report_of_an_old_run_says_so_first(desk):
+    """It reads nothing, and what is known of this morning's booking stays."""
+    old, fingerprint = desk.planned(now=NOW - 10 * HOUR)
+    desk.apply(old, fingerprint)
+    desk.book("1")
+    desk.run()
+
+    with pytest.raises(
+        RunError, match=r"^what this run read is 6\d\d minutes old, and a sync that began later has looked"
+    ):
+        reporting.report(old, reporting.Ending(desk.integrations["campus"], ("plan", "apply"), lambda: 1 / 0))
+    assert list(ledger().seen("campus").reservations["decision"]) == ["access"]

@@ -11,7 +11,7 @@ import pytest
 from include.access import schemas
 from include.access.current import Current, Groups
 from include.integrations.integration import Integration
-from include.ledger.ledger import Begun
+from include.ledger.ledger import READ_BY_CLEANUP, Begun
 from runs import opening, planning, remembering, reporting
 from runs.bookkeeping import RESTART, Book, ledger
 from runs.failures import StalePlanError
@@ -69,7 +69,7 @@ def sends_and_looks(who):
     book.ledger.plan(book.run_id, adding("ana"), NOTHING)
     call = book.ledger.send(book.run_id, book.ledger.operation_ids(book.run_id).values(), REQUEST, datetime.now(UTC))
     book.ledger.answer(call, datetime.now(UTC), 204, None)
-    book.observe(planning.seen_groups(salto(who)), read_at=datetime.now(UTC), names=planning.CLEANUP_LOOKS)
+    book.observe(planning.seen_groups(salto(who)), read_at=datetime.now(UTC), names=READ_BY_CLEANUP)
 
 
 class Overtaken:
