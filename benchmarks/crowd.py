@@ -126,6 +126,16 @@ def _table(schema: schemas.Schema, columns: dict[str, Any]) -> pd.DataFrame:
     return schemas.checked(schema, pd.DataFrame(columns)[list(schema.columns)])
 
 
+def _codes(tag: pd.Series) -> dict[str, pd.Series]:
+    """Codes of eight letters that are near no other."""
+    return {
+        "tag": tag,
+        "near": tag,
+        "code_forms": pd.Series("", index=tag.index).where(tag.notna()),
+        "code_length": pd.Series(8, index=tag.index, dtype="Int64").where(tag.notna()),
+    }
+
+
 # --- Hector -----------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +150,7 @@ def _people(size: Size, dice: np.random.Generator) -> HectorPeople:
             "email": _text("Person.", numbers, "@campus.example").mask(_share(dice, size.users, WITHOUT_EMAIL)),
             "first_name": _text("First", numbers % 997),
             "last_name": _text("Last", numbers % 7919),
-            "tag": _fingerprints(codes).mask(_share(dice, size.users, WITHOUT_CODE)),
+            **_codes(_fingerprints(codes).mask(_share(dice, size.users, WITHOUT_CODE))),
             "status": pd.Series("active", index=ids.index).mask(_share(dice, size.users, DISABLED), "disabled"),
             "department_id": _text("d_", numbers % 20),
         },
@@ -271,6 +281,8 @@ def _site_users(users: pd.DataFrame, dice: np.random.Generator) -> tuple[pd.Data
     tags = {
         "tag_id": _uuids("3a", numbers),
         "tag": _fingerprints(numbers),
+        "near": _fingerprints(numbers),
+        "length": 8,
         "blocked": False,
         "is_pod_tag": False,
         "site_user_id": holder,

@@ -22,6 +22,7 @@ from commands.up import down, run_in_airflow, serving, site_pools, up
 from commands.why import why
 from include.access import schemas
 from include.access.order import rows
+from include.access.texts import few
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 from include.ledger.ledger import LedgerError
 from include.report.inquiry import Question, QuestionError
@@ -113,7 +114,7 @@ def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int
 def _integration(name: str) -> Integration:
     path = integrations_folder() / f"{name}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(load_all()[0])) or "none"
+        known = few(sorted(load_all()[0]), 20) or "none"
         raise UsageError(
             f"there is no integration {name!r}: no file {path.name} in include/integrations; known: {known}"
         )

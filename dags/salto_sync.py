@@ -19,6 +19,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.access.texts import few
 from runs import alerting, applying, approving, extraction, history, opening, planning, reporting, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
@@ -140,7 +141,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
                 if applying.sent_anything(run_folder)
                 else None
             )
-            only = ", ".join(_scope()["references"] or ())
+            only = few(_scope()["references"] or ())
             told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
             reporting.report(run_folder, Ending(integration, STEPS, again, told))
             history.remember_good(run_folder)

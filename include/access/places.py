@@ -30,7 +30,7 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
     unique = known.drop_duplicates("wanted", keep=False).rename(columns={"name": "lock"})
     found = named[named["count"].eq(1)].merge(unique[["wanted", "lock_id", "lock", "zone"]], on="wanted")
     missing = named[named["count"].eq(0)]
-    names = known.drop_duplicates("wanted").set_index("wanted")["name"]
+    names = known.sort_values(["name", "lock_id"]).drop_duplicates("wanted").set_index("wanted")["name"]
     nearest = {name: _nearest(name, names) for name in missing["wanted"].unique()}
     missing = missing.assign(nearest=missing["wanted"].map(nearest) + _looks(missing["lock_name"], names))
     return (

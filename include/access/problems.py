@@ -102,7 +102,7 @@ KINDS = {
             "tag_unknown",
             SALTO_ADMIN,
             "user {user_id}",
-            "the unique code of user {user_id} is no tag of this site",
+            "the unique code of user {user_id} is no tag of this site{miss}",
             "create it in the Salto dashboard: Site > Tags > Add Tags (or correct the user's unique code in Hector)",
         ),
         Kind(

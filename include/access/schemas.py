@@ -44,6 +44,10 @@ def _count() -> pa.Column:
     return pa.Column("int64")
 
 
+def _some_count() -> pa.Column:
+    return pa.Column("Int64", nullable=True)
+
+
 def _instant(*, null: bool = False) -> pa.Column:
     return pa.Column(INSTANT, nullable=null)
 
@@ -53,6 +57,13 @@ def _table(name: str, columns: Mapping[str, pa.Column], key: list[str] | None = 
 
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+# How a unique code is written, without the code (near_codes.py); all null when there is none.
+NEAR_CODE = {
+    "near": _text(null=True),  # fingerprint of its core: no forms, letter case or leading zeros
+    "code_forms": _text(null=True),  # codes of CodeForm, joined by spaces
+    "code_length": _some_count(),  # letters of the code without its forms
+}
 
 # --- what Hector says -------------------------------------------------------------------------------------------------
 
@@ -64,6 +75,7 @@ HECTOR_USERS = _table(
         "first_name": _text(null=True),
         "last_name": _text(null=True),
         "tag": _text(null=True),  # fingerprint of the unique code; null when the code is missing or blank
+        **NEAR_CODE,
         "status": _text(),
         "department_id": _text(null=True),
     },
@@ -135,6 +147,8 @@ SALTO_TAGS = _table(
     {
         "tag_id": _text(unique=True),
         "tag": _text(null=True),  # fingerprint of tag_number
+        "near": _text(null=True),  # fingerprint of its core, see NEAR_CODE
+        "length": _some_count(),  # letters of the number
         "blocked": _flag(),
         "is_pod_tag": _flag(),
         "site_user_id": _text(null=True),  # holder; null = free
@@ -221,6 +235,7 @@ DESIRED_PEOPLE = _table(
         "first_name": _text(),
         "last_name": _text(),
         "tag": _text(null=True),
+        **NEAR_CODE,
         "tag_conflict": _flag(),  # another Hector user has the same code: nobody's tag is changed
         "office_mode": _flag(),
     },

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from include.access.columns import among
+from include.access.near_codes import unknown_codes
 from include.access.problems import problems
 
 
@@ -65,7 +66,7 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
         problems=pd.concat(
             [
                 _code_gone(bare),
-                problems("tag_unknown", wanting[unknown]),
+                unknown_codes(wanting[unknown], tags),
                 problems("tag_ambiguous", wanting.assign(count=wanting["found"])[ambiguous]),
                 problems("tag_blocked", wanting[~ambiguous & blocked]),
                 problems(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.access.operations import HELD
 from include.access.order import rows
+from include.access.texts import few
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -197,4 +198,4 @@ def _lists(lines: pd.DataFrame, references: pd.Series, column: str, label: str) 
 
 
 def _because(said: str, messages: list[str]) -> str:
-    return f"{said} ({'; '.join(dict.fromkeys(messages))})" if messages else said
+    return f"{said} ({few(list(dict.fromkeys(messages)), between='; ')})" if messages else said

@@ -13,6 +13,7 @@ from include.access.drift import DRIFT, REASONS
 from include.access.operations import HELD
 from include.access.outcomes import DONE
 from include.access.release import started_by
+from include.access.texts import few
 from include.access.windows import is_known_zone
 from include.report.about import About, rows_of
 from include.report.clock import wall
@@ -244,7 +245,7 @@ def _first(lines: Iterable[str], start: str) -> Iterator[str]:
 
 def _by_hand_lines(by_hand: list[dict[str, Any]]) -> Iterator[str]:
     for found in by_hand:
-        whom = ", ".join([*found["people"], *([f"door {found['door']}"] if found["door"] else [])])
+        whom = few([*([f"door {found['door']}"] if found["door"] else []), *found["people"]])
         became = DONE if found["outcome"] == REPAIRED else found["outcome"]
         about = f": {whom}" if whom else ""
         yield (
@@ -257,7 +258,7 @@ def _withdrawn_lines(changes: list[dict[str, Any]]) -> Iterator[str]:
     """Who loses which door, and the reason in Hector: what people ask about first."""
     for change in changes:
         if change["cause"] == "withdrawn" and change["people"] and change["doors"]:
-            people, doors = ", ".join(change["people"]), ", ".join(change["doors"])
+            people, doors = few(change["people"]), few(change["doors"])
             yield f"withdrawn: {change['for']}: {people} at {doors}: {change['why']} ({change['outcome']})"
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.access.texts import few
 from include.access.windows import is_known_zone
 from include.report.summary import DID
 from include.report.words import before_after
@@ -48,6 +49,7 @@ _PAGES.filters |= {
     "clock": clock,
     "segment": segment,
     "known_zone": known_zone,
+    "few": few,
     "did": lambda kind: DID.get(kind, kind),
     "before": lambda operation: before_after(operation)[0],
     "after": lambda operation: before_after(operation)[1],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.access.texts import comparable, one_line
 from rest.instants import instant
+from rest.tag_numbers import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,12 +26,16 @@ class NoTextError(ValueError):
 
 
 def user_row(user: User, fingerprint: Fingerprinting) -> Row:
+    written = shape(user.unique_code)
     return {
         "user_id": user.id,
         "email": user.email,
         "first_name": user.first_name,
         "last_name": user.last_name,
         "tag": fingerprint(user.unique_code),
+        "near": None if written is None else fingerprint(written.core),
+        "code_forms": None if written is None else written.forms,
+        "code_length": None if written is None else written.length,
         "status": user.status,
         "department_id": user.department_id,
     }

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hector.triggers import HectorChangeTrigger
+from include.access.texts import few
 from runs import parameters, watching
 from runs.parameters import ParameterError
 
@@ -59,6 +60,6 @@ class HectorChangeSensor(BaseOperator):
             raise AirflowFailException(f"Hector's changes cannot be read: {event['error']}")
         if not event["references"] and not event["everything"]:
             raise AirflowSkipException("nothing has changed in Hector")
-        due = "a sync of all reservations" if event["everything"] else ", ".join(event["references"])
+        due = "a sync of all reservations" if event["everything"] else few(event["references"])
         self.log.info("due: %s", due)
         return event

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from include.access.texts import plain
+
 LENGTH = 32  # hex digits: 128 bits, no two tags of a site will meet
 
 
@@ -19,7 +21,7 @@ class Fingerprint:
         self._key = key
 
     def __call__(self, number: str | None) -> str | None:
-        trimmed = (number or "").strip()
+        trimmed = plain(number or "")
         return hmac.new(self._key, trimmed.encode(), hashlib.sha256).hexdigest()[:LENGTH] if trimmed else None
 
     def __repr__(self) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
 
 LOG = logging.getLogger(__name__)
+LISTED = 25  # changes of one kind in one message
 _LOOKING = ThreadPoolExecutor(8, thread_name_prefix="deadline")  # of the triggerer, whose own threads others need
 TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
 HELD_CAUSE = re.compile(r"\d+ operations? (is|are) held\b")  # as the report words it (reporting.py)
@@ -90,12 +91,21 @@ class Message:
 
     @property
     def html(self) -> str:
-        return alert_page(self.name, {title: those for title, those in self._parts().items() if those}, self.where)
+        return alert_page(self.name, {title: those for title, those in self._shown().items() if those}, self._end)
 
     @property
     def plain(self) -> str:
-        lines = [f"{title}: {one.told}" for title, those in self._parts().items() for one in those]
-        return "\n".join([self.subject, *lines, self.where])
+        lines = [f"{title}: {one.told}" for title, those in self._shown().items() for one in those]
+        return "\n".join([self.subject, *lines, self._end])
+
+    def _shown(self) -> dict[str, list[Change]]:
+        """Return the first changes of each part: thousands of lines in a mail hide the others."""
+        return {title: those[:LISTED] for title, those in self._parts().items()}
+
+    @property
+    def _end(self) -> str:
+        more = len(self.changes) - sum(len(those) for those in self._shown().values())
+        return f"{more:,} more in the run's report. {self.where}" if more > 0 else self.where
 
     def _parts(self) -> dict[str, list[Change]]:
         return {title: [one for one in self.changes if one.change == change] for change, title in TITLES.items()}

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.access.operations import HELD
+from include.access.texts import few
 from include.ledger.ledger import RESTART
 from include.ledger.runs import RunLine, operations_of, run_holding
 from include.report.words import told
@@ -76,7 +77,7 @@ def text(integration: Integration, name: str, digest: str) -> dict[str, str]:
     listed = [f"| {_plain(told(row))} | {_plain(str(row['cause']))} |" for row in held[:SHOWN]]
     more = [f"\n… and {len(held) - SHOWN} more, on the run's page under Salto doors."] * (len(held) > SHOWN)
     then = f"; {waiting} operations that wait for it follow" if waiting else ""
-    only = f" (a reload of {_plain(', '.join(run.chosen_references))})" if run.chosen_references else ""
+    only = f" (a reload of {_plain(few(run.chosen_references))})" if run.chosen_references else ""
     when = f"{run.began_at:%Y-%m-%d %H:%M} UTC{only}"
     body = [
         f"The sync of site {integration.site_id} of {when} holds {len(held)} removals back, because they look like a mistake:",

@@ -21,6 +21,7 @@ from include.access.problems import all_problems, problems
 from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
+from include.access.texts import few
 from include.ledger.ledger import READ_BY_CLEANUP, LedgerError
 from include.report.about import Before, Hector
 from include.report.page import page
@@ -173,7 +174,7 @@ def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
     held = operations[operations["state"].eq(HELD)]
     plan_ = folder.read_json("plan") or {}
     if len(held):
-        why = "; ".join(hold["why"] for hold in plan_["holds"])
+        why = few([hold["why"] for hold in plan_["holds"]], between="; ")
         are, they = ("is", "it is") if len(held) == 1 else ("are", "they are")
         red.append(
             f"{many(len(held), 'operation')} {are} held ({why}); if {they} meant, run again with approve: {plan_['digest']}"

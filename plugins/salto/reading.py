@@ -29,6 +29,7 @@ from include.access.remembered import (
     tags_fit,
     with_counts,
 )
+from include.access.texts import few
 from rest.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class SiteReading:
             groups=completed(listed, read, last.groups),
             verified_at=last.verified_at,
         )
-        LOG.info("read: %s, with their people and doors", ", ".join(scope.group_names))
+        LOG.info("read: %s, with their people and doors", few(scope.group_names))
         self._users = set(users["site_user_id"]) | set(scope.site_user_ids)
         return self._keep(found)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from include.access.schemas import WEEKDAYS
 from rest.errors import MalformedAnswerError
 from rest.instants import NoInstantError, wall_clock
+from rest.tag_numbers import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,9 +59,12 @@ def user_row(user: SiteUser, fingerprint: Fingerprinting) -> Row:
 
 
 def tag_row(tag: Tag, fingerprint: Fingerprinting) -> Row:
+    written = shape(tag.tag_number)
     return {
         "tag_id": tag.id,
         "tag": fingerprint(tag.tag_number),
+        "near": None if written is None else fingerprint(written.core),
+        "length": None if written is None else written.length,
         "blocked": tag.blocked,
         "is_pod_tag": tag.is_pod_tag,
         "site_user_id": None if tag.site_user is None else tag.site_user.id,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from include.access.texts import comparable
+from include.access.texts import comparable, few
 from include.access.windows import spelled_zone
 from rest.addresses import segment
 from rest.errors import ConfigurationError, NotActiveError, NotFoundError
@@ -28,7 +28,7 @@ def visible_sites(transport: Transport, version: str) -> list[ListedSite]:
 
 
 def shown(sites: list[ListedSite]) -> str:
-    return ", ".join(sorted(f"{site.customer_reference} ({site.site_uid})" for site in sites))
+    return few(sorted(f"{site.customer_reference} ({site.site_uid})" for site in sites))
 
 
 def resolve_site(transport: Transport, version: str, wanted: str) -> Site:

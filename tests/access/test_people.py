@@ -321,3 +321,64 @@ def test_a_protected_user_is_matched_but_neither_ours_nor_adopted():
         True,
     ]
     assert problems == []
+
+
+def test_problems_do_not_depend_on_the_order_of_hector():
+    """A shared email or code has the same subject in every run: that of the lowest id."""
+    users = [user(f"u_{number}", "a@x.example" if number < 4 else ..., tag="7") for number in range(8)]
+
+    found = [wanted(*order)[2] for order in (users, users[::-1], users[3:] + users[:3])]
+
+    shown = [sorted(one[["code", "subject", "message"]].itertuples(index=False, name=None)) for one in found]
+    assert shown[0] == shown[1] == shown[2]
+    assert {row[1] for row in shown[0]} == {"user u_0"}
+
+
+def test_a_list_in_a_message_has_a_limit():
+    """One placeholder code for 3,000 accounts is one short message."""
+    _, _, problems = wanted(*(user(f"u_{number}", tag="7") for number in range(3000)))
+
+    (message,) = problems["message"]
+    assert "u_0, u_1, u_10, u_100, u_1000 and 2,995 more" in message
+    assert len(message) < 200
+
+
+def test_names_and_emails_as_they_are_sent():
+    people, *_ = wanted(
+        user("u_1", " Zo\u0065\u0301@X.example\u200b", first_name="Zo\u0065\u0301\u00ad", last_name="\u200f")
+    )
+
+    assert people[["email", "address", "first_name", "last_name"]].iloc[0].tolist() == [
+        "zoé@x.example",
+        "Zoé@X.example",
+        "Zoé",
+        "-",
+    ]
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "straße@school.example", "ana@straße.de", "zoé@école.fr", "用户@例子.广告", "ana@school.local", "ana@localhost",
+        "ana@server.test", '"ana roy"@school.example', "o'brien+x@school.example", "ana@xn--nxasmq6b.com",
+    ],
+)  # fmt: skip
+def test_addresses(email):
+    assert wanted(user("u_1", email))[0]["address"].tolist() == [email]
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "unknown 0",
+        "n/a",
+        "ana",
+        "@school.example",
+        "ana@",
+        "a..b@x.example",
+        "a@x.example; b@x.example",
+        "Ana <a@x.example>",
+    ],
+)
+def test_no_addresses(email):
+    assert wanted(user("u_1", email))[0]["address"].isna().all()

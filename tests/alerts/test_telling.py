@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from include.alerts import mail
-from include.alerts.conditions import FAILED, HELD, STALE, Condition
+from include.alerts.conditions import FAILED, HELD, STALE, Change, Condition
 from include.integrations.integration import Integration
 
 RED = ([Condition(FAILED, 1, "the run ended red: x")], frozenset({FAILED}))
@@ -187,3 +187,13 @@ def test_a_spoilt_note_tells_once_more_rather_than_nobody(telling, ledger_away, 
 )
 def test_what_a_mail_server_says_becomes_a_next_step(error, words):
     assert words in mail.meaning(error)
+
+
+def test_a_message_lists_the_first_changes_and_how_many_more(airflow_db):
+    from runs.alerting import LISTED, Message
+
+    changes = [Change(f"problem {number}", "entered", 1, f"problem {number}") for number in range(3000)]
+    plain = Message("campus", changes, "the log").plain
+
+    assert plain.count("\n") == LISTED + 1
+    assert plain.endswith("2,975 more in the run's report. the log")
