@@ -10,7 +10,7 @@ import pandas as pd
 from include.access.refusals import Refusal
 from include.access.rules import GROUP_PREFIX
 from include.access.seen import may_enter
-from include.access.texts import comparable, folded
+from include.access.texts import comparable, few, folded
 from include.report.answers import NO_LOCK, SHOWN, Answer, chained, door_events, settled
 from include.report.clock import wall
 from include.report.words import many
@@ -192,6 +192,6 @@ def _no_such_door(sources: Sources, door: str) -> Answer:
         line = f"closed: place {place['place_name'].iloc[0]} {says} ({sources.looked})"
         step = "next step: fill the place attribute Salto Lock Id with the lock's name as the Salto dashboard shows it"
         return Answer(opens=False, head=[line, step])
-    known = ", ".join(sorted(seen.locks["name"])[:SHOWN])
+    known = few(sorted(seen.locks["name"]), SHOWN)
     line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
     return Answer(opens=False, head=[line, "next step: check the name"], known=False)
