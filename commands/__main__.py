@@ -129,9 +129,12 @@ def _show(run: DagRun, console: Console) -> None:
     if folder is None or not folder.has("operations"):
         return
     console.print()
-    show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
-    show_outcomes(folder.read("outcomes", schemas.OUTCOMES) if folder.has("outcomes") else None, console)
-    show_problems(folder.read("problems", schemas.PROBLEMS), console)
+    try:
+        show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
+        show_outcomes(folder.read("outcomes", schemas.OUTCOMES) if folder.has("outcomes") else None, console)
+        show_problems(folder.read("problems", schemas.PROBLEMS), console)
+    except ValueError as error:  # a table that was cut off; the run's causes name it, too
+        console.print(str(error), style="red", markup=False, highlight=False)
 
 
 def _end(run: DagRun, console: Console) -> int:

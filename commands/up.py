@@ -166,7 +166,10 @@ def _causes(folder: str | None) -> tuple[str, ...]:
     adopt_home()  # Airflow makes its home as it is imported
     from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow
 
-    return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
+    try:
+        return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
+    except ValueError as error:  # cut off
+        return (str(error),)
 
 
 def site_pools(integrations: Mapping[str, Integration]) -> dict[str, dict[str, object]]:

@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from runs import approving, parameters
+from runs.naming import derived_run_id
 from runs.parsing import dags_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         params=PARAMS,
         tags=["salto", "approval"],
         render_template_as_native_obj=True,
+        user_defined_macros={"derived_run_id": derived_run_id},
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     ) as dag:
 
@@ -78,7 +80,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
-            trigger_run_id="approved__{{ run_id }}",
+            trigger_run_id="{{ derived_run_id('approved', run_id) }}",
             # One object, not a text with a digest in it: Airflow would read 12e4567 as a number.
             conf="{{ ti.xcom_pull(task_ids='keep') }}",
             logical_date=None,

@@ -23,6 +23,7 @@ from include.access.texts import few
 from runs import alerting, applying, approving, extraction, history, opening, planning, reporting, starting
 from runs.failures import told_to
 from runs.folder import RunFolder
+from runs.naming import derived_run_id
 from runs.parsing import dags_of, next_times
 from runs.reporting import Ending
 from salto.operators import SaltoApplyOperator
@@ -98,6 +99,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         deadline=_deadline(name, integration),
         tags=["salto", "hector", "sync"],
         render_template_as_native_obj=True,
+        user_defined_macros={"derived_run_id": derived_run_id},
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
     ) as dag:
 
@@ -167,7 +169,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         ask_for_approval = TriggerDagRunOperator(
             task_id="ask_for_approval",
             trigger_dag_id=f"salto_approval__{name}",
-            trigger_run_id="held__{{ run_id }}",
+            trigger_run_id="{{ derived_run_id('held', run_id) }}",
             conf="{{ ti.xcom_pull(task_ids='look_for_held') }}",
             logical_date=None,
             openlineage_inject_parent_info=False,

@@ -12,6 +12,7 @@ from airflow.utils.state import DagRunState
 
 from hector.sensors import EVERY, LONGEST, HectorChangeSensor
 from runs import watching
+from runs.naming import derived_run_id
 from runs.parsing import dags_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         is_paused_upon_creation=True,  # a choice of its own: whoever wants doors to follow at once unpauses it
         tags=["salto", "hector", "watch"],
         render_template_as_native_obj=True,
+        user_defined_macros={"derived_run_id": derived_run_id},
         dagrun_timeout=LONGEST
         + timedelta(hours=1),  # a sync that was started may never end: somebody has deleted its run
         # Its runs follow each other at once, so whatever fails must fail slowly.
@@ -71,7 +73,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
-            trigger_run_id="watch__{{ run_id }}",
+            trigger_run_id="{{ derived_run_id('watch', run_id) }}",
             conf="{{ dict(references=ti.xcom_pull(task_ids='watch')['references']) }}",
             logical_date=None,
             # Until it has ended: what changes meanwhile is one sync more, not one each.

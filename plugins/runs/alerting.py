@@ -27,11 +27,14 @@ from include.ledger.questions import first_run, last_success
 from include.report.page import alert_page
 from runs import releasing
 from runs.bookkeeping import ledger
+from runs.failures import failures
 from runs.folder import base, made
+from runs.storage import UnreadableFileError, complaint, read_note, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from airflow.sdk import Connection, ObjectStoragePath
 
     from include.integrations.integration import AlertFields, Integration
@@ -65,6 +68,22 @@ class Ended:
     @property
     def where(self) -> str:
         return f"run folder: {self.folder}" if self.folder else "the run has no folder"
+
+    def note(self, name: str) -> dict[str, Any]:
+        """A note of the run's folder; empty: there is none, or it cannot be read, which must not keep an alert back."""
+        try:
+            return (self.folder.read_json(name) if self.folder else None) or {}
+        except UnreadableFileError as error:
+            LOG.warning("note %s passed over: %s", name, error)
+            return {}
+
+    def table(self, name: str, schema: schemas.Schema) -> pd.DataFrame | None:
+        """A table of the run's folder; None: there is none, or it cannot be read."""
+        try:
+            return self.folder.read(name, schema) if self.folder and self.folder.has(name) else None
+        except (UnreadableFileError, schemas.SchemaError) as error:
+            LOG.warning("table %s passed over: %s", name, error)
+            return None
 
 
 @dataclass(frozen=True)
@@ -126,7 +145,7 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
     """The cleanup runs daily, also while the sync is paused: it also says when no sync has succeeded for too long."""
 
     def judge(book: Ledger) -> Judged:
-        found, judged = ([], frozenset[str]()) if _plan_only(ended) else alert.of_cleanup(_causes(ended))
+        found, judged = ([], frozenset[str]()) if _plans_only(ended) else alert.of_cleanup(_causes(ended))
         late, looked = _of_age(book, name, integration, datetime.now(UTC))
         return [*found, *late], judged | looked
 
@@ -156,17 +175,18 @@ def _look_at_age(name: str) -> None:
 def _of_sync(ended: Ended) -> Judged:
     """A run of chosen reservations, or a plan only, says nothing about the others: only whether credentials are refused."""
     found, judged = alert.of_run(_facts(ended))
-    run = (ended.folder.read_json("run") if ended.folder else None) or {}
-    conf = run.get("conf") or {}
-    if conf.get("references") or (ended.folder is not None and releasing.plans_only(ended.folder)):
+    conf = ended.note("run").get("conf") or {}
+    if conf.get("references") or _plans_only(ended):
         return [one for one in found if one.name == CREDENTIALS], judged & {CREDENTIALS}
     return found, judged
 
 
-def _plan_only(ended: Ended) -> bool:
+def _plans_only(ended: Ended) -> bool:
     """A run that only plans says nothing about one that applies."""
-    run = (ended.folder.read_json("run") if ended.folder else None) or {}
-    return bool((run.get("conf") or {}).get("plan_only"))
+    try:
+        return ended.folder is not None and releasing.plans_only(ended.folder)
+    except UnreadableFileError:
+        return False
 
 
 def _of_age(book: Ledger, name: str, integration: Integration, now: datetime) -> Judged:
@@ -177,17 +197,17 @@ def _of_age(book: Ledger, name: str, integration: Integration, now: datetime) ->
 
 
 def _facts(ended: Ended) -> RunFacts:
-    folder, causes = ended.folder, tuple(_causes(ended))
+    causes = tuple(_causes(ended))
     refusals = tuple((one["remedy"], one["sentence"]) for one in _failures(ended) if one["kind"] in SENT_AWAY)
-    if folder is None or not folder.has("operations"):
+    operations, problems = ended.table("operations", schemas.OPERATIONS), ended.table("problems", schemas.PROBLEMS)
+    if operations is None or problems is None:
         return RunFacts(causes, refusals=refusals)
-    problems = folder.read("problems", schemas.PROBLEMS)
     columns = (problems[column] for column in ("code", "subject", "message", "next_step"))
-    days = (folder.read_json("token_days") or {}).get("days")
+    days = ended.note("token_days").get("days")
     return RunFacts(
         causes=causes,
-        held=int(folder.read("operations", schemas.OPERATIONS)["state"].eq(HELD).sum()),
-        digest=(folder.read_json("plan") or {}).get("digest"),
+        held=int(operations["state"].eq(HELD).sum()),
+        digest=ended.note("plan").get("digest"),
         refusals=refusals,
         problems=tuple(alert.Problem(*row) for row in zip(*columns, strict=True)),
         token_days=days if days is not None and days <= TOKEN_DAYS else None,
@@ -195,19 +215,23 @@ def _facts(ended: Ended) -> RunFacts:
 
 
 def _failures(ended: Ended) -> list[dict[str, Any]]:
-    found = (ended.folder.read_json(f"failure_{step}") for step in ended.steps) if ended.folder else ()
-    return [one for one in found if one]
+    return failures(ended.folder, ended.steps) if ended.folder else []
 
 
 def _causes(ended: Ended) -> list[Cause]:
-    """Why a run is red, each cause with its kind."""
+    """Why a run is red, each cause with its kind; what keeps its own files from being written is one."""
     if ended.folder is None:
-        return [Cause(alert.kind_of(NOT_BEGUN), NOT_BEGUN)]
-    causes = (ended.folder.read_json("causes") or {}).get("causes", [])
+        return [Cause(alert.kind_of(cause), cause) for cause in [*_storage_complaint(), NOT_BEGUN]]
+    causes = ended.note("causes").get("causes", [])
     if not causes and not ended.reported:
-        causes = [NOT_REPORTED]
-    known = {f"{one['step']}: {one['sentence']}": _kind(one) for one in _failures(ended)} | _red_problems(ended.folder)
+        causes = [*_storage_complaint(), NOT_REPORTED]
+    known = {f"{one['step']}: {one['sentence']}": _kind(one) for one in _failures(ended)} | _red_problems(ended)
     return [Cause(known.get(cause) or _worded(cause), cause) for cause in causes]
+
+
+def _storage_complaint() -> list[str]:
+    found = complaint(base())
+    return [] if found is None else [found]
 
 
 def _kind(failure: dict[str, Any]) -> str:
@@ -217,11 +241,10 @@ def _kind(failure: dict[str, Any]) -> str:
     return f"{failure['step'].partition('_')[0]}: {failure['kind']}"
 
 
-def _red_problems(folder: RunFolder) -> dict[str, str]:
-    if not folder.has("problems"):
-        return {}
-    found = folder.read("problems", schemas.PROBLEMS)
-    return {f"{one['message']}. Next step: {one['next_step']}": one["code"] for one in found.to_dict("records")}
+def _red_problems(ended: Ended) -> dict[str, str]:
+    found = ended.table("problems", schemas.PROBLEMS)
+    records = [] if found is None else found.to_dict("records")
+    return {f"{one['message']}. Next step: {one['next_step']}": one["code"] for one in records}
 
 
 def _worded(cause: str) -> str:
@@ -337,17 +360,15 @@ def _note(name: str) -> ObjectStoragePath:
 
 def _kept_note(name: str) -> dict[str, Any] | None:
     """None: nobody was told, or the file cannot be read: then somebody is told once more."""
-    with suppress(OSError, ValueError), _note(name).open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-        kept: dict[str, Any] = json.load(file)
-        return kept
+    with suppress(OSError, ValueError):
+        return read_note(_note(name))
     return None
 
 
 def _keep_note(name: str, note: dict[str, Any]) -> None:
     try:
-        made(_note(name).parent)
-        with _note(name).open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            json.dump(note, file, indent=1, sort_keys=True)
+        content = json.dumps(note, indent=1, sort_keys=True).encode()
+        write_whole(made(_note(name).parent) / WITHOUT_LEDGER, content, base())
     except OSError as error:
         LOG.error("%s cannot be written, so the next run tells again: %s", _note(name), error)  # noqa: TRY400 - the sentence says all
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from runs.failures import ChangedPlanError, StalePlanError
 from runs.planning import plan_again
 from runs.sent import keep_made, no_fingerprint
 from runs.site_lock import check_plan, locked_site, other_run, refuse
+from runs.storage import UnreadableFileError
 from salto.apply import Application
 from salto.hook import SaltoHook
 from salto.sending import Site
@@ -78,12 +80,11 @@ def _send(folder: RunFolder, site: Site, operations: pd.DataFrame, journal: RunJ
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
     application = Application(site, operations, members, seats_short=short, diary=journal)
     history.note_removals(folder, operations)
-    try:
+    with ExitStack() as ending:  # each of them, last first, whatever becomes of the others
+        ending.callback(lambda: history.settle_removals(folder, operations, application.outcomes))
+        ending.callback(lambda: keep_made(folder, application.made))
+        ending.callback(lambda: folder.write("outcomes", application.outcomes))
         application.run()
-    finally:
-        folder.write("outcomes", application.outcomes)
-        keep_made(folder, application.made)
-        history.settle_removals(folder, operations, application.outcomes)
     LOG.info("applied: %s", outcome_counts(application.outcomes))
     return {str(state): int(count) for state, count in application.outcomes["state"].value_counts().items()}
 
@@ -140,5 +141,8 @@ def _activate(integration: Integration, folder: RunFolder, journal: RunJournal) 
 
 
 def sent_anything(folder: RunFolder) -> bool:
-    """Whether there is anything new to read back."""
-    return folder.has("outcomes") and bool(folder.read("outcomes", schemas.OUTCOMES)["state"].eq(DONE).any())
+    """Whether there is anything new to read back; False when that cannot be read, which the report says."""
+    try:
+        return folder.has("outcomes") and bool(folder.read("outcomes", schemas.OUTCOMES)["state"].eq(DONE).any())
+    except UnreadableFileError:
+        return False

@@ -13,6 +13,7 @@ from include.ledger.runs import RunLine, operations_of, run_holding
 from include.report.words import told
 from runs import history
 from runs.bookkeeping import ledger
+from runs.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,10 @@ def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
     if asked is not None and now - asked < ANSWER_WITHIN:
         LOG.info("somebody has been asked about %s since %s", digest, asked.isoformat())
         return None
-    history.note_asked(name, digest, now)
+    try:
+        history.note_asked(name, digest, now)
+    except StorageError as error:
+        LOG.error("question about %s not noted, so the next run asks again: %s", digest, error)  # noqa: TRY400 - the sentence says all
     return {"digest": digest}
 
 

@@ -88,7 +88,7 @@ class Book:
     @classmethod
     def of(cls, folder: RunFolder) -> Book:
         """The book of the run that has this folder."""
-        run = folder.read_json("run") or {}
+        run = folder.require_json("run")
         return cls(str(run["integration"]), int(run["ledger_run"]))
 
     def observe(

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -18,6 +18,7 @@ from include.integrations.integration import IntegrationError
 from include.ledger.ledger import LedgerError
 from rest import tally
 from rest.errors import IncompleteReadError, MalformedAnswerError, RestError, StopError, UnavailableError
+from runs.storage import StorageError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
-WORTH_ANOTHER_TRY = (UnavailableError, IncompleteReadError, MalformedAnswerError)
+WORTH_ANOTHER_TRY = (UnavailableError, IncompleteReadError, MalformedAnswerError, StorageError)
 
 
 class StalePlanError(Exception):
@@ -72,6 +73,7 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
         ChangedPlanError,
         HistoryError,
         LedgerError,
+        UnreadableFileError,
     ) as error:
         _keep(folder, step, str(error), error)
         raise AirflowFailException(str(error)) from error
@@ -86,14 +88,30 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
 
 def _spent(folder: RunFolder, step: str, seconds: float, requests: Counter[str]) -> None:
     """What the step took, all its tries together."""
-    before = folder.read_json(f"spent_{step}") or {"seconds": 0.0, "requests": {}}
+    before = _note(folder, f"spent_{step}") or {"seconds": 0.0, "requests": {}}
     counted = Counter(before["requests"]) + requests
-    folder.write_json(f"spent_{step}", {"seconds": before["seconds"] + seconds, "requests": dict(counted)})
+    _write(folder, f"spent_{step}", {"seconds": before["seconds"] + seconds, "requests": dict(counted)})
+
+
+def _write(folder: RunFolder, name: str, note: dict[str, object]) -> None:
+    """Write a note; without room for it the task still ends as it would have."""
+    try:
+        folder.write_json(name, note)
+    except StorageError as error:
+        LOG.error("note %s not written: %s", name, error)  # noqa: TRY400 - the sentence says all
+
+
+def _note(folder: RunFolder, name: str) -> dict[str, Any] | None:
+    try:
+        return folder.read_json(name)
+    except UnreadableFileError as error:
+        LOG.warning("note %s passed over: %s", name, error)
+        return None
 
 
 def spent(folder: RunFolder, steps: tuple[str, ...]) -> tuple[float, Counter[str]]:
     """Seconds in these steps, and requests by service."""
-    found = [one for one in (folder.read_json(f"spent_{step}") for step in steps) if one]
+    found = [one for one in (_note(folder, f"spent_{step}") for step in steps) if one]
     requests: Counter[str] = Counter()
     for one in found:
         requests.update(one["requests"])
@@ -104,11 +122,23 @@ def _keep(folder: RunFolder, step: str, sentence: str, error: Exception | None =
     LOG.error("%s: %s", step, sentence)
     kind = type(error).__name__ if error is not None else "Unforeseen"
     remedy = f"{error.connection} {error.next_step}" if isinstance(error, StopError) else sentence
-    folder.write_json(f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy, "kind": kind})
+    _write(folder, f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy, "kind": kind})
+
+
+def failures(folder: RunFolder, steps: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The failure of each step that failed; a note of one that cannot be read is a failure of its own."""
+    found = []
+    for step in steps:
+        try:
+            found.append(folder.read_json(f"failure_{step}"))
+        except UnreadableFileError as error:
+            sentence = f"failed, and why cannot be read: {error}"
+            found.append({"step": step, "sentence": sentence, "remedy": sentence, "kind": type(error).__name__})
+    return [one for one in found if one]
 
 
 def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
     """What failed in this run, by step; steps that one and the same remedy mends are told once."""
-    found = [failure for failure in (folder.read_json(f"failure_{step}") for step in steps) if failure]
+    found = failures(folder, steps)
     first = {failure["remedy"]: failure for failure in reversed(found)}
     return [f"{failure['step']}: {failure['sentence']}" for failure in found if first[failure["remedy"]] is failure]

@@ -6,6 +6,7 @@ tag numbers.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from airflow.sdk import ObjectStoragePath
 
 from include.access import schemas
 from include.integrations.integration import IntegrationError
+from runs.naming import LONGEST_FOLDER, bounded
+from runs.storage import AGAIN, LOCAL, UnreadableFileError, read_note, shown, storage_errors, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,33 +60,58 @@ class RunFolder:
     def create(cls, integration: str, run_id: str, as_of: datetime) -> RunFolder:
         """Make a folder that no other run shares: a sync and a cleanup can be due in the same second, with the same id."""
         stamp, own = as_of.astimezone(UTC).strftime(STAMP), secrets.token_hex(4)
-        name = f"{stamp}_{own}_{re.sub(r'[^A-Za-z0-9_.-]', '_', run_id)}"
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+        name = f"{stamp}_{own}_{bounded(plain, LONGEST_FOLDER)}"
         return cls(str(made(base() / integration / name)))
 
     def write(self, name: str, table: pd.DataFrame) -> None:
-        with (self.path / f"{name}.parquet").open("wb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            table.to_parquet(file, index=False)
+        content = io.BytesIO()
+        table.to_parquet(content, index=False)
+        self._keep(f"{name}.parquet", content.getvalue())
 
     def read(self, name: str, schema: schemas.Schema | None = None) -> pd.DataFrame:
-        with (self.path / f"{name}.parquet").open("rb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            table = pd.read_parquet(file)
+        """Read a table.
+
+        Raises:
+            UnreadableFileError: when it is missing, cut off or damaged.
+        """
+        path = self.path / f"{name}.parquet"
+        try:
+            with path.open("rb") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
+                table = pd.read_parquet(file)
+        except FileNotFoundError:
+            raise UnreadableFileError(f"{shown(path)} is missing: {AGAIN}") from None
+        except ValueError as error:  # pyarrow's, too
+            raise UnreadableFileError(
+                f"{shown(path)} is cut off or damaged ({type(error).__name__}): {AGAIN}"
+            ) from error
         return schemas.checked(schema, table) if schema is not None else table
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
-        with (self.path / f"{name}.json").open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            json.dump(value, file, indent=1, sort_keys=True)
+        self.write_text(f"{name}.json", json.dumps(value, indent=1, sort_keys=True))
 
     def write_text(self, name: str, text: str) -> None:
-        with (self.path / name).open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            file.write(text)
+        self._keep(name, text.encode())
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """None when the run never came so far."""
+        """Read a note; None when the run never came so far.
+
+        Raises:
+            UnreadableFileError: when it is cut off or damaged.
+        """
         file_path = self.path / f"{name}.json"
-        if not file_path.exists():
-            return None
-        with file_path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            return dict(json.load(file))
+        return read_note(file_path) if file_path.exists() else None
+
+    def require_json(self, name: str) -> dict[str, Any]:
+        """Read a note without which nothing can go on.
+
+        Raises:
+            UnreadableFileError: when it is missing, cut off or damaged.
+        """
+        return read_note(self.path / f"{name}.json")
+
+    def _keep(self, name: str, content: bytes) -> None:
+        write_whole(self.path / name, content, self.path.parent)
 
     def forget(self, name: str) -> None:
         (self.path / f"{name}.json").unlink(missing_ok=True)
@@ -106,10 +134,11 @@ def place(path: str) -> ObjectStoragePath:
 
 def made(path: ObjectStoragePath) -> ObjectStoragePath:
     """A folder that exists, where there are folders; personal data: for its owner only."""
-    if path.protocol not in OBJECT_STORES:
-        path.mkdir(parents=True, exist_ok=True)
-    if path.protocol in {"file", ""}:
-        Path(path.path).chmod(stat.S_IRWXU)
+    with storage_errors(path.parent):
+        if path.protocol not in OBJECT_STORES:
+            path.mkdir(parents=True, exist_ok=True)
+        if path.protocol in LOCAL:
+            Path(path.path).chmod(stat.S_IRWXU)
     return path
 
 
@@ -137,21 +166,11 @@ def instance_id() -> str:
     """Return the id of this Airflow, made with its first run: tasks that share the runs' folder are one Airflow."""
     path = base() / INSTANCE
     if not path.exists():
-        _keep_instance(path, json.dumps({"instance": str(uuid.uuid4())}))
-    with path.open("r") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-        return str(json.load(file)["instance"])
-
-
-def _keep_instance(path: ObjectStoragePath, text: str) -> None:
-    """Write the file whole: other tasks may read it at the same moment."""
-    if path.protocol not in {"file", ""}:
-        with path.open("w") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            file.write(text)
-        return
-    unfinished = Path(f"{path.path}.{os.getpid()}.unfinished")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path.path)
+        if path.protocol in LOCAL:
+            with storage_errors(path.parent):
+                Path(path.parent.path).mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"instance": str(uuid.uuid4())}).encode(), path.parent)
+    return str(read_note(path)["instance"])
 
 
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:

@@ -10,10 +10,8 @@ Ids only: no name, no email but the approver's own, as Airflow shows it.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.access.history import REMEMBERED, History, Read
@@ -22,6 +20,7 @@ from include.access.outcomes import DONE, UNKNOWN
 from runs.failures import HistoryError
 from runs.folder import base, kept_since, made
 from runs.opening import as_of
+from runs.storage import UNFINISHED, UnreadableFileError, read_note, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,7 @@ NAME_CHARACTERS = frozenset("0123456789abcdef")
 
 def name_of(folder: RunFolder) -> str:
     """The integration of a run."""
-    return str((folder.read_json("run") or {})["integration"])
+    return str(folder.require_json("run")["integration"])
 
 
 def recalled(name: str, now: datetime) -> History:
@@ -141,6 +140,7 @@ def remove_outdated(name: str, now: datetime) -> None:
         moment = datetime.fromisoformat(kept.get("as_of") or kept["at"])
         if moment < oldest and kept.get("approved_set") is None:
             path.unlink()
+    _remove_cut_off(name, oldest)
 
 
 def _keep_removals(folder: RunFolder, operations: pd.DataFrame, *, used: bool) -> None:
@@ -181,23 +181,18 @@ def _checked(digest: str) -> str:
 
 def _read(path: ObjectStoragePath) -> dict[str, Any]:
     try:
-        with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            kept = json.load(file)
-    except ValueError as error:
-        raise HistoryError(f"{path} cannot be read ({error}); remove the file, then start a new run") from error
-    if not isinstance(kept, dict):
-        raise HistoryError(f"{path} cannot be read (not an object); remove the file, then start a new run")
-    return kept
+        return read_note(path, "remove the file, then start a new run")
+    except UnreadableFileError as error:
+        raise HistoryError(str(error)) from error
 
 
 def _write(path: ObjectStoragePath, value: dict[str, Any]) -> None:
-    """Whole or not at all, also when the process dies: object stores do that by themselves."""
-    made(path.parent)
-    text = json.dumps(value, indent=1, sort_keys=True)
-    if path.protocol not in {"file", ""}:
-        with path.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
-            file.write(text)
-        return
-    unfinished = Path(f"{path.path}.{os.getpid()}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path.path)
+    content = json.dumps(value, indent=1, sort_keys=True).encode()
+    write_whole(made(path.parent) / path.name, content, path.parent.parent)
+
+
+def _remove_cut_off(name: str, oldest: datetime) -> None:
+    """Remove files that a process which died was writing."""
+    for path in _files(name, UNFINISHED):
+        if path.stat().st_mtime < oldest.timestamp():
+            path.unlink(missing_ok=True)

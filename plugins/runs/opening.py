@@ -13,7 +13,8 @@ from include.ledger.ledger import Begun
 from runs import parameters
 from runs.bookkeeping import Book
 from runs.failures import RunError, StalePlanError
-from runs.folder import RunFolder, instance_id, outdated, remove
+from runs.folder import STAMP, RunFolder, instance_id, outdated, remove
+from runs.storage import StorageError, UnreadableFileError
 
 LOG = logging.getLogger(__name__)
 OLDEST_PLAN = timedelta(minutes=15)
@@ -39,6 +40,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
     Raises:
         ParameterError: for a run parameter that nothing reads.
         LedgerError: when the ledger cannot be opened; nothing is read or written then.
+        StorageError: when the run's folder cannot be written.
     """
     parameters.check(kind, conf)
     folder = RunFolder.create(name, run_id, now)
@@ -59,7 +61,11 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
     )
     started = {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
     about = {"triggered_by": by, "trigger": trigger.value, "ledger_run": book.run_id, "kind": kind}
-    folder.write_json("run", started | about)
+    try:
+        folder.write_json("run", started | about)
+    except StorageError as error:
+        book.ledger.end_run(book.run_id, ended_at=datetime.now(UTC), causes=[f"begin: {error}"])
+        raise
     LOG.info("run folder: %s", folder)
     return folder
 
@@ -76,8 +82,16 @@ def begun(folder: str | None) -> RunFolder:
 
 
 def as_of(folder: RunFolder) -> pd.Timestamp:
-    run = folder.read_json("run") or {}
-    return pd.Timestamp(run["as_of"])
+    return pd.Timestamp(folder.require_json("run")["as_of"])
+
+
+def run_note(folder: RunFolder) -> dict[str, Any]:
+    """How a run began; when that cannot be read, what the folder's name says, so that a report can still be written."""
+    try:
+        return folder.require_json("run")
+    except UnreadableFileError:
+        began = datetime.strptime(folder.path.name.partition("_")[0], STAMP).replace(tzinfo=UTC)
+        return {"integration": folder.path.parent.name, "run_id": folder.path.name, "as_of": began.isoformat()}
 
 
 def refuse_outdated(folder: RunFolder, now: datetime) -> None:

@@ -355,7 +355,7 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
 
 
 def _keep_plan(folder: RunFolder, made: Plan) -> None:
-    folder.write("operations", made.operations)
+    """Write the plan; the table operations last, because a run that has it has a plan."""
     folder.write("left", made.left)
     folder.write("problems", made.problems)
     folder.write("decisions", made.decisions)
@@ -373,6 +373,7 @@ def _keep_plan(folder: RunFolder, made: Plan) -> None:
             "approved_guards": sorted(made.approved_guards),
         },
     )
+    folder.write("operations", made.operations)
 
 
 def _counts(made: Plan) -> dict[str, int | str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from airflow.providers.common.compat.sdk import Stats
@@ -39,14 +40,15 @@ from rest.errors import RestError
 from runs import history, releasing
 from runs.bookkeeping import Book
 from runs.failures import HistoryError, RunError, StalePlanError, kept, spent
-from runs.opening import OLDEST_PLAN, as_of
+from runs.opening import OLDEST_PLAN, as_of, run_note
 from runs.planning import Look, looked_at
 from runs.remembering import current_of, keep_current, site_id_of
+from runs.storage import StorageError, UnreadableFileError
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from include.access.current import Current
     from include.integrations.integration import Integration
@@ -55,7 +57,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 SETTLING = (0.0, 3.0, 10.0)  # seconds: Salto shows what was written "within a few seconds" (contract, 5.3)
 TOLD_AT_ONCE = 10
-UNREADABLE = (RestError, LedgerError, HistoryError, StalePlanError, schemas.SchemaError)
+UNREADABLE = (RestError, LedgerError, HistoryError, StalePlanError, schemas.SchemaError, UnreadableFileError)
+NO_PLAN = "the run ended before a plan was made, and nothing was written to Salto; see the failed task's log"
 BEFORE = {"doors": "current_group_locks", "matches": "current_matches", "locks": "current_locks"}
 
 
@@ -101,16 +104,10 @@ def report(folder: RunFolder, ending: Ending) -> None:
     if causes:
         ending = replace(ending, look=None)
     causes += kept(folder, ending.steps)
-    found = _Found(unchecked="the run has no plan")
-    if folder.has("operations"):
-        found = _found(folder, ending, causes)
-    elif not causes:
-        causes.append(
-            "the run ended before a plan was made, and nothing was written to Salto; see the failed task's log"
-        )
+    found = _found(folder, ending, causes)
+    tables = _tables(folder, found.before, causes)
     facts = _facts(folder, ending, causes, found, (time.monotonic() - began, tally.sent() - sent))
-    tables = _tables(folder, found.before)
-    _write(folder, facts, tables)
+    causes += _write(folder, facts, tables)
     if lost := _book(folder, facts, tables, found):
         causes += lost
         _write(folder, facts, tables)
@@ -125,7 +122,7 @@ def report(folder: RunFolder, ending: Ending) -> None:
 
 def _overtaken(folder: RunFolder) -> list[str]:
     """Say how old a run is before anything else; return why an old one is not compared with Salto again."""
-    age = datetime.now(UTC) - as_of(folder)
+    age = datetime.now(UTC) - pd.Timestamp(run_note(folder)["as_of"])
     if age <= OLDEST_PLAN:
         return []
     minutes = age // timedelta(minutes=1)
@@ -134,7 +131,7 @@ def _overtaken(folder: RunFolder) -> list[str]:
         book = Book.of(folder)
         if not book.ledger.is_superseded(book.run_id):
             return []
-    except LedgerError:
+    except (LedgerError, UnreadableFileError):
         return []  # the end of the report names it
     later = "a sync that began later has looked since, so nothing of it counts any more"
     return [f"what this run read is {minutes} minutes old, and {later}; see the report of the latest sync"]
@@ -145,9 +142,13 @@ def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
 
     Whatever happens here the run gets its report: without one nobody would know what else is wrong.
     """
-    causes += _unfinished(folder, known=bool(causes))
-    before = _before(folder)
+    before = None
     try:
+        if not folder.has("operations"):
+            causes += [] if causes else [NO_PLAN]
+            return _Found(unchecked="the run has no plan")
+        causes += _unfinished(folder, known=bool(causes))
+        before = _before(folder)
         look, missing, unread = _look(folder, ending, causes)
         causes += missing
         if look is not None:
@@ -157,6 +158,9 @@ def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
             events, unheard = _events(folder, ending.integration)
             everything = _problems(folder, ending.integration, unheard, risky=found.unchecked is None)
             found = replace(found, events=events, problems=everything)
+    except (StorageError, UnreadableFileError) as error:
+        causes.append(f"report: {error}")
+        return _Found(unchecked="the report is not complete", before=before)
     except Exception as error:
         LOG.exception("the report is not complete")
         name = type(error).__name__
@@ -267,7 +271,7 @@ def _book(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> lis
     for write in (_book_found, _book_end):
         try:
             write(folder, replace(facts, causes=[*facts.causes, *lost]), tables, found)
-        except LedgerError as error:
+        except (LedgerError, UnreadableFileError) as error:
             cause = f"the end of the run could not be written down, so make why knows less than happened: {error}"
             lost += [cause] if cause not in lost else []
     return lost
@@ -325,8 +329,10 @@ def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.
 def _facts(
     folder: RunFolder, ending: Ending, causes: list[str], found: _Found, reporting: tuple[float, Counter[str]]
 ) -> Facts:
-    run = folder.read_json("run") or {}
-    plan_ = folder.read_json("plan") or {}
+    run, plan_ = run_note(folder), _note(folder, "plan") or {}
+    plans_only, because = False, None
+    with _unreadable_in(causes):
+        plans_only, because = releasing.plans_only(folder), releasing.plan_only_because(folder)
     seconds, requests = spent(folder, ending.steps)
     conf = run.get("conf") or {}
     return Facts(
@@ -336,16 +342,16 @@ def _facts(
         run_id=run["run_id"],
         began=run["as_of"],
         by=run.get("triggered_by"),
-        plan_only=releasing.plans_only(folder),
+        plan_only=plans_only,
         trigger=run.get("trigger"),
-        plan_only_because=releasing.plan_only_because(folder),
+        plan_only_because=because,
         references=conf.get("references") or None,
         causes=causes,
         holds=plan_.get("holds", []),
         digest=plan_.get("digest"),
         seconds=seconds + reporting[0],
         requests=requests + reporting[1],
-        promise=_promise(folder, ending),
+        promise=ending.promise if causes else _promise(folder, ending),
         unchecked=found.unchecked,
         zone=(folder.read_json("current") or {}).get("site_zone"),
     )
@@ -367,12 +373,24 @@ def _promise(folder: RunFolder, ending: Ending) -> str:
     return f"{promise}, but for {many(left, 'change')} by hand that {are} only reported" if left else promise
 
 
-def _write(folder: RunFolder, facts: Facts, tables: Tables) -> None:
-    """report.json, report.html, and what the alerts tell."""
-    folder.write_json("causes", {"causes": facts.causes})
-    told = summary(facts, tables)
-    folder.write_text("report.json", json.dumps(told, indent=1, ensure_ascii=False))
-    folder.write_text("report.html", page(told))
+def _write(folder: RunFolder, facts: Facts, tables: Tables) -> list[str]:
+    """Write report.json, report.html, and what the alerts tell; return why that cannot be done."""
+    try:
+        folder.write_json("causes", {"causes": facts.causes})
+        told = summary(facts, tables)
+        folder.write_text("report.json", json.dumps(told, indent=1, ensure_ascii=False))
+        folder.write_text("report.html", page(told))
+    except StorageError as error:
+        return [f"the report could not be written: {error}"]
+    return []
+
+
+def _note(folder: RunFolder, name: str) -> dict[str, Any] | None:
+    """A note; None: there is none, or it cannot be read, which is a cause by then."""
+    try:
+        return folder.read_json(name)
+    except UnreadableFileError:
+        return None
 
 
 def _tell(folder: RunFolder, facts: Facts, tables: Tables) -> None:
@@ -402,11 +420,17 @@ def _count(facts: Facts, tables: Tables) -> None:
             Stats.gauge(f"hector_salto.seats_{name}", seats, tags=tags)
 
 
-def _tables(folder: RunFolder, before: Before | None) -> Tables:
-    def read(name: str, schema: schemas.Schema) -> pd.DataFrame | None:
-        return folder.read(name, schema) if folder.has(name) else None
+def _tables(folder: RunFolder, before: Before | None, causes: list[str]) -> Tables:
+    """The run's tables; adds what cannot be read to ``causes``."""
 
-    facts = folder.read_json("current")
+    def read(name: str, schema: schemas.Schema) -> pd.DataFrame | None:
+        with _unreadable_in(causes):
+            return folder.read(name, schema) if folder.has(name) else None
+        return None
+
+    facts = None
+    with _unreadable_in(causes):
+        facts = folder.read_json("current")
     now = {"used": facts["seats_used"], "allowed": facts["seats"]} if facts else {}
     return Tables(
         operations=read("operations", schemas.OPERATIONS),
@@ -415,18 +439,30 @@ def _tables(folder: RunFolder, before: Before | None) -> Tables:
         seats=read("seats", schemas.SEATS),
         seats_now=now,
         left=read("left", schemas.OPERATIONS),
-        hector=_hector(folder),
+        hector=_hector(folder, causes),
         before=before,
     )
 
 
-def _hector(folder: RunFolder) -> Hector | None:
-    """What Hector showed of the reservations; None: nobody asked, or nothing was decided."""
+def _hector(folder: RunFolder, causes: list[str]) -> Hector | None:
+    """What Hector showed of the reservations; None: nobody asked, nothing was decided, or it cannot be read."""
     if not (folder.has("decisions") and folder.has("reservations")):
         return None
-    return Hector(
-        decisions=folder.read("decisions", schemas.DECISIONS),
-        reservations=folder.read("reservations", schemas.RESERVATIONS),
-        people=folder.read("reservation_people", schemas.RESERVATION_PEOPLE),
-        places=folder.read("reservation_places", schemas.RESERVATION_PLACES),
-    )
+    with _unreadable_in(causes):
+        return Hector(
+            decisions=folder.read("decisions", schemas.DECISIONS),
+            reservations=folder.read("reservations", schemas.RESERVATIONS),
+            people=folder.read("reservation_people", schemas.RESERVATION_PEOPLE),
+            places=folder.read("reservation_places", schemas.RESERVATION_PLACES),
+        )
+    return None
+
+
+@contextmanager
+def _unreadable_in(causes: list[str]) -> Iterator[None]:
+    """Make a file that cannot be read a cause, named once, and go on without it."""
+    try:
+        yield
+    except (UnreadableFileError, schemas.SchemaError) as error:
+        cause = f"report: {error}"
+        causes += [] if cause in causes else [cause]

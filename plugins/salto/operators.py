@@ -55,9 +55,9 @@ class SaltoApplyOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow's signature
         folder = RunFolder(str(self.folder))
-        if str(self.plan_only).lower() == "true" or releasing.plans_only(folder):
-            raise AirflowSkipException("plan only: nothing is sent")
         with told_to(folder, self.task_id):
+            if str(self.plan_only).lower() == "true" or releasing.plans_only(folder):
+                raise AirflowSkipException("plan only: nothing is sent")
             return applying.apply(
                 self.integration, folder, datetime.now(UTC), str(self.fingerprint), fingerprinted=self.with_hector
             )

@@ -183,7 +183,9 @@ def test_a_file_that_cannot_be_read_stops_the_run_and_says_what_to_do(begin, tmp
     (path,) = (tmp_path / "campus" / "history").iterdir()
     path.write_text('{"as_of"')
 
-    with pytest.raises(HistoryError, match=r"removals\.json cannot be read .*remove the file, then start a new run"):
+    with pytest.raises(
+        HistoryError, match=r"removals\.json is cut off or damaged .*: remove the file, then start a new run"
+    ):
         history.recalled("campus", NOW)
 
 

@@ -15,6 +15,7 @@ from include.access.operations import operations
 from runs import folder as folders
 from runs import history, opening
 from runs.folder import RunFolder
+from runs.storage import StorageError
 from tests.runs import bucket as s3
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -122,7 +123,9 @@ def test_old_folders_go_and_the_others_stay(bucket):
 
 def test_a_bucket_that_is_not_there_is_told_and_not_made(bucket, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", os.environ["HECTOR_SALTO_RUNS"].replace(s3.NAME, "mistyped"))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        StorageError, match=r"s3://.*mistyped/.* cannot be written \(The specified bucket does not exist\)"
+    ):
         begin()
     assert [one["Name"] for one in bucket.others.list_buckets()["Buckets"]] == [s3.NAME]
 
