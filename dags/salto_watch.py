@@ -29,8 +29,9 @@ A run ends when something has changed; the next begins at once. Skipped runs hav
 walk-ups; while it is paused, new bookings wait for the schedule of the sync. Paused, its last run goes on asking Hector for up
 to six hours, and starts nothing; mark that run as failed to end it.
 
-**When it is red**, Hector has not answered for five minutes, or the sync it started has ended red: then the same is started
-again after 30, 60 and 120 seconds, and left to the next sync of all after that.
+**When it is red**, Hector has not answered for five minutes, or the sync it started has ended red: then those
+reservations are started again after 30, 60 and 120 seconds, and left to the next sync of all after that. Hector goes on being
+asked meanwhile, so that no other reservation waits.
 """
 
 
@@ -60,13 +61,13 @@ def watch_dag(name: str, integration: Integration) -> DAG:
 
         @task
         def keep(due: dict[str, Any]) -> None:
-            watching.keep_mark(name, due["mark"])
+            watching.keep_done(name, due, datetime.now(UTC))
 
         @task(trigger_rule=TriggerRule.ONE_FAILED)
         def try_again(due: dict[str, Any] | None) -> None:
             if due is None:
                 raise AirflowSkipException("Hector was not read, so nothing is due")
-            if not watching.keep_due(name, due["mark"], datetime.now(UTC)):
+            if not watching.keep_due(name, due, datetime.now(UTC)):
                 raise AirflowFailException("the sync ended red each time; what is due is left to the next sync of all")
 
         watch = HectorChangeSensor(task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id)

@@ -43,9 +43,9 @@ class HectorChangeSensor(BaseOperator):
         last = watching.watched(self.integration_name, now)
         self.log.info("waiting for changes in Hector since %s", last.mark.since)
         until = (now + LONGEST).isoformat()
-        first = None if last.not_before is None else last.not_before.isoformat()
+        retries = {one: retry.not_before.isoformat() for one, retry in last.retries.items()}
         self.defer(
-            trigger=HectorChangeTrigger(self.hector_conn_id, last.mark.as_json(), self.every, until, first),
+            trigger=HectorChangeTrigger(self.hector_conn_id, last.mark.as_json(), self.every, until, retries),
             method_name="execute_complete",
         )
 

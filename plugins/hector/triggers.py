@@ -17,7 +17,7 @@ from include.access.changes import AHEAD, BACK, Mark, News, news
 from rest.errors import RestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 LOG = logging.getLogger(__name__)
 SLOWEST = 120.0  # seconds between two questions while Hector does not answer
@@ -34,27 +34,24 @@ class HectorChangeTrigger(BaseTrigger):
     :param mark: how far changes were seen (``Mark.as_json``).
     :param every: seconds between two questions.
     :param until: when to end without news (aware, ISO).
-    :param not_before: when to ask first (aware, ISO).
+    :param retries: when to start again what a red sync was about (aware, ISO), by reference; "": a sync of all.
     """
 
     def __init__(
-        self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str, not_before: str | None = None
+        self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str, retries: dict[str, str] | None = None
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self.hector_conn_id = hector_conn_id
         self.mark = mark
         self.every = every
         self.until = until
-        self.not_before = not_before
+        self.retries = retries or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        fields = ("hector_conn_id", "mark", "every", "until", "not_before")
+        fields = ("hector_conn_id", "mark", "every", "until", "retries")
         return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        if self.not_before is not None:
-            early = datetime.fromisoformat(self.not_before) - datetime.now(UTC)
-            await asyncio.sleep(max(0.0, early.total_seconds()))
         hook, mark, silent = HectorHook(self.hector_conn_id), Mark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
@@ -67,12 +64,21 @@ class HectorChangeTrigger(BaseTrigger):
                 wait = min(SLOWEST, max(self.every, silent))  # twice as long each time
                 silent += wait
             else:
+                found = with_retries(found, self.retries, datetime.now(UTC))
                 if found:
                     yield fired(_due(found, mark))
                     return
                 wait, silent = self.every, 0.0
             await asyncio.sleep(wait)
         yield fired(_due(News(()), mark))
+
+
+def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
+    """News, with whatever is to be started again by now."""
+    late = {one for one, at in retries.items() if datetime.fromisoformat(at) <= now}
+    if found.everything or "" in late:
+        return News((), everything=True)
+    return News(tuple(sorted({*found.references, *late})))
 
 
 def _due(found: News, mark: Mark) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
     assert "due: new" in ended.log
     kept = json.loads((ended.folder.parent / "history" / watching.WATCHED).read_text())
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
-    assert (kept["tries"], kept["not_before"]) == (0, None)
+    assert kept["retries"] == {}
     assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
 
 
@@ -92,22 +92,37 @@ def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync_of_all
     history.keep("campus", history.GOOD, good | {"users": 1, "reservations": 1})
     assert watching.watched("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
 
-    watching.keep_mark("campus", MARK)
+    watching.keep_done("campus", due("7"), NOON)
     assert watching.watched("campus", NOON).mark.seen == {("l_1", "x")}
 
 
-def test_what_is_due_is_tried_again_ever_later_and_then_left(runs):
-    watching.keep_mark("campus", MARK)
-    new = {"since": "2026-01-14T11:30:00+00:00", "seen": []}
+def due(*references, everything=False):
+    """What a watch found to be due."""
+    return {"mark": MARK, "references": list(references), "everything": everything}
 
+
+@pytest.mark.parametrize("found", [due("7"), due(everything=True)])
+def test_what_is_due_is_tried_again_ever_later_and_then_left(runs, found):
+    """Four times in all; then it is left to the next sync of all."""
     waits = []
-    while watching.keep_due("campus", new, NOON):
-        found = watching.watched("campus", NOON)
-        assert found.mark.as_json() == MARK
-        waits.append((found.not_before - NOON).total_seconds())
+    while watching.keep_due("campus", found, NOON):
+        (retry,) = watching.watched("campus", NOON).retries.values()
+        waits.append((retry.not_before - NOON).total_seconds())
 
     assert waits == [30, 60, 120]
-    assert watching.watched("campus", NOON).mark.as_json() == new
+    assert watching.watched("campus", NOON).retries == {}
+    assert watching.watched("campus", NOON).mark.as_json() == MARK
+
+
+def test_only_what_ended_red_waits(runs):
+    """Its mark moves on, so other bookings are news; a green sync ends the waiting of what it was about."""
+    watching.keep_due("campus", due("7", "8"), NOON)
+    assert watching.watched("campus", NOON).mark.as_json() == MARK
+
+    watching.keep_done("campus", due("8", "9"), NOON)
+    assert set(watching.watched("campus", NOON).retries) == {"7"}
+    watching.keep_done("campus", due(everything=True), NOON)
+    assert watching.watched("campus", NOON).retries == {}
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"mark": {"since": "x"}, "tries": 1}'])

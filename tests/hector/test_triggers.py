@@ -91,6 +91,7 @@ def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
     assert 2 <= len(campus.log.rows()) <= 8, "slower each time"
 
 
+<<<<<<< HEAD
 def test_a_list_without_end_is_an_error_and_the_watch_asks_again(campus, caplog):
     """A new cursor each time and a total of five, as the triggerer reads it."""
 
@@ -102,3 +103,40 @@ def test_a_list_without_end_is_an_error_and_the_watch_asks_again(campus, caplog)
     campus.hector_faults.on("GET", "/loaners", faults.run(endless))
     assert event(seconds=1.0)["references"] == []
     assert "pages in a row without a new entry" in caplog.text
+=======
+def test_other_bookings_are_news_while_one_waits(campus):
+    """After a red sync of one booking Hector is asked at once, and only that booking waits."""
+    booked(campus, "other")
+    late = (NOW + dt.timedelta(hours=1)).isoformat()
+    fired = asyncio.run(first_of(HectorChangeTrigger("hector_campus", MARK, 0.05, until(), {"red": late})))
+
+    assert (fired["references"], fired["everything"]) == (["other"], False)
+
+
+@pytest.mark.parametrize(
+    ("retries", "found"),
+    [
+        ({"red": 0, "later": 60}, (["red"], False)),
+        ({"": 0, "red": 0}, ([], True)),
+    ],
+)
+def test_what_waited_is_due_again(campus, retries, found):
+    """Without any news from Hector."""
+    known = {one: (NOW + dt.timedelta(seconds=seconds)).isoformat() for one, seconds in retries.items()}
+    fired = asyncio.run(first_of(HectorChangeTrigger("hector_campus", MARK, 0.05, until(), known)))
+
+    assert (fired["references"], fired["everything"]) == found
+
+
+MARK = Mark(triggers.pd.Timestamp(NOW)).as_json()
+
+
+def until():
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5)).isoformat()
+
+
+async def first_of(trigger):
+    async for one in trigger.run():
+        return one.payload
+    return None
+>>>>>>> 12e8e7c (After a red sync of one booking the watch goes on asking Hector: only that booking waits)
