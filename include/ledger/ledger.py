@@ -193,8 +193,8 @@ class Ledger:
 
     @property
     def where(self) -> str:
-        """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """Return the URL without its password and without the driver's options, which may hold another."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
 from runs.failures import StalePlanError
 from runs.folder import airflow_home, days_kept, kept_since
+from runs.ledger_connection import ledger_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,18 +56,7 @@ def _url() -> URL:
         raise LedgerError(
             f"the ledger's connection {conn_id} cannot be found in Airflow: make it, of type postgres or sqlite"
         ) from None
-    if found.conn_type == "sqlite":
-        return URL.create("sqlite", database=found.host)
-    if found.conn_type not in {"postgres", "postgresql"}:
-        raise LedgerError(f"the ledger's connection {conn_id} has the type {found.conn_type}: use postgres or sqlite")
-    return URL.create(
-        "postgresql+psycopg2",
-        username=found.login,
-        password=found.password,
-        host=found.host,
-        port=found.port,
-        database=found.schema,
-    )
+    return ledger_url(found)
 
 
 class Book:

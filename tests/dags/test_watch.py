@@ -127,14 +127,15 @@ def test_only_what_ended_red_waits(runs):
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"mark": {"since": "x"}, "tries": 1}'])
 def test_a_mark_that_cannot_be_read_does_not_keep_doors_shut(runs, text):
-    watching.keep_mark("campus", MARK)
+    watching.keep_done("campus", due("7"), NOON)
     (runs / "campus" / "history" / watching.WATCHED).write_text(text)
 
     assert watching.watched("campus", NOON).mark.since == NOON
 
 
 def test_a_mark_of_the_future_is_pulled_back(runs):
-    watching.keep_mark("campus", {"since": "2027-01-01T00:00:00+00:00", "seen": []})
+    future = {"since": "2027-01-01T00:00:00+00:00", "seen": []}
+    watching.keep_done("campus", due("7") | {"mark": future}, NOON)
 
     assert watching.watched("campus", NOON).mark.since == NOON
 

@@ -91,7 +91,6 @@ def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
     assert 2 <= len(campus.log.rows()) <= 8, "slower each time"
 
 
-<<<<<<< HEAD
 def test_a_list_without_end_is_an_error_and_the_watch_asks_again(campus, caplog):
     """A new cursor each time and a total of five, as the triggerer reads it."""
 
@@ -103,7 +102,8 @@ def test_a_list_without_end_is_an_error_and_the_watch_asks_again(campus, caplog)
     campus.hector_faults.on("GET", "/loaners", faults.run(endless))
     assert event(seconds=1.0)["references"] == []
     assert "pages in a row without a new entry" in caplog.text
-=======
+
+
 def test_other_bookings_are_news_while_one_waits(campus):
     """After a red sync of one booking Hector is asked at once, and only that booking waits."""
     booked(campus, "other")
@@ -139,4 +139,3 @@ async def first_of(trigger):
     async for one in trigger.run():
         return one.payload
     return None
->>>>>>> 12e8e7c (After a red sync of one booking the watch goes on asking Hector: only that booking waits)
