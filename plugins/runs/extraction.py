@@ -105,7 +105,8 @@ def extract_loaners(integration: Integration, folder: RunFolder) -> None:
 
 def hector_clock(folder: RunFolder) -> ClockReading:
     """Hector's clock, as it was when the reservations were read."""
-    return ClockReading(**(folder.read_json("hector_clock") or {}))
+    unknown = {"service": "Hector", "connection": "", "ahead": None}
+    return ClockReading(**(folder.read_json("hector_clock") or unknown))
 
 
 def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorLoaners:
