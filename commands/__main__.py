@@ -17,7 +17,7 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.page import UpError
 from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
-from commands.tables import show_outcomes, show_plan, show_problems
+from commands.tables import named_problems, show_decisions, show_outcomes, show_plan, show_problems
 from commands.up import down, run_in_airflow, serving, site_pools, up
 from commands.why import why
 from include.access import schemas
@@ -132,7 +132,10 @@ def _show(run: DagRun, console: Console) -> None:
     try:
         show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
         show_outcomes(folder.read("outcomes", schemas.OUTCOMES) if folder.has("outcomes") else None, console)
-        show_problems(folder.read("problems", schemas.PROBLEMS), console)
+        report = folder.read_json("report")
+        if report is not None:
+            show_decisions(report, console)
+        show_problems(folder.read("problems", schemas.PROBLEMS), console, named_problems(report))
     except ValueError as error:  # a table that was cut off; the run's causes name it, too
         console.print(str(error), style="red", markup=False, highlight=False)
 

@@ -55,7 +55,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     ) as dag:
 
-        @task(retries=0)
+        @task(retries=0, show_return_value_in_logs=False)  # it names users
         def describe() -> dict[str, str]:
             context = get_current_context()
             parameters.check("approval", context["dag_run"].conf)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.access.columns import among
-from include.access.operations import EVIDENT, GROUP, HELD, KINDS, PERSON
+from include.access.operations import EVIDENT, GROUP, HELD, KINDS, PERSON, WITH_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,13 +98,10 @@ def guarded(operations: pd.DataFrame, situation: Situation, limits: Limits, *, a
             approved_set=name,
             approved_guards=guards,
         )
-    why = pd.Series("", index=operations.index)
+    by = operations["held_by"].mask(dragged, WITH_GROUP)
     for keys, hold in parts:
-        why = why.mask(operations["key"].isin(keys) & why.eq(""), f"held by the guard {hold.guard}: {hold.why}")
-    why = why.mask(dragged, "held because this user's place in an access group is held too")
-    guarded_ = operations.assign(
-        state=operations["state"].mask(held, HELD), reason=operations["reason"].mask(held, why)
-    )
+        by = by.mask(operations["key"].isin(keys) & by.isna(), hold.guard)
+    guarded_ = operations.assign(state=operations["state"].mask(held, HELD), held_by=by)
     return Guarded(guarded_, tuple(hold for _, hold in parts), digest)
 
 

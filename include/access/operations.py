@@ -72,6 +72,8 @@ CAUSES = {
     "drift": "it was changed manually in Salto",
 }
 EVIDENT = frozenset({"ended", "expired"})  # removals that are no mistake: the guards do not count them
+DEPENDS = "depends"  # held_by of what builds on a removal that is held
+WITH_GROUP = "with_group"  # held_by of a user's removal that would shut what is held of a group
 
 
 def as_json(value: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.access.operations import ARM, GROUP, HELD, KINDS, MALFORMED, TAKE_AWAY, WINDOWS
+from include.access.operations import ARM, DEPENDS, GROUP, HELD, KINDS, MALFORMED, TAKE_AWAY, WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,7 +118,7 @@ def with_dependents_held(operations: pd.DataFrame, members: Mapping[str, frozens
     waiting = pd.Series(held, index=operations.index)
     return operations.assign(
         state=operations["state"].mask(waiting, HELD),
-        reason=operations["reason"].mask(waiting, "it builds on a removal that is held"),
+        held_by=operations["held_by"].mask(waiting, DEPENDS),
     )
 
 

@@ -279,6 +279,7 @@ OPERATIONS = _table(
         "removal": _flag(),  # takes access away; counted by the guards unless its cause is one of EVIDENT
         "rank": _count(),  # order inside a phase and kind: who gets the next free seat
         "state": _text(),  # ready | held
+        "held_by": _text(null=True),  # the guard that holds it, or "depends": it builds on a removal that is held
         "reason": _text(),
     },
 )

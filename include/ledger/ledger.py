@@ -247,7 +247,7 @@ class Ledger:
             LedgerError: when the run has sent something already; its record stays as it is.
         """
         rows = [row | {"run_id": run_id, "position": number} for number, row in enumerate(_all(operations, left), 1)]
-        rows = [{name: value for name, value in row.items() if name != "rank"} for row in rows]
+        rows = [{"hector_says": None} | {name: row[name] for name in row if name != "rank"} for row in rows]
         _each_once(rows)
         with self.transaction() as connection:
             if _has_sent(connection, run_id):

@@ -35,6 +35,7 @@ class RunLine:
     airflow_run_id: str
     began_at: datetime
     planned_at: datetime | None
+    observed_at: datetime | None
     ended_at: datetime | None
     state: str
     plan_only: bool
@@ -77,7 +78,7 @@ class RunLine:
 
 
 _RUN_COLUMNS = (
-    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.planned_at, Run.ended_at, Run.state, Run.plan_only,
+    Run.id, Run.kind, Run.airflow_run_id, Run.began_at, Run.planned_at, Run.observed_at, Run.ended_at, Run.state, Run.plan_only,
     Run.plan_only_because, Run.whole, Run.chosen_references, Run.triggered_by, Run.trigger, Run.approved_by, Run.approved_at, Run.causes, Run.operations, Run.held, Run.holds, Run.digest, Run.site_name, Run.site_zone,
     Run.seats, Run.seats_used, Run.seconds, Run.requests_hector, Run.requests_salto,
 )  # fmt: skip
@@ -125,8 +126,8 @@ def run_holding(ledger: Ledger, integration: str, digest: str) -> RunLine | None
 def operations_of(ledger: Ledger, run_id: int) -> list[dict[str, Any]]:
     """What a run planned, in order, with what became of it."""
     names = (
-        "position", "phase", "kind", "cause", "reason", "unit", "reference", "group_name", "user_id",
-        "platform_user_id", "lock_name", "tag_id", "schedule_id", "before", "after", "removal", "state", "outcome",
+        "position", "phase", "kind", "cause", "reason", "unit", "reference", "group_name", "group_id",
+        "user_id", "platform_user_id", "lock_id", "lock_name", "held_by", "hector_says", "tag_id", "schedule_id", "before", "after", "removal", "state", "outcome",
         "message", "settled_at",
     )  # fmt: skip
     query = select(*(getattr(Operation, name) for name in names)).where(Operation.run_id == run_id)

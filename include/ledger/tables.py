@@ -180,6 +180,8 @@ class Operation(Table):
     after: Mapped[str | None]
     removal: Mapped[bool]
     state: Mapped[str]  # ready | held | left
+    held_by: Mapped[str | None]  # the guard, or "depends"
+    hector_says: Mapped[str | None]  # access/withdrawals.py: why a removal withdraws what it does
     outcome: Mapped[str | None]  # null: not settled (plan only, under way, or killed)
     message: Mapped[str | None]
     settled_at: Mapped[datetime | None]

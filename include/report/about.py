@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from include.access.operations import HELD
 from include.access.order import rows
 from include.access.texts import few
+from include.report.words import held_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -82,6 +83,7 @@ class About:
             self._remember(before)
         for row in rows_of(tables.operations):
             self._add_new(row)
+        self.named = tables.people.by_label
         self._why = None if tables.hector is None else _Why(tables.hector, tables.problems)
 
     def _remember(self, before: Before) -> None:
@@ -129,8 +131,8 @@ class About:
         """The reason in Hector for what is withdrawn, else the plan's own."""
         found = self._why.of(row, self.people(row)[:1]) if self._why is not None else None
         if found is None:
-            return str(row["reason"])
-        return f"{found}; {row['reason']}" if row["state"] == HELD else found
+            found = str(row["reason"])
+        return f"{found}; {held_sentence(row)}" if row["state"] == HELD else found
 
 
 def _group(row: Operation) -> str:

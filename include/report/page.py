@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from include.alerts.conditions import Change
 
+TEMPLATES = Path(__file__).parent / "templates"
 _PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=FileSystemLoader(TEMPLATES),
     autoescape=True,  # names come from people's keyboards
     undefined=StrictUndefined,
     trim_blocks=True,

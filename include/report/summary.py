@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from include.access.texts import few
 from include.access.windows import is_known_zone
 from include.report.about import About, rows_of
 from include.report.clock import wall
-from include.report.words import WHO, before_after, many, told, window
+from include.report.people import NOBODY_KNOWN, People, Person
+from include.report.words import WHO, before_after, held_sentence, many, told, window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from include.access.order import Operation
     from include.access.release import Gate
     from include.report.about import Before, Hector
+    from include.report.held import HeldBack, Loss
 
 GREEN, RED = "green", "red"
+INVITING = frozenset({"user_create", "user_email"})
 LEFT, REPAIRED = "left", "repaired"
 TOLD_IN_LOG = 50  # lines of one sort
 DID = {
@@ -86,7 +90,8 @@ class Facts:
 @dataclass(frozen=True)
 class Tables:
     """A run's tables; None where it never came so far. OPERATIONS, OUTCOMES, PROBLEMS, SEATS; left: OPERATIONS that would
-    repair what was changed by hand, and were left out; hector: what it showed of the reservations; before: our groups.
+    repair what was changed by hand, and were left out; hector: what it showed of the reservations; before: our groups;
+    people: users by name; held: what is held back, and why Hector says so.
     """
 
     operations: pd.DataFrame | None = None
@@ -97,6 +102,8 @@ class Tables:
     left: pd.DataFrame | None = None
     hector: Hector | None = None
     before: Before | None = None
+    people: People = NOBODY_KNOWN
+    held: HeldBack | None = None
 
 
 def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
@@ -124,8 +131,9 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "changes": changes,
         "by_hand": by_hand,
         "doors": {"checked": facts.unchecked is None, "why": facts.unchecked or ""},
-        "held": {"guards": facts.holds, "approve": facts.digest},
-        "problems": _problems(tables.problems),
+        "held": {"guards": facts.holds, "approve": facts.digest} | held_shown(tables.held),
+        "invitations": [_person(one) for one in invited_by(rows_of(tables.operations), tables.people)],
+        "problems": _problems(tables.problems, tables.people),
         "seats": {
             "now": tables.seats_now,
             "says": seats_told(tables.seats_now) if tables.seats_now else "",
@@ -169,6 +177,7 @@ def _change(row: Operation, about: About) -> dict[str, Any]:
         "user_id": row["user_id"],
         "door": about.door(row),
         "people": people,
+        "users": [_person(about.named(one)) for one in people],
         "doors": doors,
         "window": window(row),
         "before": before,
@@ -189,7 +198,7 @@ def _by_hand(row: Operation, about: About, outcome: str | None = None) -> dict[s
     """What somebody changed by hand: ``before`` as it was found, ``after`` as Hector says; and whether it was repaired."""
     change = _change(row, about)
     kept = ("for", "what", "did", "reference", "user_id", "door", "people", "before", "after", "why", "message")
-    held = f"; {row['reason']}" if row["state"] == HELD else ""
+    held = f"; {held_sentence(row)}" if row["state"] == HELD else ""
     found = {name: change[name] for name in kept} | {"why": REASONS.get(str(row["kind"]), str(row["reason"])) + held}
     became = outcome or change["outcome"]
     return found | {"outcome": REPAIRED if became == DONE else became}
@@ -206,13 +215,46 @@ def _counts(changes: list[dict[str, Any]], tables: Tables) -> dict[str, int]:
     }
 
 
-def _problems(problems: pd.DataFrame | None) -> dict[str, list[dict[str, Any]]]:
+def invited_by(operations: Iterable[Mapping[Any, Any]], people: People) -> list[Person]:
+    """Return whom Salto will invite: it sends an invitation to every email it is given."""
+    found = []
+    for row in operations:
+        if row["kind"] not in INVITING:
+            continue
+        person, given = people.user(row["user_id"]), json.loads(str(row["after"]))
+        own = " ".join(str(given[part]) for part in ("first_name", "last_name") if given.get(part))
+        found.append(Person(own or person.name, str(given["email"]), person.label))
+    return found
+
+
+def _person(person: Person) -> dict[str, str]:
+    return {"name": person.name, "email": person.email, "id": person.label}
+
+
+def held_shown(held: HeldBack | None) -> dict[str, Any]:
+    """Who loses which door when, by what Hector says."""
+    if held is None:
+        return {"reasons": [], "waiting": 0, "inside": []}
+    reasons = [
+        {"code": reason.code, "title": reason.title, "losses": [_loss(loss) for loss in reason.losses]}
+        for reason in held.reasons
+    ]
+    return {"reasons": reasons, "waiting": held.waiting, "inside": [_person(one) for one in held.inside]}
+
+
+def _loss(loss: Loss) -> dict[str, Any]:
+    users = [_person(one) | {"inside": one.label in loss.inside} for one in loss.users]
+    return {"unit": loss.unit, "did": loss.did, "users": users, "doors": list(loss.doors), "when": loss.when}
+
+
+def _problems(problems: pd.DataFrame | None, people: People) -> dict[str, list[dict[str, Any]]]:
     """Grouped by who must act."""
     if problems is None:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
     for row in problems.sort_values(["who", "code", "subject"]).to_dict("records"):
-        told_ = {name: row[name] for name in ("code", "subject", "message", "next_step", "red")}
+        told_ = {name: row[name] for name in ("code", "subject", "next_step", "red")}
+        told_["message"] = people.named(str(row["message"]))
         found.setdefault(WHO[row["who"]], []).append(told_ | {"red": bool(row["red"])})
     return found
 

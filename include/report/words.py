@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from include.access.operations import PHASES
+from include.access.operations import DEPENDS, PHASES, WITH_GROUP
 from include.access.outcomes import DONE
 from include.access.release import Gate
 from include.access.schemas import WEEKDAYS
@@ -59,6 +59,18 @@ def plan_only_sentence(because: Gate, integration: str) -> str:
     return f"plans only, nothing is sent: {why}. Read the plan, then press Sync now once (or make sync INTEGRATION={integration})"
 
 
+HELD_BY = {
+    DEPENDS: "held, because it builds on a removal that is held",
+    WITH_GROUP: "held, because this user's place in an access group is held too",
+}
+
+
+def held_sentence(operation: Mapping[Any, Any]) -> str:
+    """Return what holds an operation back."""
+    by = operation["held_by"]
+    return HELD_BY.get(by, f"held by the guard {by}")
+
+
 def many(number: int, noun: str) -> str:
     """A number with what it counts: 1 problem, 2 problems."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
@@ -107,8 +119,12 @@ def before_after(operation: Mapping[Any, Any]) -> tuple[str, str]:
 
 
 def _schedule(value: object) -> str:
-    """A schedule as JSON in words. One that somebody changed by hand may repeat, or have no end."""
-    schedule = json.loads(str(value)) if value is not None else {}
+    """A schedule as JSON in words."""
+    return schedule_words(json.loads(str(value)) if value is not None else {})
+
+
+def schedule_words(schedule: object) -> str:
+    """Return a schedule in words. One that was changed manually may repeat, or have no end."""
     if not isinstance(schedule, dict) or not set(SCHEDULE_COLUMNS) <= set(schedule):
         return "another window"
     days = [_short(day) for day in WEEKDAYS if schedule[day]]
@@ -184,9 +200,10 @@ def plan_lines(operations: list[Operation]) -> Iterator[str]:
     for number, operation in enumerate(operations, 1):
         when = window(operation)
         held = " HELD" if operation["state"] != "ready" else ""
+        why = f"{operation['reason']}; {held_sentence(operation)}" if held else operation["reason"]
         yield (
             f"plan {number}/{len(operations)} [{PHASES[int(str(operation['phase']))]}]{held} {told(operation)}"
-            f"{' ' + when if when else ''}: {operation['cause']}, {operation['reason']}"
+            f"{' ' + when if when else ''}: {operation['cause']}, {why}"
         )
 
 

@@ -36,9 +36,13 @@ from include.ledger.runs import (
     run_by_id,
     run_by_name,
 )
+from include.report.held import TABLES as HELD_TABLES
+from include.report.held import held_back
 from include.report.inquiry import Question, QuestionError, answered, zone_of
 from include.report.lists import as_csv, listing, listings
+from include.report.people import People
 from include.report.search import meanings
+from include.report.summary import held_shown, invited_by
 from include.report.week import DAY, WEEK, Choice, picture, span
 from include.report.words import WHO, plan_only_sentence
 from runs import releasing
@@ -346,6 +350,8 @@ def tab_of_a_run(request: Request, visitor: VisitorDep, dag_id: str = "", run_id
 
 def _run(here: Site, run: RunLine) -> dict[str, Any]:
     operations = operations_of(here.kept, run.id)
+    seen = here.kept.seen(here.name, run.observed_at, names=HELD_TABLES)
+    people = People.of(seen.people)
     problems: dict[str, list[dict[str, Any]]] = {}
     for row in problems_listed(here.kept, run.id):
         problems.setdefault(WHO[row["who"]], []).append(row)
@@ -355,6 +361,9 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "zone": zone,
         "dag_id": f"{run.dag_prefix}{here.name}",
         "operations": operations[:OPERATIONS_SHOWN],
+        "people": people,
+        "held": held_shown(held_back(operations, seen, here.now)) if run.held else None,
+        "invitations": invited_by(operations, people),
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,
         "approvable": _approvable(here.kept, here.name, run),

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.access.texts import few
 from include.access.windows import is_known_zone
+from include.report.page import TEMPLATES as REPORT_TEMPLATES
 from include.report.summary import DID
-from include.report.words import before_after
+from include.report.words import before_after, held_sentence
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -39,7 +40,7 @@ def segment(text: str) -> str:
 
 
 _PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=FileSystemLoader([Path(__file__).parent / "templates", REPORT_TEMPLATES]),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -50,6 +51,7 @@ _PAGES.filters |= {
     "segment": segment,
     "known_zone": known_zone,
     "few": few,
+    "held": held_sentence,
     "did": lambda kind: DID.get(kind, kind),
     "before": lambda operation: before_after(operation)[0],
     "after": lambda operation: before_after(operation)[1],

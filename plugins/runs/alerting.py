@@ -8,7 +8,7 @@ import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from include.integrations.integration import load_all
 from include.ledger.ledger import RESTART, LedgerError
 from include.ledger.questions import first_run, last_success
 from include.report.page import alert_page
+from include.report.people import NOBODY_KNOWN, People
 from runs import releasing
 from runs.bookkeeping import ledger
 from runs.failures import failures
@@ -103,6 +104,7 @@ class Message:
     name: str
     changes: list[Change]
     where: str
+    people: People = NOBODY_KNOWN
 
     @property
     def subject(self) -> str:
@@ -127,7 +129,8 @@ class Message:
         return f"{more:,} more in the run's report. {self.where}" if more > 0 else self.where
 
     def _parts(self) -> dict[str, list[Change]]:
-        return {title: [one for one in self.changes if one.change == change] for change, title in TITLES.items()}
+        named = [replace(one, text=self.people.named(one.text)) for one in self.changes]
+        return {title: [one for one in named if one.change == change] for change, title in TITLES.items()}
 
 
 def after_sync(name: str, integration: Integration, ended: Ended) -> int:
@@ -286,7 +289,7 @@ def _book() -> Ledger:
 def _send_waiting(book: Ledger, name: str, channel: Channel, where: str) -> str | None:
     """Send what this channel has not got yet; why it failed. It is written down at once: nothing goes out twice."""
     waiting = told.waiting(book, name, channel.label)
-    failure = _sent(channel, Message(name, list(waiting.values()), where)) if waiting else None
+    failure = _sent(channel, Message(name, list(waiting.values()), where, _people(book, name))) if waiting else None
     if waiting and failure is None:
         told.delivered(book, list(waiting), channel.label, datetime.now(UTC))
     return failure
@@ -305,6 +308,11 @@ def _sent(channel: Channel, message: Message) -> str | None:
         return None
     waits = alert.counted(len(message.changes), "alert")
     return f"{waits} could not be delivered by {channel.label}: {why}. What waits goes out with the next run"
+
+
+def _people(book: Ledger, name: str) -> People:
+    """Return the users of the site: a mail names them, a log does not."""
+    return People.of(book.seen(name, names=("people",)).people)
 
 
 def _all_sent(failures: list[str | None]) -> None:

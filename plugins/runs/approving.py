@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.access.operations import HELD
 from include.access.texts import few
 from include.ledger.ledger import RESTART
 from include.ledger.runs import RunLine, operations_of, run_holding
-from include.report.words import told
+from include.report.held import TABLES as HELD_TABLES
+from include.report.held import HeldBack, Reason, held_back
 from runs import history
 from runs.bookkeeping import ledger
 from runs.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping
 
     from include.integrations.integration import Integration
     from runs.folder import RunFolder
@@ -68,36 +67,52 @@ def held_run(name: str, digest: str) -> RunLine:
 
 
 def text(integration: Integration, name: str, digest: str) -> dict[str, str]:
-    """Subject and body (Markdown) of the question: what is held, by which guard, against which limit. No email.
+    """Subject and body (Markdown) of the question: what is held, by which guard, against which limit; who loses which door when, and why
+    Hector says so. It has names and emails, so it never goes into a log.
 
     Raises:
         UnknownDigestError: when no sync of the integration holds the digest.
     """
     run = held_run(name, digest)
-    operations = [row for row in operations_of(ledger(RESTART), run.id) if row["state"] == HELD]
-    held = [row for row in operations if row["removal"]]
-    waiting = len(operations) - len(held)
+    book = ledger(RESTART)
+    held = held_back(
+        operations_of(book, run.id), book.seen(name, run.observed_at, names=HELD_TABLES), datetime.now(UTC)
+    )
     guards = [f"- **{guard}**: {_plain(why)}" for guard, _, why in (hold.partition(": ") for hold in run.holds)]
-    listed = [f"| {_plain(told(row))} | {_plain(str(row['cause']))} |" for row in held[:SHOWN]]
-    more = [f"\n… and {len(held) - SHOWN} more, on the run's page under Salto doors."] * (len(held) > SHOWN)
-    then = f"; {waiting} operations that wait for it follow" if waiting else ""
+    then = f"; {held.waiting} operations that wait for it follow" if held.waiting else ""
     only = f" (a reload of {_plain(few(run.chosen_references))})" if run.chosen_references else ""
     when = f"{run.began_at:%Y-%m-%d %H:%M} UTC{only}"
     body = [
-        f"The sync of site {integration.site_id} of {when} holds {len(held)} removals back, because they look like a mistake:",
+        f"The sync of site {integration.site_id} of {when} holds {held.removals} removals back, because they look like a mistake:",
         "",
         *guards,
+        "",
+        _inside(held),
         "",
         f"**Approve** starts the sync again and lets exactly this set (`{digest}`) through, once{then}.",
         "If the set has changed by then, nothing of it goes and you are asked anew.",
         "**Reject** leaves everything as it is; so does no answer.",
-        "",
-        "| removal | cause |",
-        "|---|---|",
-        *listed,
-        *more,
+        *(line for reason in held.reasons for line in _reason(reason)),
     ]
-    return {"subject": f"{len(held)} removals at {integration.site_id} wait for approval", "body": "\n".join(body)}
+    return {"subject": f"{held.removals} removals at {integration.site_id} wait for approval", "body": "\n".join(body)}
+
+
+def _inside(held: HeldBack) -> str:
+    if not held.inside:
+        return "Nobody is inside a window of these doors right now."
+    named = "; ".join(_plain(one.known) for one in held.inside[:SHOWN])
+    return f"**Inside the window of a door right now, and would lose it: {len(held.inside)}** ({named})"
+
+
+def _reason(reason: Reason) -> Iterator[str]:
+    """Return the part of the question about removals of which Hector says the same."""
+    yield from ("", f"### {reason.title} ({len(reason.losses)})", "")
+    yield from ("| for | what | who loses access | door | when (doors' wall clock) |", "|---|---|---|---|---|")
+    for loss in reason.losses[:SHOWN]:
+        users = "; ".join(f"{_plain(one.known)} ({_plain(one.label)})" for one in loss.users) or "nobody"
+        yield f"| {_plain(loss.unit)} | {loss.did} | {users} | {_plain(', '.join(loss.doors))} | {_plain(loss.when)} |"
+    if len(reason.losses) > SHOWN:
+        yield f"\n… and {len(reason.losses) - SHOWN} more, on the run's page under Salto doors."
 
 
 def approved_conf(name: str, digest: str) -> dict[str, Any]:

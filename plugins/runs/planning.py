@@ -19,9 +19,11 @@ from include.access.problems import all_problems, problems
 from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.access.texts import comparable
+from include.access.withdrawals import hector_says
 from include.integrations.integration import load_all, sharing_a_site
 from include.ledger.ledger import READ_BY_CLEANUP
 from include.ledger.sites import SiteState, site_key, site_states
+from include.report.summary import INVITING
 from include.report.words import decision_lines, plan_lines, problem_lines
 from rest.clocks import require_same_time
 from runs import bookkeeping, history, releasing
@@ -97,9 +99,12 @@ def plan(
         LOG.info(line)
     for line in plan_lines(rows(made.operations)):
         LOG.info(line)
-    invited = int(made.operations["kind"].isin(["user_create", "user_email"]).sum())
-    if invited:
-        LOG.info("Salto will send up to %d invitations: it invites every email it is given", invited)
+    invited = made.operations.loc[made.operations["kind"].isin(INVITING), "user_id"]
+    if len(invited):
+        ids = ", ".join(invited)
+        LOG.info(
+            "Salto will send up to %d invitations, it invites every email it is given: users %s", len(invited), ids
+        )
     for hold in made.holds:
         LOG.warning("held by the guard %s: %s; approve with %s", hold.guard, hold.why, made.digest)
     if made.approved:
@@ -246,7 +251,10 @@ def _record(folder: RunFolder, made: Plan, facts: dict[str, object]) -> None:
     """Write the plan and what it was made from into the ledger."""
     people, _, loaners = hector_of(folder)
     read = {"users_read": len(people.users), "reservations_read": len(loaners.reservations)}
-    bookkeeping.record_plan(folder, made, **read, **facts, **_gate_facts(folder))
+    said = hector_says(made.operations, made.decisions, loaners.reservations)
+    folder.write("hector_says", said.rename("hector_says").to_frame())
+    told = replace(made, operations=made.operations.assign(hector_says=said))
+    bookkeeping.record_plan(folder, told, **read, **facts, **_gate_facts(folder))
 
 
 def _observe(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:

@@ -22,10 +22,11 @@ from include.access.problems import all_problems, problems
 from include.access.risks import risks
 from include.access.seats import SeatUse, forecast, seat_problems
 from include.access.seen import Seen, seen_groups
-from include.access.texts import few
 from include.ledger.ledger import READ_BY_CLEANUP, LedgerError
 from include.report.about import Before, Hector
+from include.report.held import held_back
 from include.report.page import page
+from include.report.people import People
 from include.report.summary import Facts, Tables, summary, summary_lines
 from include.report.words import (
     failure_lines,
@@ -178,10 +179,9 @@ def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
     held = operations[operations["state"].eq(HELD)]
     plan_ = folder.read_json("plan") or {}
     if len(held):
-        why = few([hold["why"] for hold in plan_["holds"]], between="; ")
         are, they = ("is", "it is") if len(held) == 1 else ("are", "they are")
         red.append(
-            f"{many(len(held), 'operation')} {are} held ({why}); if {they} meant, run again with approve: {plan_['digest']}"
+            f"{many(len(held), 'operation')} {are} held; if {they} meant, run again with approve: {plan_['digest']}"
         )
     if folder.has("outcomes"):
         outcomes = folder.read("outcomes", schemas.OUTCOMES)
@@ -441,7 +441,22 @@ def _tables(folder: RunFolder, before: Before | None, causes: list[str]) -> Tabl
         left=read("left", schemas.OPERATIONS),
         hector=_hector(folder, causes),
         before=before,
+        **_people_and_held(folder, causes),
     )
+
+
+def _people_and_held(folder: RunFolder, causes: list[str]) -> dict[str, Any]:
+    """Return the users by name, and what is held with what Hector says of it; nothing where the run never came so far."""
+    needed = ("operations", "decisions", "desired_people", "hector_says", "current_matches")
+    if not all(folder.has(name) for name in needed):
+        return {}
+    with _unreadable_in(causes):
+        looked = looked_at(folder, *current_of(folder))
+        planned = folder.read("operations", schemas.OPERATIONS)
+        said = folder.read("hector_says")["hector_says"]
+        held = held_back(rows(planned.assign(hector_says=said.array)), looked, as_of(folder).to_pydatetime())
+        return {"people": People.of(looked.people), "held": held}
+    return {}
 
 
 def _hector(folder: RunFolder, causes: list[str]) -> Hector | None:

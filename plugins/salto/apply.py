@@ -28,7 +28,7 @@ from include.access.outcomes import (
     as_table,
 )
 from include.access.outcomes import HELD as HELD_BACK
-from include.report.words import told
+from include.report.words import held_sentence, told
 from rest.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.made import Made
 from salto.sending import BATCHED, NOT_PERMITTED, NotConfirmedError, Sending
@@ -113,7 +113,7 @@ class Application:
         """
         for operation in self._operations:
             if operation["state"] == HELD:
-                self._settle(operation, HELD_BACK, str(operation["reason"]))
+                self._settle(operation, HELD_BACK, held_sentence(operation))
         for phase in PHASES:
             self._phase([op for op in self._operations if op["phase"] == phase and op["state"] != HELD])
         self._await_deletions()

@@ -121,7 +121,7 @@ def test_the_hold_names_count_base_and_limits():
 def test_a_held_operation_says_which_guard_holds_it():
     table = guard(ops("group_delete", 11), live=Live(20, 20)).operations
 
-    assert table["reason"].str.startswith("held by the guard withdrawals").all()
+    assert table["held_by"].eq("withdrawals").all()
 
 
 def test_limits_of_zero_hold_every_removal():

@@ -299,7 +299,7 @@ def test_what_builds_on_a_held_removal_of_its_group_is_held_too():
 
     assert made.operations["state"].eq(HELD).all()
     waiting = made.operations[made.operations["kind"].isin(["lock_add", "member_add"])]
-    assert waiting["reason"].eq("it builds on a removal that is held").all()
+    assert waiting["held_by"].eq("depends").all()
 
 
 # --- the cleanup ------------------------------------------------------------------------------------------------------

@@ -315,11 +315,11 @@ def test_what_a_run_that_died_left_half_done_is_no_change_by_hand():
 def test_a_held_repair_is_told_as_held_with_what_was_changed():
     made_, tables = by_hand("repair")
     held = marked(made_.operations, made_.operations["kind"].eq("member_add"))
-    held = held.assign(state="held", reason="it builds on a removal that is held")
+    held = held.assign(state="held", held_by="depends")
     (found,) = summary(FACTS, replace(tables, operations=held))["by_hand"]
 
     assert found["outcome"] == "held"
-    assert found["why"] == "somebody took this person out by hand; it builds on a removal that is held"
+    assert found["why"] == "somebody took this person out by hand; held, because it builds on a removal that is held"
 
 
 # --- numbers and seats ------------------------------------------------------------------------------------------------

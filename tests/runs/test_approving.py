@@ -27,7 +27,7 @@ def held():
 
     def hold(digest, group, begun=SYNC):
         table = pd.DataFrame({"group_id": [group], "group_name": [f"Hector_{group}"]})
-        plan = operations("group_delete", table, cause="withdrawn", reason="cancelled", unit="unit")
+        plan = operations("group_delete", table, cause="withdrawn", reason="cancelled", unit=f"reservation {group}")
         book = ledger()
         facts = {"holds": ["withdrawals: 11 removals (hold_above 10)"], "digest": digest, "planned_at": NOW}
         book.plan(book.begin_run(begun), plan.assign(state=HELD), schemas.frame(schemas.PROBLEMS, []), **facts)
@@ -45,7 +45,7 @@ def test_the_question_shows_the_set_of_its_digest(held):
     shown = approving.text(INTEGRATION, "campus", "aaaa")
 
     assert shown["subject"] == "1 removals at DE1 wait for approval"
-    assert "group\\_delete Hector\\_first" in shown["body"]
+    assert "| reservation first | access group removed | nobody |" in shown["body"]
     assert "- **withdrawals**: 11 removals \\(hold\\_above 10\\)" in shown["body"]
     assert "`aaaa`" in shown["body"]
     assert "second" not in shown["body"]

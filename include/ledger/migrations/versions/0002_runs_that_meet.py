@@ -36,6 +36,8 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("read_at", Instant(), nullable=True))
     op.add_column("runs", sa.Column("applied_at", Instant(), nullable=True))
     op.create_index("runs_by_site", "runs", ["site_id", "applied_at"], unique=False)
+    op.add_column("operations", sa.Column("held_by", sa.Text(), nullable=True))
+    op.add_column("operations", sa.Column("hector_says", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("trigger", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("plan_only_because", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("approved_by", sa.Text(), nullable=True))
@@ -60,6 +62,8 @@ def downgrade() -> None:
     op.drop_table("releases")
     for column in ("approved_at", "approved_by", "plan_only_because", "trigger"):
         op.drop_column("runs", column)
+    for column in ("hector_says", "held_by"):
+        op.drop_column("operations", column)
     op.drop_index("runs_by_site", "runs")
     for column in ("applied_at", "read_at", "site_applied", "site_id"):
         op.drop_column("runs", column)
