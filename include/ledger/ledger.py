@@ -104,6 +104,19 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run whose end is not in the ledger."""
+
+    id: int
+    kind: str
+    airflow_run_id: str
+    began_at: datetime
+
+    def dag_id(self, integration: str) -> str:
+        return f"salto_{self.kind}__{integration}"
+
+
+@dataclass(frozen=True, slots=True)
 class LastLook:
     """The last look at the site that a sync has kept, and what runs have changed since or may still change.
 
@@ -272,6 +285,28 @@ class Ledger:
             connection.execute(
                 update(Run).where(Run.id == run_id).values(ended_at=ended_at, state=state, causes=causes, **facts)
             )
+
+    def approve(self, integration: str, digest: str, by: str, at: datetime) -> None:
+        """Keep who approved a held set, with the newest run that holds it; the first approval stays."""
+        newest = select(func.max(Run.id)).where(Run.integration == integration, Run.digest == digest).scalar_subquery()
+        with self.transaction() as connection:
+            connection.execute(
+                update(Run).where(Run.id == newest, Run.approved_by.is_(None)).values(approved_by=by, approved_at=at)
+            )
+
+    def unfinished(self, integration: str) -> list[UnfinishedRun]:
+        """Return the runs that have not told their end: under way, or cut off."""
+        query = select(Run.id, Run.kind, Run.airflow_run_id, Run.began_at).where(
+            Run.integration == integration, Run.state == "running"
+        )
+        with self.reading() as connection:
+            return [UnfinishedRun(*row) for row in connection.execute(query.order_by(Run.id))]
+
+    def close_run(self, run_id: int, ended_at: datetime, cause: str) -> None:
+        """End a run that was cut off. One that has told its end meanwhile keeps it."""
+        values = {"ended_at": ended_at, "state": "red", "causes": [cause]}
+        with self.transaction() as connection:
+            connection.execute(update(Run).where(Run.id == run_id, Run.state == "running").values(**values))
 
     # --- who let it loose -------------------------------------------------------------------------------------------------
 

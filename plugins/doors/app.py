@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from doors import schedule
-from doors.cards import Card, card
+from doors.cards import Card, approval_of, card
 from doors.pages import page
 from doors.schedule import approval_dag, schedules, sync_dag
 from doors.steps import CHECKLIST, TITLES
@@ -183,6 +183,8 @@ def integrations(request: Request, visitor: VisitorDep, done: str = "", run: str
 
 def _cards(found: dict[str, Integration], visitor: Visitor) -> list[Card]:
     kept, now, known = ledger(), datetime.now(UTC), schedules(list(found))
+    for name in found:
+        schedule.close_ended(kept, name, now)
     return [card(kept, name, one, known[name], visitor, now) for name, one in found.items()]
 
 
@@ -320,6 +322,7 @@ def list_as_file(site: SiteDep, key: str) -> Response:
 @app.get("/runs", dependencies=READER)
 def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLResponse:
     """The last runs of an integration."""
+    schedule.close_ended(site.kept, site.name, site.now)
     found = last_runs(site.kept, site.name, limit=PAGE_OF_RUNS + 1, before=before)
     shown = {"runs": found[:PAGE_OF_RUNS], "more": len(found) > PAGE_OF_RUNS, "zone": str(site.zone)}
     return HTMLResponse(page(request, "runs.html.j2", view="runs", **site.common(), **shown))
@@ -328,6 +331,7 @@ def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLR
 @app.get("/runs/{number}", dependencies=READER)
 def one_run(request: Request, site: SiteDep, number: Number) -> HTMLResponse:
     """What a run planned, applied, held and failed, with before and after."""
+    schedule.close_ended(site.kept, site.name, site.now)
     found = run_by_id(site.kept, site.name, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"the ledger has no run {number} of {site.name}")
@@ -367,6 +371,7 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,
         "approvable": _approvable(here.kept, here.name, run),
+        "approval": approval_of(here.name, run),
         "paused": schedules([here.name])[here.name].paused,
         "plans_only": plan_only_sentence(Gate(run.plan_only_because), here.name) if run.plan_only_because else "",
         "token": here.visitor.form_token(),
@@ -417,12 +422,17 @@ def approve(
         raise HTTPException(
             status.HTTP_409_CONFLICT, "a later run has looked at this set again: approve what that one holds"
         )
+    if (given := approval_of(integration, held)) is not None:
+        raise HTTPException(status.HTTP_409_CONFLICT, f"{given.by} has approved this set already")
     waiting = schedule.waiting_for(integration, held.digest)
     if waiting is not None and visitor.may_answer(approval_dag(integration)):
         schedule.answer(integration, waiting, visitor)
+        ledger().approve(integration, held.digest, visitor.name, datetime.now(UTC))
         return _back(request, integration, waiting.run_id)
     conf = {"approve": held.digest} | ({"references": held.chosen_references} if held.chosen_references else {})
-    return _back(request, integration, schedule.start(integration, conf, visitor))
+    started = schedule.start(integration, conf, visitor)
+    ledger().approve(integration, held.digest, visitor.name, datetime.now(UTC))
+    return _back(request, integration, started)
 
 
 def _require_trigger(visitor: Visitor, integration: str) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from doors.schedule import Schedule, sync_dag
+from doors.schedule import Answer, Schedule, answered, sync_dag
 from include.access.release import Gate
 from include.alerts.conditions import of_age
 from include.integrations.integration import integrations_folder
+from include.ledger.booked import WILL_NOT_OPEN, booked
 from include.ledger.questions import first_run, last_success
 from include.ledger.runs import RunLine, last_runs
 from include.report.words import plan_only_sentence
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     from include.integrations.integration import Integration
     from include.ledger.ledger import Ledger
 
-GREEN, HELD, FAILED, STALE, NEW, RUNNING = "green", "held", "failed", "stale", "new", "running"
+GREEN, OUTSIDE, APPROVED, HELD, FAILED = "green", "will not open", "approved", "held", "failed"
+STALE, NEW, RUNNING = "stale", "new", "running"
+WORST = (FAILED, HELD, APPROVED, OUTSIDE, GREEN)  # the first of these that any run gives
 BEGINNING = timedelta(seconds=30)
-LOOKED_AT = 20  # runs among which the last sync of all reservations is sought
+AHEAD = timedelta(hours=24)
+LOOKED_AT = 30  # runs among which the last sync of all reservations is sought
 WORDS = {
-    GREEN: "the last sync ended green",
+    GREEN: "the last sync ended green, and no user with a reservation in the next 24 hours stays outside",
+    OUTSIDE: "the last sync ended green, but a door will not open to a user in the next 24 hours",
+    APPROVED: "held removals were approved; the sync that lets them through follows",
     HELD: "removals are held back and wait for approval",
-    FAILED: "the last sync ended red, or was cut off",
+    FAILED: "a run ended red, or was cut off",
     NEW: "no sync has been made yet",
     RUNNING: "a sync is under way",
 }
@@ -36,7 +42,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Card:
-    """One integration. ``last``: the last sync that was to change something; plans_only: why nothing is sent; may: what the visitor may press."""
+    """One integration. ``last``: the last sync that was to change something; newest: the last run of any kind;
+    concerns: runs that did not end well, each with its state, the newest first; outside: reservations of the next 24
+    hours whose doors will not open to a user; plans_only: why nothing is sent; may: what the visitor may press.
+    """
 
     name: str
     integration: Integration
@@ -44,6 +53,8 @@ class Card:
     schedule: Schedule
     last: RunLine | None
     newest: RunLine | None
+    concerns: list[tuple[RunLine, str]]
+    outside: int
     state: str
     told: str
     stale: str
@@ -62,11 +73,14 @@ class Card:
 
 
 def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, who: Visitor, now: datetime) -> Card:  # noqa: PLR0913, PLR0917 - what a card is made of
-    runs = last_runs(kept, name, limit=LOOKED_AT, kind="sync")
-    whole = [run for run in runs if not run.plan_only and run.whole]
+    runs = last_runs(kept, name, limit=LOOKED_AT)
+    syncs = [run for run in runs if run.kind == "sync"]
+    whole = [run for run in syncs if not run.plan_only and run.whole]
     latest = next(iter(whole), None)
     last = next((run for run in whole if run.planned), latest)  # one that has just begun knows nothing yet
-    state = _state(latest, schedule, now)
+    concerns = [(run, state) for run in _current(runs, latest) if (state := _ended(name, run)) != GREEN]
+    outside = _outside(kept, name, now) if latest is not None else 0
+    state = _state(runs, latest, schedule, concerns, outside, now)
     return Card(
         name=name,
         integration=integration,
@@ -74,25 +88,70 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
         schedule=schedule,
         last=last,
         newest=runs[0] if runs else None,
+        concerns=concerns,
+        outside=outside,
         state=state,
         told=WORDS.get(state, ""),
         stale=_stale(kept, name, integration, now),
-        plans_only=_plans_only(kept, name, runs),
+        plans_only=_plans_only(kept, name, syncs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
     )
 
 
-def _state(last: RunLine | None, schedule: Schedule, now: datetime) -> str:
+def approval_of(name: str, run: RunLine) -> Answer | None:
+    """Return who approved what a run holds, at once: Airflow knows the answer before the approval's own run has kept it."""
+    if run.approved_by is not None and run.approved_at is not None:
+        return Answer(run.approved_by, run.approved_at)
+    return answered(name, run.digest) if run.digest is not None else None
+
+
+def _current(runs: list[RunLine], latest: RunLine | None) -> list[RunLine]:
+    """Return the runs that say how the integration is: of each kind the newest, from the last sync of all reservations on.
+
+    That sync has looked at everything again; the cleanup is a matter of its own.
+    """
+    found: dict[tuple[object, ...], RunLine] = {}
+    for run in runs:
+        if run.kind == "sync" and latest is not None and run.id < latest.id:
+            continue
+        only = tuple(run.chosen_references or ())
+        found.setdefault((run.kind, run.plan_only, only), run)
+    return list(found.values())
+
+
+def _ended(name: str, run: RunLine) -> str:
+    """Return the state of a run that has ended; one under way is no concern."""
+    if run.state in {GREEN, RUNNING}:
+        return GREEN
+    if not run.held or run.unwell:
+        return FAILED
+    return HELD if approval_of(name, run) is None else APPROVED
+
+
+def _outside(kept: Ledger, name: str, now: datetime) -> int:
+    """Return how many reservations of the next 24 hours have a door that will not open to a user."""
+    rows = booked(kept, name, now, now + AHEAD, now=now)
+    return int(rows.loc[rows["state"].eq(WILL_NOT_OPEN), "reference"].nunique())
+
+
+def _state(  # noqa: PLR0913, PLR0917 - what a state is made of
+    runs: list[RunLine],
+    latest: RunLine | None,
+    schedule: Schedule,
+    concerns: list[tuple[RunLine, str]],
+    outside: int,
+    now: datetime,
+) -> str:
+    """Return the worst state that any current run gives."""
     if schedule.under_way is not None:
         return RUNNING
-    if last is None:
-        return NEW
-    if last.state == GREEN:
-        return GREEN
-    if last.state == RUNNING and now - last.began_at < BEGINNING:
+    if runs and runs[0].state == RUNNING and now - runs[0].began_at < BEGINNING:
         return RUNNING  # between its first line in the ledger and Airflow's
-    return HELD if last.held and not last.unwell else FAILED
+    found = {state for _, state in concerns}
+    if latest is not None:
+        found |= {FAILED if latest.state == RUNNING else GREEN, OUTSIDE if outside else GREEN}
+    return next((state for state in WORST if state in found), NEW)
 
 
 def _plans_only(kept: Ledger, name: str, runs: list[RunLine]) -> str:

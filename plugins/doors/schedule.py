@@ -21,13 +21,18 @@ from airflow.utils.types import DagRunTriggeredByType
 from fastapi import HTTPException, status
 from sqlalchemy import select
 
+from runs import unfinished
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from doors.visitor import Visitor
+    from include.ledger.ledger import Ledger
 
 UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
 APPROVE = "Approve"
+ANSWERS = 50  # the last ones of an integration
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,14 @@ class Schedule:
     paused: bool = False
     next_at: datetime | None = None
     under_way: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Who approved a held set, and when."""
+
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,41 @@ def waiting_for(name: str, digest: str) -> Waiting | None:
             if (conf or {}).get("digest") == digest:
                 return Waiting(str(run_id), str(task_id))
     return None
+
+
+def answered(name: str, digest: str) -> Answer | None:
+    """Return who approved just this held set under Required Actions; None: no one has."""
+    query = (
+        select(HITLDetail.responded_by, HITLDetail.responded_at, HITLDetail.chosen_options, DagRun.conf)
+        .join(TaskInstance, HITLDetail.ti_id == TaskInstance.id)
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(TaskInstance.dag_id == approval_dag(name), HITLDetail.responded_at.is_not(None))
+        .order_by(HITLDetail.responded_at.desc())
+        .limit(ANSWERS)
+    )
+    with create_session() as session:
+        for by, at, chosen, conf in session.execute(query):
+            if (conf or {}).get("digest") == digest and APPROVE in (chosen or ()) and by:
+                return Answer(str(by.get("name") or by.get("id")), at)
+    return None
+
+
+def states(dag_runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the state of runs, by DAG and run id; those that Airflow does not know are left out."""
+    wanted = set(dag_runs)
+    if not wanted:
+        return {}
+    query = select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
+        DagRun.dag_id.in_({dag_id for dag_id, _ in wanted}), DagRun.run_id.in_({run_id for _, run_id in wanted})
+    )
+    with create_session() as session:
+        return {(dag_id, run_id): str(state) for dag_id, run_id, state in session.execute(query)}
+
+
+def close_ended(kept: Ledger, name: str, now: datetime) -> None:
+    """End in the ledger what Airflow has ended."""
+    known = states((run.dag_id(name), run.airflow_run_id) for run in kept.unfinished(name))
+    unfinished.close_ended(kept, name, lambda dag_id, run_id: known.get((dag_id, run_id)), now)
 
 
 def answer(name: str, waiting: Waiting, visitor: Visitor) -> None:

@@ -133,9 +133,15 @@ def keep(name: str, digest: str, answer: Mapping[str, Any] | None, now: datetime
     given = answer or {}
     user = given.get("responded_by_user") or {}
     by = str(user.get("name") or user.get("id") or "somebody whom Airflow does not name")
-    history.note_approved(name, digest, by, str(given.get("responded_at") or now.isoformat()))
+    note(name, digest, by, now, str(given.get("responded_at") or now.isoformat()))
     LOG.info("%s approved %s", by, digest)
     return by
+
+
+def note(name: str, digest: str, by: str, now: datetime, at: str | None = None) -> None:
+    """Keep who approved a held set, for the run that lets it through and for the one that holds it."""
+    history.note_approved(name, digest, by, at or now.isoformat())
+    ledger(RESTART).approve(name, digest, by, now)
 
 
 def _plain(words: str) -> str:

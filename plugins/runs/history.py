@@ -126,7 +126,7 @@ def note_approved(name: str, digest: str, by: str, at: str) -> None:
 
 def approved_by(name: str, digest: str | None) -> dict[str, Any] | None:
     """``by`` and ``at`` of an approval given in Airflow's page; None: given by hand, or never."""
-    if digest is None or not set(digest) <= NAME_CHARACTERS:
+    if digest is None or not is_digest(digest):
         return None
     path = _folder(name) / f"{digest}{APPROVED}"
     return _read(path) if path.exists() else None
@@ -172,9 +172,14 @@ def _files(name: str, suffix: str) -> list[ObjectStoragePath]:
     return sorted((path for path in found if path.name.endswith(suffix)), key=lambda path: path.name)
 
 
+def is_digest(text: str) -> bool:
+    """Return whether a text can be the digest of a held set, and so part of a file's name."""
+    return bool(text) and set(text) <= NAME_CHARACTERS
+
+
 def _checked(digest: str) -> str:
     """A digest becomes part of a file's name."""
-    if not digest or not set(digest) <= NAME_CHARACTERS:
+    if not is_digest(digest):
         raise ValueError(f"{digest!r} is no digest of a held set")
     return digest
 

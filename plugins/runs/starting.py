@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import get_current_context
+
 from include.access.release import Trigger
-from runs import history, opening
+from include.ledger.ledger import RESTART
+from runs import approving, history, opening, unfinished
+from runs.bookkeeping import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 
     from runs.folder import RunFolder
 
+LOG = logging.getLogger(__name__)
 TERMINAL = "dag_test"  # the name Airflow gives a run of `airflow dags test`, which is how a terminal runs a DAG
 
 
@@ -23,7 +29,27 @@ def begin(name: str, run: DagRunProtocol, now: datetime, *, kind: str = "sync") 
     """Make our run of Airflow's; see ``opening.begin``."""
     conf = dict(run.conf or {})
     trigger = trigger_of(run.run_type.value, run.run_id, conf)
-    return opening.begin(name, run.run_id, conf, now, by=_person(name, trigger, run, conf), kind=kind, trigger=trigger)
+    by = _person(name, trigger, run, conf)
+    folder = opening.begin(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger)
+    _note_approval(name, conf, by, now)
+    unfinished.close_ended(ledger(RESTART), name, _state_in_airflow, now)
+    return folder
+
+
+def _note_approval(name: str, conf: Mapping[str, Any], by: str | None, now: datetime) -> None:
+    """Keep who approved, when a person gave the digest as a run parameter; under Required Actions it is kept already."""
+    digest = str(conf.get("approve") or "").strip()
+    if by and history.is_digest(digest) and history.approved_by(name, digest) is None:
+        approving.note(name, digest, by, now)
+
+
+def _state_in_airflow(dag_id: str, run_id: str) -> str | None:
+    """Ask Airflow for the state of a run; one that it does not know, or will not tell, is left as it is."""
+    try:
+        return str(get_current_context()["ti"].get_dagrun_state(dag_id=dag_id, run_id=run_id))
+    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering must not stop this run
+        LOG.info("state of run %s of %s not known: %s", run_id, dag_id, type(error).__name__)
+        return "unknown"
 
 
 def _person(name: str, trigger: Trigger, run: DagRunProtocol, conf: Mapping[str, Any]) -> str | None:

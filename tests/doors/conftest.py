@@ -70,7 +70,7 @@ def removal():
 
     rows = pd.DataFrame([{"group_name": "Hector_<b>1</b>", "group_id": "g1", "reference": "<b>1</b>"}])
     found = operations("group_delete", rows, cause="withdrawn", reason="cancelled", unit="reservation <b>1</b>")
-    return found.assign(state="held")
+    return found.assign(state="held", held_by="withdrawals", hector_says="cancelled")
 
 
 def trouble():
@@ -122,5 +122,7 @@ def look(now):
             {"lock_id": "l2", "name": "Attic", "online": True, "iq_online": False, "zone": "America/Toronto"},
         ],
         "groups": [{"group_id": "g1", "name": "Hector_<b>1</b>"}],
+        "members": [{"group_id": "g1", "platform_user_id": "p_1"}],
+        "doors": [{"group_id": "g1", "lock_id": "l1"}],
     }  # fmt: skip
     return replace(nothing_seen(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})

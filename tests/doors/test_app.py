@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.doors.conftest import removal, trouble
+
 pytestmark = pytest.mark.airflow
 SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
 VIEWS = ("/", "/week", "/why", "/lists", "/runs", "/runs/1", "/run?dag_id=salto_sync__campus&run_id=manual__1%2B0")
@@ -182,6 +184,78 @@ def test_a_form_is_too_old_after_half_a_day(campus, visit, known, started, monke
     assert started == []
 
 
+def test_a_held_run_names_who_loses_which_door_and_why_hector_says_so(campus, visit, known):
+    text = visit("user").get("/runs/1").text
+
+    assert text.count("withdrawals: 1 removal from 1 live group; limits: hold_above 0") == 1
+    assert "Hector shows these reservations as cancelled or refused (1)" in text
+    assert "Ana Roy, ana@x.example <small>user u_1</small>" in text
+    assert "the unique code of =cmd|&#39; /C calc&#39;!A0, bo@x.example <small>user u_2</small> is no tag" in text
+
+
+def test_who_approved_is_shown_at_once_and_the_button_goes(campus, visit, known, started):
+    client = visit("user")
+    form = {"integration": "campus", "run": "1", "token": token(client, "/runs/1")}
+    assert client.post("/approve", data=form).status_code == 303
+
+    assert "held removals were approved" in client.get("/").text.lower()
+    run = client.get("/runs/1").text
+    assert "Approved by user," in run
+    assert ">Approve 1 held" not in run
+    assert client.post("/approve", data=form | {"token": token(client)}).status_code == 409
+    assert len(started) == 1
+
+
+@pytest.fixture
+def green(campus, now):
+    """The last sync of all reservations is green, and nothing of the next day stays shut."""
+    from include.access.seen import nothing_seen
+    from include.ledger.ledger import Begun
+
+    run = campus.begin_run(Begun("campus", "sync", "manual__green", "g", now))
+    campus.plan(run, removal().iloc[:0], trouble().iloc[:0], planned_at=now)
+    campus.observe(run, "campus", nothing_seen().tables(), now, read_at=now)
+    campus.end_run(run, ended_at=now, causes=[])
+    return campus
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan_only", "causes", "state"),
+    [
+        ("sync", True, ["1 operation is held"], "held"),
+        ("sync", False, ["credentials were refused"], "failed"),
+        ("cleanup", False, ["a group is still there"], "failed"),
+    ],
+)
+def test_a_red_run_after_a_green_sync_shows_on_the_card(green, visit, known, now, kind, plan_only, causes, state):
+    from include.ledger.ledger import Begun
+
+    client = visit("viewer")
+    assert '<span class="state green">green</span>' in client.get("/").text
+    run = green.begin_run(Begun("campus", kind, "manual__red", "r", now, plan_only=plan_only, chosen_references=None))
+    if state == "held":
+        green.plan(run, removal(), trouble().iloc[:0], planned_at=now, holds=["withdrawals: why"], digest="cd34")
+    green.end_run(run, ended_at=now, causes=causes)
+    text = client.get("/").text
+
+    assert f'campus <span class="state {state}">' in text
+    assert f'href="/doors/runs/{run}?integration=campus"' in text
+    assert causes[0] in text
+
+
+def test_a_run_that_airflow_has_ended_does_not_say_running_for_ever(campus, visit, known, now, monkeypatch):
+    from doors import schedule
+    from include.ledger.ledger import Begun
+
+    run = campus.begin_run(Begun("campus", "sync", "manual__cut", "c", now))
+    monkeypatch.setattr(schedule, "states", lambda wanted: dict.fromkeys(wanted, "failed"))
+    text = visit("viewer").get("/runs").text
+
+    assert "running" not in text
+    assert campus.unfinished("campus") == []
+    assert "the run was cut off before its report: Airflow has it as failed" in visit("viewer").get(f"/runs/{run}").text
+
+
 def test_the_newest_held_set_can_be_approved_and_an_older_one_cannot(campus, visit, known, started, now):
     client = visit("user")
     assert "Approve 1 held operations" in client.get("/runs/1").text
@@ -192,13 +266,17 @@ def test_the_newest_held_set_can_be_approved_and_an_older_one_cannot(campus, vis
     from include.ledger.ledger import Begun
     from tests.doors.conftest import removal, trouble
 
-    newer = campus.begin_run(Begun(integration="campus", kind="sync", airflow_run_id="r2", folder="g", began_at=now))
-    campus.plan(newer, removal(), trouble(), planned_at=now, holds=["x"], digest="cd34")
-    text = client.get("/runs/1").text
+    older, newer = (
+        campus.begin_run(Begun(integration="campus", kind="sync", airflow_run_id=name, folder=name, began_at=now))
+        for name in ("r2", "r3")
+    )
+    for run, digest in ((older, "cd34"), (newer, "ef56")):
+        campus.plan(run, removal(), trouble(), planned_at=now, holds=["x"], digest=digest)
+    text = client.get(f"/runs/{older}").text
     assert "A later run has looked at this set again" in text
     assert "Approve 1" not in text
-    answer = client.post("/approve", data={"integration": "campus", "run": "1", "token": token(client, "/")})
-    assert answer.status_code == 409
+    form = {"integration": "campus", "run": str(older), "token": token(client, "/")}
+    assert client.post("/approve", data=form).status_code == 409
 
 
 def test_the_week_shows_the_bar_with_its_words(campus, visit):

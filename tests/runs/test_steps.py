@@ -184,7 +184,7 @@ def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
     )
 
     with pytest.raises(
-        RunError, match=r"1 operation is held \(11 removals\); if it is meant, run again with approve: abc123"
+        RunError, match=r"1 operation is held; if it is meant, run again with approve: abc123"
     ):
         end(folder, ("plan", "apply"), None)
 
