@@ -183,9 +183,7 @@ def test_held_removals_turn_the_run_red_and_say_how_to_approve_them(folder):
         "plan", {"holds": [{"guard": "withdrawals", "why": "11 removals"}], "digest": "abc123", "seats_short": False}
     )
 
-    with pytest.raises(
-        RunError, match=r"1 operation is held; if it is meant, run again with approve: abc123"
-    ):
+    with pytest.raises(RunError, match=r"1 operation is held; if it is meant, run again with approve: abc123"):
         end(folder, ("plan", "apply"), None)
 
 
