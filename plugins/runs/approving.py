@@ -100,7 +100,7 @@ def text(integration: Integration, name: str, digest: str) -> dict[str, str]:
 def _inside(held: HeldBack) -> str:
     if not held.inside:
         return "Nobody is inside a window of these doors right now."
-    named = "; ".join(_plain(one.known) for one in held.inside[:SHOWN])
+    named = few([_plain(one.known) for one in held.inside], between="; ")
     return f"**Inside the window of a door right now, and would lose it: {len(held.inside)}** ({named})"
 
 
@@ -109,7 +109,7 @@ def _reason(reason: Reason) -> Iterator[str]:
     yield from ("", f"### {reason.title} ({len(reason.losses)})", "")
     yield from ("| for | what | who loses access | door | when (doors' wall clock) |", "|---|---|---|---|---|")
     for loss in reason.losses[:SHOWN]:
-        users = "; ".join(f"{_plain(one.known)} ({_plain(one.label)})" for one in loss.users) or "nobody"
+        users = few([f"{_plain(one.known)} ({_plain(one.label)})" for one in loss.users], between="; ") or "nobody"
         yield f"| {_plain(loss.unit)} | {loss.did} | {users} | {_plain(', '.join(loss.doors))} | {_plain(loss.when)} |"
     if len(reason.losses) > SHOWN:
         yield f"\n… and {len(reason.losses) - SHOWN} more, on the run's page under Salto doors."

@@ -18,7 +18,7 @@ from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
 from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
-from include.access.texts import comparable
+from include.access.texts import comparable, few
 from include.access.withdrawals import hector_says
 from include.integrations.integration import load_all, sharing_a_site
 from include.ledger.ledger import READ_BY_CLEANUP
@@ -101,7 +101,7 @@ def plan(
         LOG.info(line)
     invited = made.operations.loc[made.operations["kind"].isin(INVITING), "user_id"]
     if len(invited):
-        ids = ", ".join(invited)
+        ids = few(list(invited))
         LOG.info(
             "Salto will send up to %d invitations, it invites every email it is given: users %s", len(invited), ids
         )
