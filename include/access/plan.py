@@ -65,7 +65,7 @@ class Plan:
     timetable: group_name, user_id, lock, window_start, window_end of everything that should be open;
     matches: platform_user_id, user_id of everybody on the site who stands for a Hector user;
     left: OPERATIONS that would repair what was changed by hand, left out because the site only wants it reported;
-    seats_short: not everybody who needs a seat will get one; holds and digest: what the guards hold back, and what
+    seats_short: users need more seats than are free now, so they take them one by one; holds and digest: what the guards hold back, and what
     approves it; approved: keys that an approval lets through, ``approved_set`` the name of their set, and
     ``approved_guards`` the guards that held it; seat_candidates: site user ids of users who may be suspended once their
     access groups were read.

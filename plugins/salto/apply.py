@@ -77,7 +77,7 @@ class Application:
     :param site: the clients.
     :param operations: OPERATIONS in order.
     :param members: platform user ids in our groups before the run, by group id.
-    :param seats_short: not everybody will get a seat, so those who take one are sent one by one, earliest first.
+    :param seats_short: users need more seats than are free now, so they take them one by one, earliest window first.
     :param diary: is told which operations the requests of a thread carry, and what became of each.
     :param sleep: seconds; replaced in tests.
     """
