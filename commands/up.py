@@ -252,6 +252,7 @@ def _settings(page: Page) -> dict[str, str]:
         # up on that is tried again a minute later, and so on, until the start fails.
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "240",
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # likewise: Airflow gives its own server 5 s to answer a task
         "AIRFLOW__API__SECRET_KEY": kept["api"],
         "AIRFLOW__API_AUTH__JWT_SECRET": kept["jwt"],
         "NO_COLOR": "1",
