@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
 from commands.settings import adopt_home, prepare
+from include.access.references import resolved, spellings
 from include.integrations.integration import integrations_folder, load
 from include.report.inquiry import Look, Question, QuestionError, answered
 from include.report.search import meanings
@@ -45,7 +46,7 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
     unanswered: list[QuestionError] = []
     for name in names:
         try:
-            asked = _meant(kept, name, about, question) if about else question
+            asked = _meant(kept, name, about, question) if about else _with_reference(kept, name, question)
             answers[name] = answered(kept, name, asked, now, live=_live(name, now, console) if live else None)
         except QuestionError as error:
             unanswered.append(error)
@@ -61,6 +62,26 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
             style = "red" if line.startswith(BAD) else "green" if line.startswith(GOOD) else None
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
     return OPEN if any(answer.opens for answer in knowing.values()) else CLOSED
+
+
+def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
+    """Return the question with its reference as the ledger knows it.
+
+    Raises:
+        QuestionError: when it names several reservations, or none.
+    """
+    if not question.reference:
+        return question
+    from include.ledger.ledger import About  # noqa: PLC0415 - with the ledger
+
+    looks = [
+        kept.seen(name, about=About(reference=one), names=("reservations",)) for one in spellings(question.reference)
+    ]
+    known = {str(one) for look in looks for one in look.reservations["reference"]}
+    found = resolved([question.reference], known)
+    if len(found) != 1:
+        raise QuestionError(f"ask about one reservation at a time; REFERENCE={question.reference!r} names {len(found)}")
+    return replace(question, reference=found[0])
 
 
 def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:

@@ -289,6 +289,14 @@ KINDS = {
             "check the reference; a reservation further ahead is made when it comes into the horizon",
         ),
         Kind(
+            "references_unknown",
+            OPERATOR,
+            "references",
+            "Hector shows none of the reservations asked for in this horizon ({names}), so nothing was done",
+            "check the references in Hector; a reservation further ahead gets its doors when it comes into the horizon",
+            red=True,
+        ),
+        Kind(
             "risk_group",
             OPERATOR,
             "reservation {reference}",

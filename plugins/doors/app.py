@@ -401,6 +401,10 @@ def reload(  # noqa: PLR0913, PLR0917 - the fields of its form
     if unpause and not visitor.may_unpause(sync_dag(integration)):
         raise HTTPException(status.HTTP_403_FORBIDDEN, f"you may not unpause {sync_dag(integration)}")
     conf: dict[str, Any] = {"plan_only": True} if plan_only else {}
+    if reference and not reference.strip():
+        raise HTTPException(
+            status.HTTP_400_BAD_REQUEST, "name the reservation to reload by its reference, such as 10452"
+        )
     if reference:
         conf["references"] = [reference]
     if unpause and plan_only:  # unpaused, a DAG runs its last missed time, and others may have started runs that wait

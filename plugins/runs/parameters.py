@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from include.access.references import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -28,12 +30,17 @@ def check(kind: str, conf: Mapping[str, Any] | None) -> None:
     Raises:
         ParameterError: naming the unknown keys and those that exist.
     """
-    known = OF_KIND[kind]
-    unknown = sorted(str(key) for key in conf or {} if key not in known)
+    conf, known = conf or {}, OF_KIND[kind]
+    unknown = sorted(str(key) for key in conf if key not in known)
     if unknown:
         one = len(unknown) == 1
         raise ParameterError(
             f"unknown run parameter{'' if one else 's'} {', '.join(map(repr, unknown))} of salto_{kind}: {_allowed(known)}"
+        )
+    given = conf.get("references")
+    if given and not resolved(map(str, given), ()):
+        raise ParameterError(
+            "references names no reservation: give references as in Hector, such as 10452, or none for all"
         )
 
 

@@ -16,12 +16,14 @@ from include.access.history import baseline
 from include.access.order import rows
 from include.access.plan import expired_plan, make_plan
 from include.access.problems import all_problems, problems
+from include.access.references import resolved, spellings
+from include.access.release import Trigger
 from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.access.texts import comparable, few
 from include.access.withdrawals import hector_says
 from include.integrations.integration import load_all, sharing_a_site
-from include.ledger.ledger import READ_BY_CLEANUP
+from include.ledger.ledger import READ_BY_CLEANUP, About
 from include.ledger.sites import SiteState, site_key, site_states
 from include.report.summary import INVITING
 from include.report.words import decision_lines, plan_lines, problem_lines
@@ -83,13 +85,14 @@ def plan(
         OtherOwnerError: when another integration owns the site.
     """
     site = _SiteBefore.of(folder)
-    read_at = datetime.now(UTC)
+    read_at, references = datetime.now(UTC), chosen_references(folder, references)
     reading = _Reading(integration, folder, read_at, references, verify=verify)
     require_same_time([hector_clock(folder), reading.reader.clock()])
     made, current = _confirmed(integration, folder, reading, references=references, approve=approve)
     facts = site.facts(current)
     token = folder.read("token", schemas.PROBLEMS)
-    made = replace(made, problems=all_problems([made.problems, _shared(integration), token]))
+    unknown = _none_found(folder, made, references)
+    made = replace(made, problems=all_problems([made.problems, _shared(integration), token, unknown]))
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
     releasing.decide(integration, folder, current.site_id)
@@ -145,6 +148,31 @@ def _log_second_look(listing: Listing, more: int) -> None:
         )
     else:
         LOG.info("%s read once more, as the plan removes what they do not show: both reads agree", listing)
+
+
+def chosen_references(folder: RunFolder, given: Collection[str] | None) -> Collection[str] | None:
+    """Return the references that a run was given, as Hector or the ledger knows them; None: all."""
+    if not given:
+        return None
+    known = set(folder.read("reservations", schemas.RESERVATIONS)["reference"])
+    book = Book.of(folder)
+    for text in {one for typed in given for one in spellings(typed)} - known:
+        seen_before = book.ledger.seen(book.integration, about=About(reference=text), names=("reservations",))
+        known |= set(seen_before.reservations["reference"])
+    return resolved(given, known)
+
+
+def _none_found(folder: RunFolder, made: Plan, references: Collection[str] | None) -> pd.DataFrame:
+    """A red problem when a person asked for reservations of which Hector shows none and nothing is to be done."""
+    started = (folder.read_json("run") or {}).get("trigger")
+    quiet = references is None or started in {Trigger.WATCH.value, Trigger.APPROVAL.value}
+    if (
+        quiet
+        or len(made.operations)
+        or not made.decisions[made.decisions["reference"].isin(list(references or ()))].empty
+    ):
+        return problems("references_unknown", pd.DataFrame())
+    return problems("references_unknown", pd.DataFrame([{"names": few(sorted(references or ()))}]))
 
 
 def _comparison(
@@ -408,7 +436,7 @@ def look_again(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
 ) -> Look:
     """Salto now, and the operations a fresh comparison would still make (the same desired state and ``as_of``)."""
-    again_at = datetime.now(UTC)
+    again_at, references = datetime.now(UTC), chosen_references(folder, references)
     fingerprint, _ = _fingerprinted(integration, folder)
     compare = _comparison(integration, folder, references=references, approve=approve)
     current = _after(integration, folder, fingerprint)

@@ -353,7 +353,7 @@ def _facts(
         requests=requests + reporting[1],
         promise=ending.promise if causes else _promise(folder, ending),
         unchecked=found.unchecked,
-        zone=(folder.read_json("current") or {}).get("site_zone"),
+        zone=(_note(folder, "current") or {}).get("site_zone"),
     )
 
 

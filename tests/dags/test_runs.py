@@ -81,6 +81,17 @@ def test_cleanup_removes_what_is_over_while_hector_is_away(campus, run_dag):
     assert not [request for request in campus.requests if request.server == "hector"]
 
 
+def test_references_from_a_form(campus, run_dag):
+    """One that exists is brought in step however it is typed; one that nobody has ends red."""
+    ended = run_dag("sync", "campus", sandbox=campus, conf={"references": [" Hector_10452\r"]})
+    assert ended.state == "success"
+    assert [group.name for group in campus.salto.groups.values()] == ["Hector_10452"]
+
+    ended = run_dag("sync", "campus", sandbox=campus, conf={"references": ["7, 8"]})
+    assert ended.state == "failed"
+    assert "Hector shows none of the reservations asked for in this horizon (7, 8)" in ended.log
+
+
 def outdated_group(sandbox):
     group = sandbox.salto.add_group("Hector_1")
     past = (NOW - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -57,3 +57,12 @@ def test_the_watch_refuses_a_conf():
 
     with pytest.raises(AirflowFailException, match="'references' of salto_watch: it has no run parameters"):
         sensor.execute({"dag_run": SimpleNamespace(conf={"references": ["7"]})})
+
+
+@pytest.mark.parametrize("given", [[""], ["", " "], [",", "Hector_"]])
+def test_references_without_a_name(given):
+    """Neither all reservations nor none, green."""
+    with pytest.raises(ParameterError, match="references names no reservation"):
+        parameters.check("sync", {"references": given})
+    parameters.check("sync", {"references": [*given, "7"]})
+    parameters.check("sync", {"references": []})
