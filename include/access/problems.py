@@ -289,6 +289,13 @@ KINDS = {
             "check the reference; a reservation further ahead is made when it comes into the horizon",
         ),
         Kind(
+            "horizon_short",
+            OPERATOR,
+            "horizon_days",
+            "{why}",
+            "change horizon_days or schedule in the integration file",
+        ),
+        Kind(
             "references_unknown",
             OPERATOR,
             "references",

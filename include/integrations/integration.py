@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,11 @@ ALLOWED_CRON = 'allowed is a cron expression of five fields such as "0 21 * * *"
 LISTED = 12  # faults of a file in one message
 LONGEST_TEXT = 200  # names of DAGs and pools are made of it; Airflow takes 250 letters
 FIRST_DAY, FORTNIGHT = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=14)
+
+
+MARGIN = timedelta(hours=1)  # a sync takes time, and a day has 25 hours once a year
+LONGEST_HORIZON = 365  # days
+LOG = logging.getLogger(__name__)
 
 
 class IntegrationError(ValueError):
@@ -122,7 +128,7 @@ class Integration(_Strict):
     grace_period: GracePeriod = GracePeriod()
     office_mode: OfficeModeFields = OfficeModeFields()
     delete_users: bool = False
-    horizon_days: Annotated[int, Field(ge=1, le=365)] = 7
+    horizon_days: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] = 7
     provision_users: Literal["all", "with_reservations"] = "all"
     access_statuses: list[Annotated[str, AfterValidator(_status)]] = sorted(DEFAULT_ACCESS_STATUSES)
     protected_emails: list[Annotated[str, AfterValidator(_email)]] = []
@@ -139,6 +145,25 @@ class Integration(_Strict):
     def interval(self) -> timedelta | None:
         """The longest time between two scheduled syncs within a fortnight; None: manual runs only."""
         return None if self.schedule is None else _longest_gap(self.schedule)
+
+    @property
+    def horizon_warning(self) -> str:
+        """Why some reservations get their door late or never: the horizon ends before the next sync; empty: it does not."""
+        if self.schedule is None:
+            return ""
+        gap = _longest_rest(self.schedule)
+        needed = -(-(gap + MARGIN) // timedelta(days=1))
+        if self.horizon_days >= needed:
+            return ""
+        more = (
+            f"set horizon_days to {needed} or more, or sync more often"
+            if needed <= LONGEST_HORIZON
+            else "sync more often"
+        )
+        return (
+            f"horizon_days is {self.horizon_days}, but up to {gap // timedelta(hours=1)} hours pass between two syncs of the "
+            f"schedule {self.schedule!r}, so a reservation after the horizon gets its door late or never: {more}"
+        )
 
     def rules(self) -> AccessRules:
         return AccessRules(
@@ -160,6 +185,21 @@ class Integration(_Strict):
 
 
 @functools.cache
+def _longest_rest(schedule: str) -> timedelta:
+    """The longest time between two syncs of a year; a schedule that names no day or month repeats each week."""
+    day, month = schedule.split()[2:4]
+    found = _longest_gap(schedule)
+    if (day, month) == ("*", "*"):
+        return found
+    for number in range(366):
+        moment = FIRST_DAY + timedelta(days=number, seconds=1)  # no sync is due then
+        found = max(
+            found, croniter(schedule, moment).get_next(datetime) - croniter(schedule, moment).get_prev(datetime)
+        )
+    return found
+
+
+@functools.cache
 def _longest_gap(schedule: str) -> timedelta:
     fires = croniter(schedule, FIRST_DAY)
     moments = [FIRST_DAY]
@@ -178,6 +218,12 @@ class _UniqueKeys(yaml.SafeLoader):
         if doubled:
             raise yaml.constructor.ConstructorError(None, None, f"the key {doubled[0]} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+@functools.cache
+def _warn_once(sentence: str) -> None:
+    """Log a warning once a process: a page reads each file again and again."""
+    LOG.warning(sentence)
 
 
 def load(path: Path) -> Integration:
@@ -206,6 +252,8 @@ def load(path: Path) -> Integration:
         raise IntegrationError(f"{_shown(path)}: {error}") from None
     if found is None:
         raise IntegrationError(f"{_shown(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
+    if warning := found.horizon_warning:
+        _warn_once(f"{_shown(path)}: {warning}")
     return found
 
 

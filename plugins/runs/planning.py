@@ -92,7 +92,9 @@ def plan(
     facts = site.facts(current)
     token = folder.read("token", schemas.PROBLEMS)
     unknown = _none_found(folder, made, references)
-    made = replace(made, problems=all_problems([made.problems, _shared(integration), token, unknown]))
+    made = replace(
+        made, problems=all_problems([made.problems, _shared(integration), _short(integration), token, unknown])
+    )
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
     releasing.decide(integration, folder, current.site_id)
@@ -348,6 +350,11 @@ def looked_at(folder: RunFolder, current: Current, matches: pd.DataFrame) -> See
 def _approver(folder: RunFolder, approve: str | None) -> str:
     given = history.approved_by(history.name_of(folder), approve)
     return f", given by {given['by']} at {given['at']}" if given else ", given as a run parameter"
+
+
+def _short(integration: Integration) -> pd.DataFrame:
+    why = integration.horizon_warning
+    return problems("horizon_short", pd.DataFrame([{"why": why}] if why else []))
 
 
 def _shared(integration: Integration) -> pd.DataFrame:

@@ -278,3 +278,26 @@ def test_who_is_told_and_what_is_unknown_there(written):
     assert "alerts.mail: unknown key; allowed are email, smtp_conn_id" in error_of(
         written(REQUIRED + "alerts: {mail: [ops@school.example]}\n")
     )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "days", "needed"),
+    [
+        ("0 21 * * 1-5", 1, 4),
+        ("0 21 * * 1-5", 3, 4),
+        ("0 21 * * 1-5", 4, None),
+        ("0 21 * * *", 1, 2),
+        ("*/15 * * * *", 1, None),
+        ("0 0 1 * *", 7, 32),
+        ("0 21 * 1-6,9-12 *", 7, 64),
+        (None, 1, None),
+    ],
+)
+def test_a_horizon_shorter_than_the_schedules_longest_gap(schedule, days, needed):
+    """It is accepted, with a warning that names what would be enough; a day of 25 hours counts."""
+    warning = Integration(
+        hector_conn_id="h", salto_conn_id="s", site_id="x", schedule=schedule, horizon_days=days
+    ).horizon_warning
+
+    assert bool(warning) == (needed is not None)
+    assert needed is None or f"set horizon_days to {needed} or more" in warning
