@@ -64,7 +64,7 @@ export ABOUT REFERENCE EMAIL DOOR AT LIVE INTEGRATION
 
 .PHONY: why
 why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, REFERENCE=10452, EMAIL=..., or DOOR="Studio 204" AT="2026-01-14 10:20"; LIVE=1: from Salto now
-	@$(RUN) why --integration "$$INTEGRATION" --about "$$ABOUT" --reference "$$REFERENCE" --email "$$EMAIL" --door "$$DOOR" --at "$$AT" --live "$$LIVE"
+	@$(RUN) why --answered --integration "$$INTEGRATION" --about "$$ABOUT" --reference "$$REFERENCE" --email "$$EMAIL" --door "$$DOOR" --at "$$AT" --live "$$LIVE"
 
 .PHONY: sandbox
 sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl

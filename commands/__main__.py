@@ -17,11 +17,9 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.page import UpError
 from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
-from commands.tables import named_problems, show_decisions, show_outcomes, show_plan, show_problems
+from commands.tables import show_decisions, show_report
 from commands.up import down, run_in_airflow, serving, site_pools, up
-from commands.why import why
-from include.access import schemas
-from include.access.order import rows
+from commands.why import OPEN, why
 from include.access.texts import few
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 from include.ledger.ledger import LedgerError
@@ -71,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     asked = commands.add_parser("why", help="why a door opens for somebody, or does not; status 0 open, 1 closed")
     for name in ("integration", "about", "reference", "email", "door", "at", "live"):
         asked.add_argument(f"--{name}", default="")
+    asked.add_argument("--answered", action="store_true", help="status 0 for every answer, also when a door stays shut")
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
@@ -81,7 +80,8 @@ def _why(arguments: argparse.Namespace, console: Console) -> int:
     texts = {name: getattr(arguments, name).strip() for name in ("reference", "email", "door", "at")}
     live = arguments.live.strip().lower() not in {"", "0", "false", "no"}
     about = arguments.about.strip()
-    return why(Question(**texts), console, integration=arguments.integration.strip(), live=live, about=about)
+    status = why(Question(**texts), console, integration=arguments.integration.strip(), live=live, about=about)
+    return OPEN if arguments.answered else status
 
 
 def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -105,10 +105,11 @@ def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int
             run = run_in_airflow(page, dag_id, conf, console)
         else:
             run = run_dag(dag_id, conf, campus.connections(NAME) if campus else {}, console)
+        status = _end(run, console)
         _show(run, console)
         if campus is not None and command != "plan":
             show_timetable(campus, console)
-    return _end(run, console)
+    return status
 
 
 def _integration(name: str) -> Integration:
@@ -128,27 +129,27 @@ def _show(run: DagRun, console: Console) -> None:
     folder = RunFolder(run.folder) if run.folder else None
     if folder is None or not folder.has("operations"):
         return
-    console.print()
     try:
-        show_plan(rows(folder.read("operations", schemas.OPERATIONS)), console)
-        show_outcomes(folder.read("outcomes", schemas.OUTCOMES) if folder.has("outcomes") else None, console)
         report = folder.read_json("report")
-        if report is not None:
-            show_decisions(report, console)
-        show_problems(folder.read("problems", schemas.PROBLEMS), console, named_problems(report))
-    except ValueError as error:  # a table that was cut off; the run's causes name it, too
+    except ValueError as error:  # a file that was cut off; the run's causes name it, too
         console.print(str(error), style="red", markup=False, highlight=False)
+        return
+    if report is not None:
+        show_decisions(report, console)
+        show_report(report, console)
 
 
 def _end(run: DagRun, console: Console) -> int:
     colour, word = ("green", "green") if run.status == 0 else ("red", "RED")
     console.print(
-        f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}", highlight=False
+        f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}",
+        highlight=False,
+        soft_wrap=True,
     )
     for cause in run.causes if run.status else ():
-        console.print(f"  {cause}", style="red", markup=False, highlight=False)
+        console.print(f"  {cause}", style="red", markup=False, highlight=False, soft_wrap=True)
     if run.folder:
-        console.print(f"Tables of the run: {run.folder}", highlight=False)
+        console.print(f"Tables and report.html of the run: {run.folder}", highlight=False, soft_wrap=True)
     return GREEN if run.status == 0 else RED
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from commands.settings import ROOT, airflow, environment, home
+from include.report.summary import DID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 OURS = ("runs", "salto", "hector", "rest", "include")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
 REPORT = "runs.reporting"
+ALERTS = "runs.alerting"
 ASKING = "^(look_for_held|ask_for_approval)$"
 _HELD: set[int] = set()  # file descriptors of the locks that this process holds
-QUIET = ("plan ", "reservation ", "problem ")  # shown as tables when the run is over
+QUIET = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
 
 
@@ -134,4 +136,6 @@ def _show(event: str, record: dict[str, Any], console: Console) -> None:
         console.print(f"  {told}", style="red", highlight=False, markup=False)
     elif _ours(record) and not event.startswith(QUIET):
         level = str(record.get("level", "info"))
+        if level == "info" and event.split(" ", maxsplit=1)[0] in DID:
+            return  # one operation that is done: counted when the run is over
         console.print(f"  {event}", style=STYLES.get(level), highlight=False, markup=False)

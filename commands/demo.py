@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import requests
-from rich.table import Table
 
 from commands.settings import ROOT
 from include.access.texts import comparable
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "HECTOR_SALTO_SANDBOX"  # where the campus is kept; default: .sandbox
 NAME = "sandbox"
 SHOWN_DAYS = 8
+ONE_DAY = timedelta(days=1)
 PATIENCE = 10.0
 LOCK_KEY = "salto_lock_id"
 FIRST_REFERENCE = 10000
@@ -223,7 +223,7 @@ def _overlaps(row: dict[str, Any], begin: datetime, end: datetime) -> bool:
 
 
 def show_timetable(found: Campus, console: Console) -> None:
-    """Who can open which door when, answered by the sandbox Salto from its own state."""
+    """Show who can open which door within a day, answered by the sandbox Salto from its own state."""
     begin, zone = datetime.now(UTC), ZoneInfo(found.zone)
     ours = sorted(
         (
@@ -233,22 +233,21 @@ def show_timetable(found: Campus, console: Console) -> None:
         ),
         key=lambda one: (one["lock"], datetime.fromisoformat(one["from"]), one["email"] or ""),
     )
-    table = Table(title=f"Who can open which door from now on, as Salto KS answers ({zone})", title_justify="left")
-    for column in ("door", "from", "until", "who", "reservation"):
-        table.add_column(column)
-    last = None
-    for one in ours:
-        door = "" if one["lock"] == last else one["lock"]
-        last = one["lock"]
-        office = " (office mode)" if one["office_mode"] else ""
-        table.add_row(
-            door,
-            _local(one["from"], zone),
-            _local(one["to"], zone),
-            f"{one['email']}{office}",
-            one["group"].removeprefix("Hector_"),
-        )
-    console.print(table, markup=False)
+    soon = [one for one in ours if datetime.fromisoformat(one["from"]) < begin + ONE_DAY]
+    console.print(f"Who can open which door within a day, as Salto KS answers ({zone}):", style="bold", highlight=False)
+    for door in dict.fromkeys(one["lock"] for one in soon):
+        console.print(f"  {door}", markup=False, highlight=False)
+        for one in soon:
+            if one["lock"] == door:
+                console.print(f"    {_opening(one, zone)}", markup=False, highlight=False, soft_wrap=True)
+    if len(ours) > len(soon):
+        console.print(f"  and {len(ours) - len(soon)} later; make why DOOR=... lists those of a door", highlight=False)
+
+
+def _opening(one: dict[str, Any], zone: ZoneInfo) -> str:
+    office = " (office mode)" if one["office_mode"] else ""
+    reference = one["group"].removeprefix("Hector_")
+    return f"{_local(one['from'], zone)} to {_local(one['to'], zone)} {one['email']} {reference}{office}"
 
 
 def _local(instant: str, zone: ZoneInfo) -> str:

@@ -1,77 +1,80 @@
-"""A finished run as tables on the terminal, from the run's folder."""
+"""A finished run on the terminal, from its report: the result, removals in full, additions counted, problems."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from include.access.outcomes import DONE
-from include.report.words import WHO, outcome_counts, window
+from include.report.words import many
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    import pandas as pd
     from rich.console import Console
 
-    from include.access.order import Operation
-
 HELD_SHOWN = 30
-VERBS = {
-    "group_delete": "remove the access group",
-    "member_remove": "take {whom} out",
-    "lock_remove": "take the door {door} out",
-    "schedule_delete": "remove an extra schedule",
-    "tag_off": "take the tag off",
-    "office_off": "office mode off",
-    "user_suspend": "suspend",
-    "user_delete": "delete the user",
-    "schedule_change": "change the window",
-    "schedule_create": "set the window",
-    "group_create": "make the access group",
-    "user_adopt": "mark as ours",
-    "user_email": "change the email",
-    "user_subscribe": "give a seat",
-    "user_create": "make the user",
-    "tag_on": "put the tag on",
-    "office_on": "office mode on",
-    "lock_add": "put the door {door} in",
-    "member_add": "put {whom} in",
-}
+EXPIRED = "expired"  # a group whose window is over: routine
+AS_MEANT = frozenset({DONE, "planned"})
+SHOWN = 60  # names in one line, problems of one sort
 
 
-def show_plan(operations: list[Operation], console: Console) -> None:
-    """One row a reservation or person: what, whom, which door, when, why."""
-    if not operations:
-        console.print("[bold]Plan[/bold]: nothing has to change")
-        return
-    table = Table(title=f"Plan: {len(operations)} operations", title_justify="left")
-    for column in ("for", "what", "when (locks' wall clock)", "why"):
-        table.add_column(column, overflow="fold")
-    units: dict[str, list[Operation]] = {}
-    for operation in operations:
-        units.setdefault(str(operation["unit"]), []).append(operation)
-    for unit, rows in units.items():
-        what = ", ".join(_verb(row) + (" [HELD]" if row["state"] != "ready" else "") for row in rows)
-        when = next(filter(None, map(window, rows)), "")
-        why = ", ".join(dict.fromkeys(f"{row['cause']}: {row['reason']}" for row in rows))
-        table.add_row(unit, what, when, why)
-    console.print(table, markup=False)
+def show_report(report: Mapping[str, Any], console: Console) -> None:
+    """Show what changed and what must be corrected. Lines are never folded: an email stays whole."""
+    for style, line in _lines(report):
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _verb(operation: Operation) -> str:
-    whom = operation["user_id"] or operation["platform_user_id"]
-    return VERBS[str(operation["kind"])].format(whom=whom, door=operation["lock_name"] or operation["lock_id"])
+def _lines(report: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
+    changes = report["changes"]
+    removals = [change for change in changes if change["removal"] and change["cause"] != EXPIRED]
+    counted = [change for change in changes if change not in removals]
+    bad = [change for change in counted if change["outcome"] not in AS_MEANT]
+    if not changes:
+        yield None, "Nothing has to change."
+    if removals:
+        yield "bold", f"Removals ({len(removals)}):"
+        yield from (_style(change, _removal(change)) for change in removals)
+    if counted:
+        yield "bold", f"Additions and other changes ({len(counted)}):"
+        yield None, f"  {_counts(counted)}"
+    if bad:
+        yield "bold", f"Not done ({len(bad)}):"
+        yield from (_style(change, _removal(change)) for change in bad)
+    yield from _problems(report["problems"])
 
 
-def show_outcomes(outcomes: pd.DataFrame | None, console: Console) -> None:
-    if outcomes is None:
-        console.print("[bold]Applied[/bold]: nothing was sent")
-        return
-    console.print(f"[bold]Applied[/bold]: {outcome_counts(outcomes)}", highlight=False)
-    for row in outcomes[outcomes["state"].ne(DONE)].itertuples():
-        console.print(f"  {row.state}: {row.key}: {row.message}", style="red", highlight=False, markup=False)
+def _style(change: Mapping[str, Any], line: str) -> tuple[str | None, str]:
+    return (None if change["outcome"] in AS_MEANT else "red"), line
+
+
+def _removal(change: Mapping[str, Any]) -> str:
+    """Return one change in full: for whom, what, users and doors, why, and what became of it."""
+    whom = f": {', '.join(change['people'][:SHOWN])}" if change["people"] else ""
+    doors = f" at {', '.join(change['doors'][:SHOWN])}" if change["doors"] else ""
+    message = f": {change['message']}" if change["message"] else ""
+    return f"  {change['for']}: {change['did']}{whom}{doors}: {change['why']} ({change['outcome']}{message})"
+
+
+def _counts(changes: Iterable[Mapping[str, Any]]) -> str:
+    found = Counter((str(change["did"]), str(change["cause"]) == EXPIRED) for change in changes)
+    return ", ".join(f"{number} {did}{' (window over)' if over else ''}" for (did, over), number in found.items())
+
+
+def _problems(problems: Mapping[str, list[Mapping[str, Any]]]) -> Iterator[tuple[str | None, str]]:
+    """Return what must be corrected, by who must act and by next step."""
+    total = sum(len(found) for found in problems.values())
+    yield "bold", f"Problems: {total or 'none'}"
+    for who, found in problems.items():
+        yield "bold", f"  for the {who} ({len(found)}):"
+        for step in dict.fromkeys(str(one["next_step"]) for one in found):
+            same = [str(one["message"]) for one in found if one["next_step"] == step]
+            yield from ((None, f"    {message}") for message in same[:SHOWN])
+            if len(same) > SHOWN:
+                yield None, f"    and {many(len(same) - SHOWN, 'more problem')} of this kind"
+            yield None, f"      next step: {step}"
 
 
 def show_decisions(report: Mapping[str, Any], console: Console) -> None:
@@ -108,23 +111,3 @@ def _show_held(held: Mapping[str, Any], console: Console) -> None:
 def _user(user: Mapping[str, Any]) -> str:
     known = ", ".join(filter(None, (user["name"], user["email"])))
     return (f"{known} ({user['id']})" if known else str(user["id"])) + (", inside now" if user["inside"] else "")
-
-
-def named_problems(report: Mapping[str, Any] | None) -> dict[tuple[str, str], str]:
-    """Return the message of each problem with its users by name, by code and subject."""
-    found = (report or {}).get("problems") or {}
-    return {(one["code"], one["subject"]): one["message"] for those in found.values() for one in those}
-
-
-def show_problems(problems: pd.DataFrame, console: Console, named: Mapping[tuple[str, str], str]) -> None:
-    """What somebody must mend, by who must act."""
-    if problems.empty:
-        console.print("[bold]Problems[/bold]: none")
-        return
-    table = Table(title=f"Problems: {len(problems)}", title_justify="left")
-    for column in ("who", "what", "next step"):
-        table.add_column(column, overflow="fold")
-    for row in problems.sort_values(["who", "code", "subject"]).to_dict("records"):
-        message = named.get((row["code"], row["subject"]), row["message"])
-        table.add_row(WHO[row["who"]], message, row["next_step"])
-    console.print(table, markup=False)

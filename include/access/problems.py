@@ -212,6 +212,14 @@ KINDS = {
             "set the same time zone on these locks' IQs in Salto, or split the reservation in Hector",
         ),
         Kind(
+            "timezone_differs",
+            OPERATOR,
+            "timezone",
+            "the integration's timezone is {timezone}, and the clocks of the site's locks are those of {zones}: the sync "
+            "begins at another hour there than its schedule says",
+            "set timezone in the integration file to the zone of the locks, or correct the zone of the IQs in Salto",
+        ),
+        Kind(
             "zone_unknown",
             SALTO_ADMIN,
             "{subject}",

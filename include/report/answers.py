@@ -206,7 +206,11 @@ def _without_reservation(sources: Sources, reference: str) -> Answer:
     line = (
         f"access group {name} ({members} users, {doors}) is on the site, and Hector shows no reservation of it: {says}"
     )
-    return Answer(opens=endless, head=[f"{line} ({sources.looked})", *_problem_lines(sources, f"access group {name}")])
+    return Answer(
+        opens=endless,
+        known=endless,
+        head=[f"{line} ({sources.looked})", *_problem_lines(sources, f"access group {name}")],
+    )
 
 
 def _problem_lines(sources: Sources, subject: str) -> list[str]:

@@ -183,6 +183,7 @@ def _change(row: Operation, about: About) -> dict[str, Any]:
         "before": before,
         "after": after,
         "cause": row["cause"],
+        "removal": bool(row["removal"]),
         "why": about.why(row),
         "outcome": state,
         "message": message,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from include.access.texts import comparable, folded
+from include.access.windows import is_known_zone
 from include.ledger.booked import LOUD, REFUSED, STATES
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 WEEK, DAY = 7, 1  # days that a picture spans
 NO_DOOR = "no lock"
@@ -49,6 +47,7 @@ class Row:
     note: str
     lanes: int
     bars: tuple[Bar, ...]
+    now: float | None = None  # on the door's own wall clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,7 @@ def picture(  # noqa: PLR0913 - a span, what is in it, and what to show of it
         choice: what to show.
     """
     names = locks.set_index("lock_id")["name"]
+    booked = _on_own_clock(booked, locks, begin, end)
     rows = booked.assign(door=booked["lock_id"].map(names), has_lock=booked["lock_id"].isin(names.index))
     rows["door"] = rows["door"].fillna(rows["place_name"]).fillna("(unknown place)").astype("str")
     counts = rows.drop_duplicates("reservation_id")["state"].value_counts()
@@ -105,17 +105,53 @@ def picture(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     bars = _bars(shown, begin, end)
     chosen = locks[by_door | locks["lock_id"].isin(shown["lock_id"])]
     well = chosen["online"] & chosen["iq_online"]
-    doors = dict(zip(chosen["name"], well.map({True: "", False: "offline"}), strict=True))
+    apart = zones_of_doors(locks, ZoneInfo(str(begin.tzinfo)))
+    notes = [
+        ", ".join(filter(None, (there, "" if fine else "offline")))
+        for there, fine in zip((apart.get(lock, "") for lock in chosen["lock_id"]), well, strict=True)
+    ]
+    doors = dict(zip(chosen["name"], notes, strict=True))
     doors |= dict.fromkeys(sorted(set(shown.loc[~shown["has_lock"], "door"]) - set(doors)), NO_DOOR)
     return Picture(
         begin=begin,
         end=end,
-        rows=tuple(_row(door, note, bars.get(door, [])) for door, note in sorted(doors.items(), key=_by_name)),
+        rows=tuple(
+            _row(door, note, bars.get(door, []), _now_there(now, locks, door, (begin, end)))
+            for door, note in sorted(doors.items(), key=_by_name)
+        ),
         days=_days(begin, end),
         hours=_hours(begin, end),
         now=_percent(now, begin, end) if begin <= now < end else None,
         counts={state: int(counts.get(state, 0)) for state in STATES},
     )
+
+
+def zones_of_doors(locks: pd.DataFrame, main: ZoneInfo) -> dict[str, str]:
+    """Return the zone of each lock whose wall clock is another than the picture's, by lock id."""
+    known = locks[locks["zone"].map(is_known_zone, na_action="ignore").eq(other=True)]
+    apart = known[known["zone"].ne(str(main))]
+    return dict(zip(apart["lock_id"], apart["zone"], strict=True))
+
+
+def _on_own_clock(booked: pd.DataFrame, locks: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
+    """Move what is booked in another zone to where its own wall clock stands in the picture; what is outside then goes."""
+    main, moments = begin.tzinfo, ("start", "finish", "window_start", "window_end")
+    rows = booked.assign(**{name: pd.to_datetime(booked[name], utc=True) for name in moments})
+    apart = rows["lock_id"].map(zones_of_doors(locks, ZoneInfo(str(main))))
+    parts = [rows[apart.isna()]]
+    for zone, there in rows[apart.notna()].groupby(apart.dropna()):
+        parts.append(there.assign(**{name: _as_if_here(there[name], str(zone), str(main)) for name in moments}))
+    moved = pd.concat(parts).loc[rows.index]
+    low, high = pd.Timestamp(begin).tz_convert("UTC"), pd.Timestamp(end).tz_convert("UTC")
+    return moved[(moved["window_end"] > low) & (moved["window_start"] < high)]
+
+
+def _as_if_here(instants: pd.Series, zone: str, main: str) -> pd.Series:
+    """Return the instants at which the clocks of ``main`` show what those of ``zone`` show at the given ones."""
+    local = instants.dt.tz_convert(zone)
+    summer = local.map(lambda one: bool(one.dst())).to_numpy(dtype="bool")
+    plain = local.dt.tz_localize(None)
+    return pd.Series(plain.dt.tz_localize(main, ambiguous=summer, nonexistent="shift_forward").dt.tz_convert("UTC"))
 
 
 def _by_name(item: tuple[str, str]) -> tuple[bool, str]:
@@ -179,8 +215,19 @@ def _told(table: pd.DataFrame) -> list[str]:
     return told
 
 
-def _row(door: str, note: str, bars: list[Bar]) -> Row:
-    return Row(door, note, max((bar.lane for bar in bars), default=0) + 1, tuple(bars))
+def _now_there(now: datetime, locks: pd.DataFrame, door: str, shown: tuple[datetime, datetime]) -> float | None:
+    """Return where now stands on a door's own wall clock, percent of the span; None: outside of it."""
+    begin, end = shown
+    apart = zones_of_doors(locks[locks["name"].eq(door)], ZoneInfo(str(begin.tzinfo)))
+    instant = now
+    for zone in list(apart.values())[:1]:
+        moved = _as_if_here(pd.Series([pd.Timestamp(now)]).dt.tz_convert("UTC"), zone, str(begin.tzinfo))
+        instant = moved.iloc[0].to_pydatetime()
+    return _percent(instant, begin, end) if begin <= instant < end else None
+
+
+def _row(door: str, note: str, bars: list[Bar], now: float | None) -> Row:
+    return Row(door, note, max((bar.lane for bar in bars), default=0) + 1, tuple(bars), now)
 
 
 def _days(begin: datetime, end: datetime) -> tuple[Mark, ...]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from include.ledger.ledger import Ledger
 
 PAGE_OF_RUNS = 25
+DAY_AROUND = timedelta(days=1)  # a day of another zone begins and ends at another instant
 FIRST_YEAR, LAST_YEAR = 1971, 2200
 Words = Annotated[
     str, Query(max_length=200), AfterValidator(lambda text: text.replace("\0", ""))
@@ -220,10 +221,11 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     """Doors x time: each reservation's window, its grace, its state."""
     seen = site.kept.seen(site.name, names=("locks",))
     zone = zone_of(seen)
-    first, length = _first(day, days, site.now.astimezone(zone).date()), DAY if days == DAY else WEEK
+    today = site.now.astimezone(zone).date()
+    first, length = _first(day, days, today), DAY if days == DAY else WEEK
     begin, end = span(first, length, zone)
     chosen = frozenset(state) & frozenset(STATES) if state else frozenset(STATES)
-    rows = booked(site.kept, site.name, begin, end, now=site.now)
+    rows = booked(site.kept, site.name, begin - DAY_AROUND, end + DAY_AROUND, now=site.now)
     drawn = picture(rows, seen.locks, begin, end, now=site.now, choice=Choice(words, chosen))
     shown = {
         "picture": drawn,
@@ -233,6 +235,7 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
         "day": timedelta(days=1),
         "before": first - timedelta(days=length),
         "after": first + timedelta(days=length),
+        "one_day": today if first <= today < first + timedelta(days=length) else first,
         "words": words,
         "states": STATES,
         "classes": {one: one.replace(" ", "-") for one in STATES},

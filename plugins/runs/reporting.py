@@ -14,6 +14,7 @@ import pandas as pd
 from airflow.providers.common.compat.sdk import Stats
 
 from include.access import schemas
+from include.access.clocks import timezone_problems
 from include.access.operations import HELD
 from include.access.order import rows
 from include.access.outcomes import DONE, NO_SEAT, UNKNOWN
@@ -243,6 +244,8 @@ def _problems(folder: RunFolder, integration: Integration, unheard: pd.DataFrame
     lines = folder.read("reservation_places", schemas.RESERVATION_PLACES)
     silent = silent_places(lines, folder.read("hector_places", schemas.HECTOR_PLACES), decisions)
     found = [seat_problems(seats), silent, unheard]
+    if integration.schedule is not None:
+        found.append(timezone_problems(integration.timezone, current.locks["zone"], as_of(folder)))
     if risky:
         found.append(risks(looked_at(folder, current, matches), as_of=as_of(folder)))
     new = pd.concat(found, ignore_index=True)

@@ -35,11 +35,14 @@ def booking(reference, start, hours=2.0, *, grace=15, **changes):
     return row | changes
 
 
-def drawn(*bookings, days=WEEK, day=MONDAY, words="", states=None, now=datetime(2026, 1, 1, tzinfo=UTC)):
+WINNIPEG = LOCKS.assign(zone=["America/Toronto", "America/Winnipeg"])
+
+
+def drawn(*bookings, locks=LOCKS, days=WEEK, day=MONDAY, words="", states=None, now=datetime(2026, 1, 1, tzinfo=UTC)):
     begin, end = span(day, days, TORONTO)
     choice = Choice(words, frozenset(states)) if states else Choice(words)
     return picture(
-        pd.DataFrame(list(bookings), columns=list(booking("", MONDAY))), LOCKS, begin, end, now=now, choice=choice
+        pd.DataFrame(list(bookings), columns=list(booking("", MONDAY))), locks, begin, end, now=now, choice=choice
     )
 
 
@@ -142,3 +145,38 @@ def test_days_begin_at_midnight_of_the_zone():
     assert [mark.label for mark in drawn().days] == [
         "Mon 12 Jan", "Tue 13 Jan", "Wed 14 Jan", "Thu 15 Jan", "Fri 16 Jan", "Sat 17 Jan", "Sun 18 Jan",
     ]  # fmt: skip
+
+
+def test_a_door_in_another_zone_is_drawn_on_its_own_clock():
+    """Noon in Winnipeg is 13:00 in Toronto: its bar stands at noon, and the row names the zone."""
+    noon = datetime(2026, 1, 12, 13, 0, tzinfo=TORONTO)
+    there = booking("1", "2026-01-12 13:00", grace=0, lock_id="l2")
+    here = booking("2", "2026-01-12 12:00", grace=0)
+    found = drawn(there, here, locks=WINNIPEG, days=DAY, now=noon)
+    attic, studio = row(found, "Attic"), row(found, "Studio 204")
+
+    assert attic.bars[0].left == studio.bars[0].left == 50.0
+    assert "Mon 12 Jan 12:00 to 14:00" in attic.bars[0].told
+    assert (attic.note, studio.note) == ("America/Winnipeg, offline", "")
+    assert (attic.now, studio.now) == (50.0, pytest.approx(54.17, abs=0.01))
+
+
+@pytest.mark.parametrize(("hour", "state"), [("00:30", True), ("01:00", False)])
+def test_a_day_there_is_the_day_of_its_own_clock(hour, state):
+    """What ends at 01:00 in Toronto ends at midnight in Winnipeg: it is of the day before."""
+    late = booking("1", f"2026-01-13 {hour}", hours=0.5, grace=0, lock_id="l2")
+
+    assert bool(row(drawn(late, locks=WINNIPEG, days=DAY), "Attic").bars) == state
+
+
+def test_the_hour_that_comes_twice_there_has_its_length():
+    twice = booking(
+        "1",
+        pd.Timestamp("2026-11-01 06:30", tz="UTC").tz_convert(TORONTO).tz_localize(None),
+        grace=0,
+        hours=1,
+        lock_id="l2",
+    )
+    found = drawn(twice, locks=WINNIPEG, days=DAY, day=date(2026, 11, 1))
+
+    assert row(found, "Attic").bars[0].width == pytest.approx(100 / 25, abs=0.01)
