@@ -136,6 +136,7 @@ def _show(event: str, record: dict[str, Any], console: Console) -> None:
         console.print(f"  {told}", style="red", highlight=False, markup=False)
     elif _ours(record) and not event.startswith(QUIET):
         level = str(record.get("level", "info"))
-        if level == "info" and event.split(" ", maxsplit=1)[0] in DID:
-            return  # one operation that is done: counted when the run is over
+        done = level == "info" and event.split(" ", maxsplit=1)[0] in DID  # counted when the run is over
+        if done or (level == "warning" and record["logger"] == ALERTS):
+            return  # what is new is among the problems
         console.print(f"  {event}", style=STYLES.get(level), highlight=False, markup=False)
