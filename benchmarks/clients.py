@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +14,7 @@ from include.access.desired import Desired, desired_state
 from include.access.outcomes import DONE, HELD, NOT_SENT
 from include.access.plan import Plan, make_plan, members_by_group
 from include.ledger.ledger import Begun, Ledger
+from include.ledger.sites import Claim, Owner, enter
 from rest.fingerprint import Fingerprint
 from rest.pacing import Pacing
 from rest.transport import FixedToken, Service, Transport, new_session
@@ -169,4 +170,6 @@ def journal(path: Path, plan: Plan) -> RunJournal:
     begun = Begun(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
     run_id = ledger.begin_run(begun)
     ledger.plan(run_id, plan.operations, plan.problems, plan.left, planned_at=datetime.now(UTC))
-    return RunJournal(ledger, run_id)
+    claim = Claim(SITE, Owner(NAME, "of the benchmarks"), run_id, NAME)
+    enter(ledger, claim, frozenset(), datetime.now(UTC) + timedelta(days=1))  # nothing extends it meanwhile
+    return RunJournal(ledger, run_id, claim.holder)
