@@ -209,6 +209,10 @@ def _longest_gap(schedule: str) -> timedelta:
     return max(gaps, default=moments[-1] - FIRST_DAY)
 
 
+# What YAML's own constructors raise beside its errors: `2026-02-30` is no day, `!!bool maybe` no key, `&a [*a]` has no end.
+UNREADABLE_VALUES = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """YAML lets a key stand twice and keeps the last; a settings file must not."""
 
@@ -250,6 +254,9 @@ def load(path: Path) -> Integration:
         raise IntegrationError(f"{_shown(path)}: not readable as YAML: {' '.join(str(error).split())}") from None
     except _FaultsError as error:
         raise IntegrationError(f"{_shown(path)}: {error}") from None
+    except UNREADABLE_VALUES as error:
+        shown = f"it holds a value that cannot be read ({type(error).__name__}: {error})"
+        raise IntegrationError(f"{_shown(path)}: {shown}; put texts such as dates in quotes") from None
     if found is None:
         raise IntegrationError(f"{_shown(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
     if warning := found.horizon_warning:

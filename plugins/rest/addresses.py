@@ -33,7 +33,9 @@ def base_address(address: str, field: str, exchange: Exchange) -> str:
         ConfigurationError: naming the field, when it is not an https address (http only on this machine).
     """
     url = _parsed(address.strip())
-    if url is None or not url.host or url.scheme not in PORTS or url.auth or url.query or url.fragment:
+    # A scheme in the host's place is left by "https:/name", or by one that was pasted twice.
+    is_usable = url is not None and url.scheme in PORTS and url.host not in PORTS
+    if url is None or not url.host or not is_usable or url.auth or url.query or url.fragment:
         raise ConfigurationError(exchange, f'has no usable {field}: give an address like "https://name.example"')
     if url.scheme == "http" and not is_loopback(url.host):
         raise ConfigurationError(

@@ -56,7 +56,7 @@ def ledger_url(connection: Connection) -> URL:
     }
     parts |= {FIELDS[name]: value for name, value in options.items() if name in FIELDS}
     if parts["port"] is not None:
-        parts["port"] = int(parts["port"])
+        parts["port"] = _port(connection, parts["port"])
     query = {name: value for name, value in options.items() if name not in FIELDS}
     return URL.create("postgresql+psycopg2", **parts, query=query)
 
@@ -92,6 +92,13 @@ def _options(connection: Connection, extra: Mapping[str, Any]) -> dict[str, str]
     except psycopg2.Error as error:
         raise _refused(connection, f"what PostgreSQL's driver does not know ({_first_line(error)})") from None
     return options
+
+
+def _port(connection: Connection, value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise _refused(connection, "a 'port' that is no number") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -207,6 +207,20 @@ def test_a_file_that_is_no_yaml_says_so(written, text):
     assert "not readable as YAML" in error_of(written(text))
 
 
+@pytest.mark.parametrize(
+    "value", ["2026-02-30", "!!bool maybe", "!!timestamp soon", "&a [*a]", pytest.param("9" * 5000, id="long")]
+)
+def test_a_value_that_yaml_cannot_make_is_an_error_of_its_file(written, value):
+    """Not of all integrations, which are loaded together."""
+    path = written(f"hector_conn_id: h\nsalto_conn_id: s\nsite_id: {value}\n")
+
+    found, errors = load_all(path.parent)
+
+    assert found == {}
+    assert len(errors) == 1
+    assert path.name in str(errors[0])
+
+
 def test_a_file_that_is_no_text_says_so(tmp_path):
     path = tmp_path / "campus.yaml"
     path.write_bytes(b"\xff\xfe\x00")

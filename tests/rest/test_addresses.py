@@ -38,6 +38,8 @@ def test_https_and_this_machine_may_be_called(given, used):
         "https://connect my-clay.com",
         "file:///etc/passwd",
         "https://[::1",
+        "https://https:/connect.my-clay.com",
+        "https://https://connect.my-clay.com",
     ],
 )
 def test_nothing_else_may(given):

@@ -57,6 +57,7 @@ def test_the_driver_is_given_what_the_hook_gives(extra):
         ({"sslmode": ["require"]}, "'sslmode', whose value is neither text nor number"),
         ({"sslmode": True}, "'sslmode', whose value is neither text nor number"),
         ({"sqlalchemy_query": "sslmode=require"}, "'sqlalchemy_query' that is no object"),
+        ({"port": "x"}, "'port' that is no number"),
         ("{sslmode: require}", "what is no JSON object"),
         ("[]", "what is no JSON object"),
     ],

@@ -54,6 +54,9 @@ def hook(monkeypatch):
         ({"host": None, "login": "https://connect.my-clay.com"}, "address in its login: move"),
         ({"host": "localhost:8001"}, "without a scheme: write http:// or https://"),
         ({"host": "connect my-clay.com"}, "no usable host"),
+        ({"host": "https:/connect.my-clay.com"}, "no usable host"),
+        ({"host": "https//connect.my-clay.com"}, "no usable host"),
+        ({"extra": {"identity_url": "https://https://identity.eu.my-clay.com"}}, "no usable identity_url"),
     ],
 )
 def test_a_missing_or_wrong_field_is_named(hook, fields, named):
