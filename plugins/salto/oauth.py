@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SCOPE = "user_api.full_access"
 PATH = "/connect/token"
+UNKNOWN_CLIENT = 401  # what RFC 6749 (5.2) lets a server answer to a client it does not know, be it without words
 EARLY = 60.0  # seconds before its end a token is renewed, or at half of a shorter life
 NOT_ACTIVE = (
     "the integration's account is not active on this site yet, or username/user_password in the connection are wrong: "
@@ -176,9 +177,9 @@ class PasswordGrant:
         error = _oauth_error(answer)
         if error == "invalid_grant":
             return NotActiveError(exchange, "refuses the account (invalid_grant)", NOT_ACTIVE)
-        if error == "invalid_client":
-            return ClientRefusedError(exchange, f"refuses the client ({error})", CLIENT)
-        if error is not None or answer.status in {400, 401, 403}:
+        if error == "invalid_client" or (error is None and answer.status == UNKNOWN_CLIENT):
+            return ClientRefusedError(exchange, f"refuses the client ({error or answer.status})", CLIENT)
+        if error is not None or answer.status in {400, 403}:
             return CredentialsError(exchange, f"refuses the client ({error or answer.status})", CLIENT)
         if answer.status == 404:  # noqa: PLR2004 - HTTP's own number; seen for two hours of an outage
             return UnavailableError(exchange, "is not there (404)", "check identity_url in the connection, or wait")

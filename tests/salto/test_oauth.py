@@ -187,6 +187,16 @@ def test_a_server_that_decodes_nothing_gets_the_client_as_it_is(odd, identity, s
     assert list(map(halves, identity.calls)) == [FORM, PLAIN, PLAIN]
 
 
+@pytest.mark.parametrize("body", ["", "<html>401 Unauthorized</html>"])
+def test_a_server_that_refuses_without_words_gets_it_as_it_is_too(odd, identity, body):
+    """RFC 6749, 5.2: 401 is what an unknown client may get."""
+    identity.post(URL, status=401, body=body)
+    identity.post(URL, json={"access_token": "one", "expires_in": 3600})
+
+    assert odd.token() == "one"
+    assert list(map(halves, identity.calls)) == [FORM, PLAIN]
+
+
 def test_a_client_refused_in_both_forms_is_not_asked_again(odd, identity):
     identity.post(URL, status=400, json={"error": "invalid_client"})
 
