@@ -15,6 +15,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+LINE_ENDS = frozenset({"Cc", "Zl", "Zp"})  # control characters, and Unicode's own ends of lines and paragraphs
 LISTED = 5  # names that one message lists; the rest is a count
 # Letters and signs that look like an ASCII one in most fonts, as keyboards and word processors produce them.
 _LOOKS_LIKE = str.maketrans(
@@ -40,8 +41,8 @@ def comparable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a plain text on one line, a space instead of each control character: what names are sent as."""
-    return plain("".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text))
+    """Return a plain text on one line, a space instead of each control character or line end: what names are sent as."""
+    return plain("".join(" " if unicodedata.category(letter) in LINE_ENDS else letter for letter in text))
 
 
 def plain_all(texts: pd.Series) -> pd.Series:

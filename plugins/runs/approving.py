@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from include.access.texts import few
+from include.access.texts import few, one_line
 from include.ledger.ledger import RESTART
 from include.ledger.runs import RunLine, operations_of, run_holding
 from include.report.held import TABLES as HELD_TABLES
@@ -145,5 +145,5 @@ def note(name: str, digest: str, by: str, now: datetime, at: str | None = None) 
 
 
 def _plain(words: str) -> str:
-    """Names come from people's keyboards: nothing of theirs may become markup."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>()#+!|~&" else sign for sign in words)
+    """Names come from people's keyboards: nothing of theirs may become markup, or a line of its own."""
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>()#+!|~&" else sign for sign in one_line(words))

@@ -52,6 +52,16 @@ def test_the_question_shows_the_set_of_its_digest(held):
     assert "others" not in shown["body"]
 
 
+def test_a_name_makes_no_line_of_its_own(held):
+    """A reference is opaque text: what it holds must not look like the question's own words."""
+    held("aaaa", "x\n\n### Nothing is removed\u2028| y")
+
+    body = approving.text(INTEGRATION, "campus", "aaaa")["body"]
+
+    assert not any(line.startswith("### Nothing") for line in body.splitlines())
+    assert sum("\\#\\#\\# Nothing is removed" in line and "nobody" in line for line in body.splitlines()) == 1
+
+
 @pytest.mark.parametrize("digest", ["", "cccc", "../x"])
 def test_a_digest_that_no_run_holds_is_refused(held, digest):
     """It is asked about and approved by nobody."""
