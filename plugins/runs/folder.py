@@ -149,16 +149,18 @@ def airflow_home() -> Path:
 
 def base() -> ObjectStoragePath:
     """Return the folder of all runs: HECTOR_SALTO_RUNS as a path or an address, else "runs" in AIRFLOW_HOME."""
-    return place(_local_path(os.environ.get(FOLDER_SETTING) or str(airflow_home() / "runs")))
+    given = (os.environ.get(FOLDER_SETTING) or "").strip()
+    return place(_local_path(given) if given else str(airflow_home() / "runs"))
 
 
 def _local_path(setting: str) -> str:
-    """Return the path that a file:// address means, whose special signs are encoded; anything else as it is.
+    """Return the absolute path that a path means ("~" too: no shell has read an env file), or a file:// address, whose special
+    signs are encoded; other addresses as they are.
 
     A path is handed over as a path: ObjectStoragePath takes an address literally, so that "%20" would become a folder's name.
     """
     if not setting.startswith(FILE_ADDRESS):
-        return setting
+        return setting if "://" in setting else str(Path(setting).expanduser().absolute())
     return unquote(setting.removeprefix(FILE_ADDRESS).removeprefix("localhost"))
 
 

@@ -51,6 +51,18 @@ def test_runs_setting_with_odd_signs(name, form, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("setting", ["~/runs", " ~/runs ", "runs"])
+def test_runs_setting_that_no_shell_has_read(setting, tmp_path, monkeypatch):
+    """An env file holds "~" as it is; and tasks that work in other folders mean the same one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_SETTING, setting)
+    monkeypatch.chdir(tmp_path)
+
+    assert written_into(tmp_path / "runs")
+    assert Path(base().path).is_absolute()
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
 def test_runs_setting_in_a_bucket(monkeypatch):
     """An address of other storage stays as it is."""
     monkeypatch.setenv(FOLDER_SETTING, "memory://runs/a%20b")
