@@ -325,7 +325,9 @@ def _shown(path: Path) -> str:
 
 
 def integrations_folder() -> Path:
-    return Path(os.environ.get(FOLDER_SETTING) or Path(__file__).parent)
+    """Return the folder of the integration files; "~" too, because no shell has read an env file."""
+    given = (os.environ.get(FOLDER_SETTING) or "").strip()
+    return Path(given).expanduser() if given else Path(__file__).parent
 
 
 def names_of_files() -> frozenset[str]:
@@ -345,7 +347,12 @@ def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[I
     """Every usable integration by name, and an error for each file that is not."""
     found: dict[str, Integration] = {}
     errors = []
-    for path in sorted((folder or integrations_folder()).glob("*.y*ml")):
+    folder = folder or integrations_folder()
+    if not folder.is_dir():
+        errors.append(
+            IntegrationError(f"{folder} is no folder, so there are no integrations: correct {FOLDER_SETTING}")
+        )
+    for path in sorted(folder.glob("*.y*ml")):
         try:
             found[path.stem] = load(path)
         except IntegrationError as error:

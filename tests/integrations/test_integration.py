@@ -207,6 +207,22 @@ def test_a_file_that_is_no_yaml_says_so(written, text):
     assert "not readable as YAML" in error_of(written(text))
 
 
+def test_a_folder_that_no_shell_has_read_or_that_is_none(tmp_path, monkeypatch):
+    """An env file holds "~" as it is; a folder that is mistyped takes all DAGs away, which must not go unsaid."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "campus.yaml").write_text("hector_conn_id: h\nsalto_conn_id: s\nsite_id: x\n")
+
+    monkeypatch.setenv(FOLDER_SETTING, "~/files")
+    assert set(load_all()[0]) == {"campus"}
+    monkeypatch.setenv(FOLDER_SETTING, "~/flies")
+    found, errors = load_all()
+    assert found == {}
+    assert [str(error) for error in errors] == [
+        f"{tmp_path / 'flies'} is no folder, so there are no integrations: correct HECTOR_SALTO_INTEGRATIONS"
+    ]
+
+
 @pytest.mark.parametrize(
     "value", ["2026-02-30", "!!bool maybe", "!!timestamp soon", "&a [*a]", pytest.param("9" * 5000, id="long")]
 )
