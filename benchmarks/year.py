@@ -132,7 +132,7 @@ def _place(number: int) -> dict[str, Any]:
 def _person(number: int) -> dict[str, Any]:
     return {
         "person": f"hector:u_{number}", "user_id": f"u_{number}", "email": f"person{number}@campus.example",
-        "name": f"Person {number}", "hector_status": "active", "has_code": number % 50 > 0, "site_user_id": f"s{number}",
+        "name": f"Person {number}", "hector_status": "active", "has_code": number % 50 > 0, "code_shared": False, "site_user_id": f"s{number}",
         "platform_user_id": f"p{number}", "subscription_state": "subscribed", "blocked": False, "has_tag": True,
         "tag_id": f"t{number}", "own_tag": number % 50 > 0, "tag_blocked": False, "managed": True, "office_mode": False,
     }  # fmt: skip

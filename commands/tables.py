@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from include.access.outcomes import DONE
+from include.access.texts import few
 from include.report.words import many
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def _style(change: Mapping[str, Any], line: str) -> tuple[str | None, str]:
 
 def _removal(change: Mapping[str, Any]) -> str:
     """Return one change in full: for whom, what, users and doors, why, and what became of it."""
-    whom = f": {', '.join(change['people'][:SHOWN])}" if change["people"] else ""
-    doors = f" at {', '.join(change['doors'][:SHOWN])}" if change["doors"] else ""
+    users = [_known(user) for user in change["users"]]
+    whom = f": {few(users, SHOWN, '; ')}" if users else ""
+    doors = f" at {few(change['doors'], SHOWN)}" if change["doors"] else ""
     message = f": {change['message']}" if change["message"] else ""
     return f"  {change['for']}: {change['did']}{whom}{doors}: {change['why']} ({change['outcome']}{message})"
 
@@ -109,5 +111,10 @@ def _show_held(held: Mapping[str, Any], console: Console) -> None:
 
 
 def _user(user: Mapping[str, Any]) -> str:
+    return _known(user) + (", inside now" if user["inside"] else "")
+
+
+def _known(user: Mapping[str, Any]) -> str:
+    """Return a user by name and email, the id beside them; by the id alone where neither is known."""
     known = ", ".join(filter(None, (user["name"], user["email"])))
-    return (f"{known} ({user['id']})" if known else str(user["id"])) + (", inside now" if user["inside"] else "")
+    return f"{known} ({user['id']})" if known else str(user["id"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,6 +28,7 @@ GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK = "group", "schedule", "door", "m
 LINKS = (BOOKING, STATUS, PERSON, PLACE, WINDOW, GROUP, SCHEDULE, DOOR, MEMBER, SEAT, TAG, LOCK)
 RELOAD = "start the sync (Hector's reload) and read what it reports about this reservation"
 
+ZONE_UNKNOWN = "the door's time zone is not known"
 LONGEST = pd.Timedelta(days=33)  # a reservation of 31 days with its grace
 UNTOUCHED = " has no tag in Salto, and the sync never changes this user there (owner, admin, pod member or guest)"
 
@@ -64,6 +66,13 @@ STEPS = {
 }
 
 
+class Break(StrEnum):
+    """How a link is broken, as far as rules ask."""
+
+    NO_LOCK = "no_lock"  # the place names none, as rooms without a door of ours do
+    OTHER = ""
+
+
 @dataclass(frozen=True)
 class _Case:
     """One way a link can break: where, and in which words (a column of text)."""
@@ -72,6 +81,7 @@ class _Case:
     broken: pd.Series
     words: pd.Series
     step: str = ""  # where the link's own does not help
+    code: Break = Break.OTHER
 
 
 def chains(
@@ -94,13 +104,14 @@ def chains(
         return schemas.frame(schemas.CHAIN, [])
     first = pd.Series(len(LINKS), index=rows.index)
     words = pd.Series("", index=rows.index, dtype="str")
-    steps = words.copy()
+    steps, codes = words.copy(), words.copy()
     for case in _cases(rows, now, at):
         place = LINKS.index(case.link)
         here = case.broken.eq(other=True).fillna(value=False).astype("bool") & (place < first)
         first, words = first.mask(here, place), words.mask(here, case.words.astype("str"))
         steps = steps.mask(here, case.step or STEPS[case.link])
-    return _told(rows, first, (words, steps), _good(rows))
+        codes = codes.mask(here, case.code)
+    return _told(rows, first, (words, steps, codes), _good(rows))
 
 
 def broken_links(chain: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +181,7 @@ def _cases(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> li
         _Case(PERSON, ~active, person + " is not active in Hector"),
         _Case(PERSON, ~email, person + " has no email in Hector, so no Salto user can be theirs"),
         _Case(PLACE, rows["place_id"].isna(), _text(rows, "the reservation has no place")),
-        _Case(PLACE, ~named, "place " + place + " names no lock"),
+        _Case(PLACE, ~named, "place " + place + " names no lock", code=Break.NO_LOCK),
         _Case(PLACE, rows["lock_id"].isna(), "no single lock of the site is called " + rows["lock_name"].astype("str")),
         *_windows(rows, now, at),
         _Case(GROUP, rows["group_id"].isna(), group + " does not exist in Salto"),
@@ -223,10 +234,11 @@ def _windows(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> 
 
 def _open_span(rows: pd.DataFrame) -> pd.Series:
     """When the doors open and close, on the wall clock of the lock, whose zone is named."""
-    zone = rows["zone"].where(rows["zone"].map(is_known_zone, na_action="ignore").eq(other=True), "UTC")
     told = [
-        f"its doors open from {_wall(begin, name)} to {_wall(end, name)} ({name})"
-        for begin, end, name in zip(rows["window_start"], rows["window_end"], zone, strict=True)
+        f"its doors open from {_wall(begin, name)} to {_wall(end, name)} ({shown})"
+        for begin, end, (name, shown) in zip(
+            rows["window_start"], rows["window_end"], map(_zone, rows["zone"]), strict=True
+        )
     ]
     return pd.Series(told, index=rows.index, dtype="str")
 
@@ -242,8 +254,14 @@ def _wall(instant: pd.Timestamp, zone: str) -> str:
 
 def wall_time(instant: pd.Timestamp, zone: object) -> str:
     """Return an instant on the wall clock of a door, whose zone is named."""
-    name = zone if isinstance(zone, str) and is_known_zone(zone) else "UTC"
-    return f"{_wall(instant, name)} ({name})"
+    name, shown = _zone(zone)
+    return f"{_wall(instant, name)} ({shown})"
+
+
+def _zone(zone: object) -> tuple[str, str]:
+    """Return the zone in which a door's moments are shown, and what says so."""
+    known = isinstance(zone, str) and is_known_zone(zone)
+    return (str(zone), str(zone)) if known else ("UTC", f"UTC: {ZONE_UNKNOWN}")
 
 
 def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
@@ -269,9 +287,9 @@ def _good(rows: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _told(
-    rows: pd.DataFrame, first: pd.Series, broken: tuple[pd.Series, pd.Series], good: dict[str, pd.Series]
+    rows: pd.DataFrame, first: pd.Series, broken: tuple[pd.Series, pd.Series, pd.Series], good: dict[str, pd.Series]
 ) -> pd.DataFrame:
-    words, steps = broken
+    words, steps, codes = broken
     parts = []
     for number, link in enumerate(LINKS):
         state = pd.Series(OK, index=rows.index, dtype="str")
@@ -287,6 +305,7 @@ def _told(
                     "link": link,
                     "state": state,
                     "words": said,
+                    "code": codes.where(first.eq(number), ""),
                     "next_step": step,
                     "row": range(len(rows)),
                     "number": number,

@@ -336,6 +336,7 @@ SEEN_PEOPLE = _table(
         "name": _text(null=True),  # first and last, as Hector shows them; null: not Hector's, or none
         "hector_status": _text(null=True),  # null: Hector shows no such user
         "has_code": _flag(),  # Hector has a unique code
+        "code_shared": _flag(),  # another active user has the same
         "site_user_id": _text(null=True),  # null: no user of the site stands for this person
         "platform_user_id": _text(null=True),
         "subscription_state": _text(null=True),
@@ -377,6 +378,7 @@ CHAIN = _table(
         "link": _text(),  # booking | status | person | place | window | group | schedule | door | member | seat | tag | lock
         "state": _text(),  # ok | broken | not_reached
         "words": _text(),
+        "code": _text(),  # access/chain.py: Break; empty where a rule does not ask
         "next_step": _text(),  # empty where nothing is broken
     },
 )

@@ -174,11 +174,18 @@ def _people(users: pd.DataFrame, current: Current, matches: pd.DataFrame) -> pd.
         email=rows["email"].astype("str").str.strip().where(rows["email"].notna()),
         name=_names(rows),
         has_code=code,
+        code_shared=_shared(rows["tag"], rows["hector_status"]),
         has_tag=held,
         own_tag=(rows["salto_tag"] == rows["tag"]).fillna(value=False).astype("bool") & held & code,
         tag_blocked=rows["tag_blocked"].eq(other=True).fillna(value=False).astype("bool"),
     )
     return _as(schemas.SEEN_PEOPLE, rows)
+
+
+def _shared(codes: pd.Series, status: pd.Series) -> pd.Series:
+    """Return which active users of Hector have a unique code that another active user has too."""
+    own = codes.where(status.astype("str").str.strip().str.lower().eq("active"))
+    return own.notna() & own.duplicated(keep=False)
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:

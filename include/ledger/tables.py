@@ -346,6 +346,7 @@ class SeenPerson(_Seen, Table):
     name: Mapped[str | None]
     hector_status: Mapped[str | None]
     has_code: Mapped[bool]
+    code_shared: Mapped[bool]
     site_user_id: Mapped[str | None]
     platform_user_id: Mapped[str | None]
     subscription_state: Mapped[str | None]

@@ -12,6 +12,7 @@ from include.access.operations import HELD
 from include.access.order import rows
 from include.access.texts import few
 from include.report.words import held_sentence
+from include.report.zones import DoorZones
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -55,7 +56,7 @@ class Hector:
 @dataclass(frozen=True)
 class Before:
     """Our groups before the run: members: group_id, platform_user_id; doors: group_id, lock_id; matches: platform_user_id,
-    user_id; locks: lock_id, name.
+    user_id; locks: lock_id, name, zone.
     """
 
     members: pd.DataFrame
@@ -72,7 +73,7 @@ def rows_of(operations: pd.DataFrame | None) -> list[Operation]:
 class About:
     """What the operations themselves do not say: what became of them, whom and which doors they concern, and why."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, site_zone: str | None = None) -> None:
         outcomes, before = tables.outcomes, tables.before
         self._outcomes = {} if outcomes is None else outcomes.set_index("key")[["state", "message"]].T.to_dict()
         self._people: dict[str, list[str]] = {}
@@ -84,6 +85,9 @@ class About:
         for row in rows_of(tables.operations):
             self._add_new(row)
         self.named = tables.people.by_label
+        self.zones = (
+            None if before is None else DoorZones(before.doors, before.locks, rows_of(tables.operations), site_zone)
+        )
         self._why = None if tables.hector is None else _Why(tables.hector, tables.problems)
 
     def _remember(self, before: Before) -> None:
@@ -107,6 +111,10 @@ class About:
         planned = HELD if row["state"] == HELD else PLANNED
         found = self._outcomes.get(row["key"], {"state": planned, "message": ""})
         return str(found["state"]), str(found["message"])
+
+    def windows(self, words: str, row: Operation) -> str:
+        """Return words that may name a window, with the zone of its doors where it is not the site's."""
+        return words if self.zones is None else self.zones.marked(words, row)
 
     def door(self, row: Operation) -> str | None:
         """An operation that takes a door out names only the lock's id."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from include.access.bookings import ACCESS, LEFT
-from include.access.chain import BROKEN, LOCK, OK, chains
+from include.access.chain import BROKEN, LOCK, OK, Break, chains
 from include.access.refusals import SETTLED
 from include.access.rules import GROUP_PREFIX
 from include.access.seen import may_enter, same_email
@@ -321,7 +321,7 @@ def _way(
     errors: tuple[str, ...] = ()
     step: str | None = None
     if len(broken):
-        says = NO_LOCK if broken["words"].iloc[0].endswith(" names no lock") else CLOSED
+        says = NO_LOCK if broken["code"].iloc[0] == Break.NO_LOCK else CLOSED
         errors = tuple(sources.errors(reference, user))
         step = _step(sources, broken.iloc[0], reference, user)
         still = _still(sources, (user, door), _moment(row, now, at))

@@ -13,6 +13,7 @@ from include.access.withdrawals import HectorSays
 from include.report.people import People, Person
 from include.report.summary import DID
 from include.report.words import schedule_words
+from include.report.zones import DoorZones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,11 +86,13 @@ class HeldBack:
         return sum(len(reason.losses) for reason in self.reasons)
 
 
-def held_back(operations: Iterable[Mapping[str, Any]], seen: Seen, now: datetime) -> HeldBack:
-    """Return what these operations of a run hold back, at a site as it was seen."""
+def held_back(
+    operations: Iterable[Mapping[str, Any]], seen: Seen, now: datetime, site_zone: str | None = None
+) -> HeldBack:
+    """Return what these operations of a run hold back, at a site as it was seen; windows name the zone where it is not the site's."""
     held = [one for one in operations if one["state"] == HELD]
     removals = [one for one in held if one["held_by"] != DEPENDS]
-    site, people = _Site(seen, now), People.of(seen.people)
+    site, people = _Site(seen, now, site_zone), People.of(seen.people)
     losses = [(one["hector_says"] or HectorSays.UNKNOWN, _loss(one, site, people)) for one in removals]
     reasons = [
         Reason(str(code), TITLES[code], tuple(loss for said, loss in losses if said == code))
@@ -123,10 +126,12 @@ class _Site:
 
     :param seen: the site.
     :param now: aware.
+    :param zone: the site's; None: not known.
     """
 
-    def __init__(self, seen: Seen, now: datetime) -> None:
+    def __init__(self, seen: Seen, now: datetime, zone: str | None) -> None:
         self._now = now
+        self._marks = DoorZones(seen.doors, seen.locks, (), zone)
         self._members = _pairs(seen.members, "group_id", "platform_user_id")
         self._groups_of = _pairs(seen.members, "platform_user_id", "group_id")
         self._locks = _pairs(seen.doors, "group_id", "lock_id")
@@ -160,7 +165,9 @@ class _Site:
         return tuple(sorted(str(self._names.get(lock, lock)) for lock in locks))
 
     def windows(self, group: str) -> str:
-        return "; ".join(schedule_words(row) for row in self._schedules.get(group, ()))
+        mark = self._marks.of_group(group)
+        found = "; ".join(schedule_words(row) for row in self._schedules.get(group, ()))
+        return f"{found} ({mark})" if found and mark else found
 
     def is_open(self, group: str) -> bool:
         """Return whether a window of the group is open now, on the wall clock of its doors."""

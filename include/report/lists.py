@@ -1,4 +1,4 @@
-"""People and doors that something is missing from, each with what to do: the page's lists, and their CSV files."""
+"""People and doors that something is missing from, each with the next step of its own cause: the page's lists, and their CSV files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.access.problems import KINDS
+from include.access.texts import folded
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from include.access.seen import Seen
@@ -15,25 +20,61 @@ if TYPE_CHECKING:
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet would run, in either width
 BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet reads UTF-8 as an older encoding, and accents break
 COLUMNS = ("who", "detail", "step")
+# The problems that can be the cause of an entry, by list; of several the first that a run has found.
+CAUSES = {
+    "no-email": ("email_missing",),
+    "no-code": ("code_missing",),
+    "no-tag": ("code_twice", "tag_unknown", "tag_ambiguous", "tag_held", "salto_user_twice", "email_twice"),
+    "blocked": ("user_blocked", "tag_blocked"),
+    "no-seat": ("user_suspended", "salto_user_twice", "email_twice", "no_seat"),
+    "no-user": ("email_twice", "email_invalid", "email_held", "salto_user_twice", "no_seat"),
+    "place-no-lock": ("place_without_lock",),
+    "place-wrong-lock": ("lock_ambiguous", "lock_unknown"),
+}
+
+SHARED = {"email_twice": "email_shared", "code_twice": "code_shared"}  # columns of users
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One list. ``rows``: who (text), detail (text), step (text), sorted by who."""
+    """One list. ``rows``: who (text), detail (text), step (text), sorted by step, then by who."""
 
     key: str
     title: str
     rows: pd.DataFrame
 
+    def by_step(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Return each next step with the entries it is for."""
+        for step, rows in self.rows.groupby("step", sort=False):
+            yield str(step), rows
 
-def listings(seen: Seen) -> list[Listing]:
-    """Every list, empty ones included."""
+
+def listings(seen: Seen, problems: pd.DataFrame) -> list[Listing]:
+    """Return every list, empty ones included.
+
+    Args:
+        seen: people, places and locks.
+        problems: of the last run: code, subject, next_step.
+    """
     people = seen.people[seen.people["hector_status"].astype("str").str.strip().str.casefold().eq("active")]
-    return [*_people(people), *_places(seen), *_locks(seen)]
+    found = [*_people(people), *_places(seen), *_locks(seen)]
+    return [_listing(key, title, _with_steps(key, table, problems)) for key, title, table in found]
 
 
-def listing(seen: Seen, key: str) -> Listing | None:
-    return next((one for one in listings(seen) if one.key == key), None)
+def listing(seen: Seen, problems: pd.DataFrame, key: str) -> Listing | None:
+    return next((one for one in listings(seen, problems) if one.key == key), None)
+
+
+def _with_steps(key: str, table: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
+    """Return the entries with the next step of the problem that a run has found with each, where it has found one."""
+    steps = table["step"]
+    for code in reversed(CAUSES.get(key, ())):
+        found = problems[problems["code"].eq(code)].drop_duplicates("subject").set_index("subject")["next_step"]
+        mapped = table["subject"].map(found)
+        steps = steps.mask(mapped.notna(), mapped)
+        if (shared := SHARED.get(code)) in table:  # a problem of several users has the subject of one of them
+            steps = steps.mask(table[shared], KINDS[code].next_step)
+    return table.assign(step=steps)
 
 
 def as_csv(found: Listing) -> str:
@@ -53,11 +94,17 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if begins else cell
 
 
-def _people(people: pd.DataFrame) -> list[Listing]:
+def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     email = people["email"].astype("str").where(people["email"].notna(), "")
     named = people["name"].astype("str").where(people["name"].notna(), "")
     label = named.mask(named.eq(""), "user " + people["user_id"].astype("str"))
-    table = people.assign(who=label, detail=email.mask(email.eq(""), "user " + people["user_id"].astype("str")))
+    subject, key = "user " + people["user_id"].astype("str"), folded(people["email"])
+    table = people.assign(
+        who=label,
+        detail=email.mask(email.eq(""), subject),
+        subject=subject,
+        email_shared=key.notna() & key.ne("") & key.duplicated(keep=False),
+    )
     there = people["site_user_id"].notna()
     return [
         _list(
@@ -81,28 +128,33 @@ def _people(people: pd.DataFrame) -> list[Listing]:
         _list(
             "blocked",
             "People or tags that are blocked in Salto",
-            table[people["blocked"] | people["tag_blocked"]],
-            "unblock them in the Salto dashboard if they may enter",
+            _blocked(table),
+            "",
         ),
         _list(
             "no-seat",
             "People without a seat",
             table[there & people["subscription_state"].ne("subscribed")],
-            "free or buy a seat in the Salto dashboard (with_reservations: they get one in time), then reload",
+            "with provision_users: with_reservations none is needed: a seat is given before a reservation; with all, free or buy "
+            "a seat in the Salto dashboard, then reload",
         ),
         _list(
             "no-user",
             "People without a user on the site",
             table[~there & email.str.strip().ne("")],
-            "reload; if they are still missing, the problems of the last run say why",
+            "with provision_users: with_reservations none is needed: a user is made before a reservation; with all, reload",
         ),
     ]
 
 
-def _places(seen: Seen) -> list[Listing]:
+def _places(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
     places = seen.places[seen.places["active"]]
     typed = places["lock_name"].astype("str").where(places["lock_name"].notna(), "").str.strip()
-    table = places.assign(who=places["place_name"], detail=typed.map(lambda name: f"names {name!r}" if name else ""))
+    table = places.assign(
+        who=places["place_name"],
+        detail=typed.map(lambda name: f"names {name!r}" if name else ""),
+        subject="place " + places["place_id"],
+    )
     return [
         _list(
             "place-no-lock",
@@ -119,9 +171,9 @@ def _places(seen: Seen) -> list[Listing]:
     ]
 
 
-def _locks(seen: Seen) -> list[Listing]:
+def _locks(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
     named = set(seen.places.loc[seen.places["active"], "lock_id"].dropna())
-    table = seen.locks.assign(who=seen.locks["name"], detail="")
+    table = seen.locks.assign(who=seen.locks["name"], detail="", subject="lock " + seen.locks["name"])
     off = ~table["online"] | ~table["iq_online"]
     offline = table[off].assign(
         detail=table["iq_online"].map({True: "the lock is offline", False: "its IQ is offline"})[off]
@@ -136,12 +188,39 @@ def _locks(seen: Seen) -> list[Listing]:
         _list(
             "lock-offline",
             "Locks that are offline",
-            offline,
-            "see why the lock or its IQ is offline: until then it keeps the rights it last learnt",
+            offline.assign(step=_offline_step(offline)),
+            "",
         ),
     ]
 
 
-def _list(key: str, title: str, table: pd.DataFrame, step: str) -> Listing:
-    rows = table.assign(step=step)[list(COLUMNS)].astype("str")
-    return Listing(key, title, rows.sort_values(["who", "detail"], ignore_index=True))
+def _blocked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return who is blocked, with what is to be unblocked."""
+    rows = table[table["blocked"] | table["tag_blocked"]]
+    tag = "unblock the tag in the Salto dashboard if they may enter, or enter the number of another tag in Hector"
+    user, both = (
+        "unblock the user in the Salto dashboard if they may enter",
+        "unblock the user and the tag in the Salto dashboard if they may enter",
+    )
+    step = rows["blocked"].map({True: user, False: tag})
+    return rows.assign(step=step.mask(rows["blocked"] & rows["tag_blocked"], both))
+
+
+def _offline_step(rows: pd.DataFrame) -> pd.Series:
+    keeps = "until then it keeps the rights it last learnt"
+    return rows["iq_online"].map(
+        {
+            True: f"check the lock's battery and its distance to the IQ: {keeps}",
+            False: f"check the power and network of the lock's IQ: {keeps}",
+        }
+    )
+
+
+def _list(key: str, title: str, table: pd.DataFrame, step: str) -> tuple[str, str, pd.DataFrame]:
+    """Return a list's entries with the step that is right where no problem says another; empty: they have their own."""
+    return key, title, table.assign(step=step) if step else table
+
+
+def _listing(key: str, title: str, table: pd.DataFrame) -> Listing:
+    rows = table[list(COLUMNS)].astype("str")
+    return Listing(key, title, rows.sort_values(["step", "who", "detail"], ignore_index=True))

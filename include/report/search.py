@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 
+from include.access.references import spellings
 from include.access.rules import GROUP_PREFIX
 from include.access.texts import comparable, folded
 from include.ledger.tables import SeenBorrower, SeenReservation
@@ -73,10 +74,8 @@ def _called(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
 def _references(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
     """Reservations by reference, by Hector's id, or by the name of their access group."""
     table = SeenReservation
-    bare = sought.removeprefix(GROUP_PREFIX)
-    query = select(table.reference).where(
-        table.integration == integration, or_(table.reference.in_({sought, bare}), table.reservation_id == sought)
-    )
+    named = or_(table.reference.in_(spellings(sought)), table.reservation_id == sought)
+    query = select(table.reference).where(table.integration == integration, named)
     with kept.reading() as connection:
         found = connection.execute(query.distinct().limit(MOST)).scalars().all()
     return [Meaning("reservation", one, Question(reference=one)) for one in found]

@@ -108,7 +108,7 @@ class Tables:
 
 def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
     """The run as plain values: what report.json holds and report.html shows."""
-    about = About(tables)
+    about = About(tables, facts.zone)
     changes = [_change(row, about) for row in rows_of(tables.operations)]
     by_hand = [_by_hand(row, about) for row in rows_of(tables.operations) if _is_by_hand(row)]
     by_hand += [_by_hand(row, about, LEFT) for row in rows_of(tables.left)]
@@ -165,7 +165,7 @@ def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
 def _change(row: Operation, about: About) -> dict[str, Any]:
     """One operation: whom, what, when, why, and what became of it."""
     state, message = about.outcome(row)
-    before, after = before_after(row)
+    before, after = (about.windows(words, row) for words in before_after(row))
     people, doors = about.people(row), about.doors(row)
     if row["kind"] == "group_delete":
         before = f"access group of {', '.join(people) or 'nobody'} at {', '.join(doors) or 'no door'}"

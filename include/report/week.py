@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -11,6 +12,9 @@ import pandas as pd
 from include.access.texts import comparable, folded
 from include.access.windows import is_known_zone
 from include.ledger.booked import LOUD, REFUSED, STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WEEK, DAY = 7, 1  # days that a picture spans
 NO_DOOR = "no lock"
@@ -108,7 +112,7 @@ def picture(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     apart = zones_of_doors(locks, ZoneInfo(str(begin.tzinfo)))
     notes = [
         ", ".join(filter(None, (there, "" if fine else "offline")))
-        for there, fine in zip((apart.get(lock, "") for lock in chosen["lock_id"]), well, strict=True)
+        for there, fine in zip(map(_zone_note(locks, apart), chosen["lock_id"]), well, strict=True)
     ]
     doors = dict(zip(chosen["name"], notes, strict=True))
     doors |= dict.fromkeys(sorted(set(shown.loc[~shown["has_lock"], "door"]) - set(doors)), NO_DOOR)
@@ -124,6 +128,13 @@ def picture(  # noqa: PLR0913 - a span, what is in it, and what to show of it
         now=_percent(now, begin, end) if begin <= now < end else None,
         counts={state: int(counts.get(state, 0)) for state in STATES},
     )
+
+
+def _zone_note(locks: pd.DataFrame, apart: dict[str, str]) -> Callable[[str], str]:
+    """Return what says the zone of a lock that is not drawn on its own wall clock, or not on the picture's."""
+    known = locks["zone"].map(is_known_zone, na_action="ignore").eq(other=True)
+    unknown = set(locks.loc[~known, "lock_id"])
+    return lambda lock: "time zone not known" if lock in unknown else apart.get(lock, "")
 
 
 def zones_of_doors(locks: pd.DataFrame, main: ZoneInfo) -> dict[str, str]:

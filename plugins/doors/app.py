@@ -27,6 +27,7 @@ from include.access.windows import is_known_zone
 from include.integrations.integration import Integration, load_all
 from include.ledger.booked import STATES, booked
 from include.ledger.ledger import LedgerError
+from include.ledger.questions import last_look, problems_of
 from include.ledger.runs import (
     RunLine,
     last_runs,
@@ -45,12 +46,15 @@ from include.report.search import meanings
 from include.report.summary import held_shown, invited_by
 from include.report.week import DAY, WEEK, Choice, picture, span
 from include.report.words import WHO, plan_only_sentence
+from include.report.zones import DoorZones
 from runs import releasing
 from runs.bookkeeping import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from zoneinfo import ZoneInfo
+
+    import pandas as pd
 
     from include.ledger.ledger import Ledger
 
@@ -124,6 +128,12 @@ class Site:
     def zone(self) -> ZoneInfo:
         """On whose wall clock times are shown: of most locks."""
         return zone_of(self.kept.seen(self.name, names=("locks",)))
+
+    @property
+    def problems(self) -> pd.DataFrame:
+        """What the last run found."""
+        last = last_look(self.kept, self.name)
+        return problems_of(self.kept, last.run_id if last is not None else 0)
 
     def common(self) -> dict[str, Any]:
         """What the frame of each page needs."""
@@ -270,7 +280,7 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
 ) -> HTMLResponse:
     """The chain from a booking to its door, or who may enter a door."""
     shown: dict[str, Any] = {"words": words, "at": at, "meanings": [], "answer": None, "wrong": "", "reference": ""}
-    question = _question(kind, words, user_id)
+    question = _question(kind, words.strip(), user_id.strip())
     if question is None and words.strip():
         found = meanings(site.kept, site.name, words)
         question = found[0].question if len(found) == 1 else None
@@ -306,13 +316,13 @@ def _question(kind: str, words: str, user_id: str) -> Question | None:
 @app.get("/lists", dependencies=READER)
 def lists(request: Request, site: SiteDep) -> HTMLResponse:
     """Who and what something is missing from, and what to do."""
-    found = listings(site.kept.seen(site.name, names=LISTED))
+    found = listings(site.kept.seen(site.name, names=LISTED), site.problems)
     return HTMLResponse(page(request, "lists.html.j2", view="lists", **site.common(), lists=found))
 
 
 @app.get("/lists/{key}.csv", dependencies=READER)
 def list_as_file(site: SiteDep, key: str) -> Response:
-    found = listing(site.kept.seen(site.name, names=LISTED), key)
+    found = listing(site.kept.seen(site.name, names=LISTED), site.problems, key)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no list {key!r}")
     headers = {"Content-Disposition": f'attachment; filename="{site.name}-{found.key}.csv"'}
@@ -358,7 +368,7 @@ def tab_of_a_run(request: Request, visitor: VisitorDep, dag_id: str = "", run_id
 def _run(here: Site, run: RunLine) -> dict[str, Any]:
     operations = operations_of(here.kept, run.id)
     seen = here.kept.seen(here.name, run.observed_at, names=HELD_TABLES)
-    people = People.of(seen.people)
+    people, zones = People.of(seen.people), DoorZones(seen.doors, seen.locks, operations, run.site_zone)
     problems: dict[str, list[dict[str, Any]]] = {}
     for row in problems_listed(here.kept, run.id):
         problems.setdefault(WHO[row["who"]], []).append(row)
@@ -369,7 +379,8 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "dag_id": f"{run.dag_prefix}{here.name}",
         "operations": operations[:OPERATIONS_SHOWN],
         "people": people,
-        "held": held_shown(held_back(operations, seen, here.now)) if run.held else None,
+        "zones": zones,
+        "held": held_shown(held_back(operations, seen, here.now, run.site_zone)) if run.held else None,
         "invitations": invited_by(operations, people),
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,

@@ -13,6 +13,7 @@ from include.integrations.integration import integrations_folder
 from include.ledger.booked import WILL_NOT_OPEN, booked
 from include.ledger.questions import first_run, last_success
 from include.ledger.runs import RunLine, last_runs
+from include.report.people import NOBODY_KNOWN, People
 from include.report.words import plan_only_sentence
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ WORDS = {
 class Card:
     """One integration. ``last``: the last sync that was to change something; newest: the last run of any kind;
     concerns: runs that did not end well, each with its state, the newest first; outside: reservations of the next 24
-    hours whose doors will not open to a user; plans_only: why nothing is sent; may: what the visitor may press.
+    hours whose doors will not open to a user; people: who the causes of the concerns name; plans_only: why nothing is sent; may: what the visitor may press.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Card:
     newest: RunLine | None
     concerns: list[tuple[RunLine, str]]
     outside: int
+    people: People
     state: str
     told: str
     stale: str
@@ -90,6 +92,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
         newest=runs[0] if runs else None,
         concerns=concerns,
         outside=outside,
+        people=People.of(kept.seen(name, names=("people",)).people) if concerns else NOBODY_KNOWN,
         state=state,
         told=WORDS.get(state, ""),
         stale=_stale(kept, name, integration, now),

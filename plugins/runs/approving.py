@@ -76,7 +76,10 @@ def text(integration: Integration, name: str, digest: str) -> dict[str, str]:
     run = held_run(name, digest)
     book = ledger(RESTART)
     held = held_back(
-        operations_of(book, run.id), book.seen(name, run.observed_at, names=HELD_TABLES), datetime.now(UTC)
+        operations_of(book, run.id),
+        book.seen(name, run.observed_at, names=HELD_TABLES),
+        datetime.now(UTC),
+        run.site_zone,
     )
     guards = [f"- **{guard}**: {_plain(why)}" for guard, _, why in (hold.partition(": ") for hold in run.holds)]
     then = f"; {held.waiting} operations that wait for it follow" if held.waiting else ""

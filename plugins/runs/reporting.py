@@ -356,8 +356,13 @@ def _facts(
         requests=requests + reporting[1],
         promise=ending.promise if causes else _promise(folder, ending),
         unchecked=found.unchecked,
-        zone=(_note(folder, "current") or {}).get("site_zone"),
+        zone=_site_zone(folder),
     )
+
+
+def _site_zone(folder: RunFolder) -> str | None:
+    """Return the site's zone; None: Salto was not read."""
+    return (_note(folder, "current") or {}).get("site_zone")
 
 
 def _promise(folder: RunFolder, ending: Ending) -> str:
@@ -457,7 +462,9 @@ def _people_and_held(folder: RunFolder, causes: list[str]) -> dict[str, Any]:
         looked = looked_at(folder, *current_of(folder))
         planned = folder.read("operations", schemas.OPERATIONS)
         said = folder.read("hector_says")["hector_says"]
-        held = held_back(rows(planned.assign(hector_says=said.array)), looked, as_of(folder).to_pydatetime())
+        held = held_back(
+            rows(planned.assign(hector_says=said.array)), looked, as_of(folder).to_pydatetime(), _site_zone(folder)
+        )
         return {"people": People.of(looked.people), "held": held}
     return {}
 

@@ -197,3 +197,22 @@ def test_a_message_lists_the_first_changes_and_how_many_more(airflow_db):
 
     assert plain.count("\n") == LISTED + 1
     assert plain.endswith("2,975 more in the run's report. the log")
+
+
+def test_a_mail_names_users_and_a_log_does_not(telling, monkeypatch, caplog):
+    """By name and email first, the id beside them; both forms of the mail."""
+    import pandas as pd
+
+    from include.report.people import People
+    from runs import alerting
+
+    row = {"user_id": "u_1", "platform_user_id": "p_1", "name": "Ana Roy", "email": "ana@x.example"}
+    monkeypatch.setattr(alerting, "_people", lambda book, name: People.of(pd.DataFrame([row]).astype("str")))
+    sent = []
+    monkeypatch.setattr(alerting, "_mail", lambda fields, connection, message: sent.append(message))
+    telling(([Condition(FAILED, 1, "user u_1 has no code")], frozenset({FAILED})), "mail")
+
+    (message,) = sent
+    assert "Ana Roy, ana@x.example (user u_1) has no code" in message.plain
+    assert "Ana Roy, ana@x.example (user u_1) has no code" in message.html
+    assert "ana@x.example" not in caplog.text

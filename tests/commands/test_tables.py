@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
+from commands import __main__ as entry
 from commands.tables import show_report
+from commands.why import CLOSED
 
 LONG = "a-person-with-a-very-long-name.and-another@department-of-music.campus.example"
 
 
 def change(number, did, cause, *, removal, outcome="planned", people=()):
     return {
-        "for": f"reservation {number}", "did": did, "cause": cause, "removal": removal, "people": list(people),
-        "doors": ["Studio 204"], "why": "its status grants no access", "outcome": outcome, "message": "",
+        "for": f"reservation {number}", "did": did, "cause": cause, "removal": removal,
+        "users": [{"name": "Ana Roy", "email": one, "id": "user u_1"} for one in people], "doors": ["Studio 204"], "why": "its status grants no access", "outcome": outcome, "message": "",
     }  # fmt: skip
 
 
@@ -31,7 +35,9 @@ def test_removals_in_full_and_additions_counted():
     lines = shown([*over, *new, *gone])
 
     assert lines[0] == "Removals (2):"
-    assert lines[1].startswith(f"  reservation 1: access group removed: {LONG} at Studio 204: its status grants")
+    assert lines[1].startswith(
+        f"  reservation 1: access group removed: Ana Roy, {LONG} (user u_1) at Studio 204: its status grants"
+    )
     assert lines[4:6] == [
         "  5 access group removed (window over), 240 access group made",
         "Problems: none",
@@ -57,3 +63,12 @@ def test_one_step_is_told_once():
         "    no tag either",
         "      next step: create it",
     ]
+
+
+@pytest.mark.parametrize(("answered", "status"), [(True, 0), (False, 1)])
+def test_why_ends_well_for_every_answer_where_that_is_asked(monkeypatch, capsys, answered, status):
+    """As `make why` asks, which would say "make: Error 1" otherwise."""
+    monkeypatch.setattr(entry, "why", lambda *arguments, **options: CLOSED)
+    monkeypatch.setattr(sys, "argv", ["commands", "why", "--reference", "1", *["--answered"] * answered])
+
+    assert entry.main() == status

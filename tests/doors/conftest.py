@@ -88,7 +88,7 @@ def look(now):
     def person(number, first, **changes):
         row = {
             "person": f"hector:u_{number}", "user_id": f"u_{number}", "email": f"{first.lower()}@x.example",
-            "name": f"{first} Roy", "hector_status": "active", "has_code": True, "site_user_id": f"s_{number}",
+            "name": f"{first} Roy", "hector_status": "active", "has_code": True, "code_shared": False, "site_user_id": f"s_{number}",
             "platform_user_id": f"p_{number}", "subscription_state": "subscribed", "blocked": False, "has_tag": True,
             "tag_id": f"t_{number}", "own_tag": True, "tag_blocked": False, "managed": True, "office_mode": False,
         }  # fmt: skip

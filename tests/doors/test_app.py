@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.doors.conftest import removal, trouble
+from tests.doors.conftest import look, removal, trouble
 
 pytestmark = pytest.mark.airflow
 SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
@@ -243,6 +243,45 @@ def test_a_red_run_after_a_green_sync_shows_on_the_card(green, visit, known, now
     assert causes[0] in text
 
 
+def test_a_door_that_will_not_open_within_a_day_makes_the_card_no_longer_green(green, visit, known, now):
+    """Also when the last sync ended green: Ana has a reservation now, and no seat."""
+    from dataclasses import replace
+
+    seen = look(now)
+    seatless = replace(
+        seen, people=seen.people.assign(subscription_state="suspended").astype(seen.people.dtypes.to_dict())
+    )
+    green.observe(2, "campus", seatless.tables(), now, read_at=now)
+    text = visit("viewer").get("/").text
+
+    assert 'campus <span class="state will-not-open">' in text
+    assert '<span class="state green">' not in text
+    assert "1 reservation of the next 24 hours</a>: a door will not open" in text
+
+
+def test_one_day_opens_today(campus, visit, now):
+    """From this week: not Monday; from another week its first day."""
+    from datetime import timedelta
+    from zoneinfo import ZoneInfo
+
+    today = now.astimezone(ZoneInfo("America/Toronto")).date()
+    later = today + timedelta(days=14)
+    client = visit("viewer")
+
+    assert f"day={today}&amp;days=1" in client.get("/week").text
+    assert f"day={later}&amp;days=1" in client.get(f"/week?day={later}").text
+
+
+def test_a_card_s_causes_name_users(green, visit, known, now):
+    from include.ledger.ledger import Begun
+
+    green.observe(2, "campus", look(now).tables(), now, read_at=now)
+    run = green.begin_run(Begun("campus", "sync", "manual__red", "r", now))
+    green.end_run(run, ended_at=now, causes=["user u_1 got no seat"])
+
+    assert "Ana Roy, ana@x.example <small>user u_1</small> got no seat" in visit("viewer").get("/").text
+
+
 def test_a_run_that_airflow_has_ended_does_not_say_running_for_ever(campus, visit, known, now, monkeypatch):
     from doors import schedule
     from include.ledger.ledger import Begun
@@ -328,7 +367,7 @@ def test_lists_say_what_is_missing_and_come_as_csv_without_formulas(campus, visi
     assert answer.content.startswith(b"\xef\xbb\xbf")
     (row,) = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert row["who"] == "'=cmd|' /C calc'!A0"
-    assert row["step"].startswith("create the tag in the Salto dashboard")
+    assert row["step"] == "create it in the Salto dashboard"
     assert client.get("/lists/other.csv").status_code == 404
 
 

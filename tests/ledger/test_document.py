@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from include.access import outcomes
 from include.ledger.ledger import Ledger
 from include.ledger.tables import Table
 
-VIEWS = importlib.import_module("include.ledger.migrations.versions.0001_the_first_tables_and_views").VIEWS
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
 
 
@@ -31,15 +29,6 @@ def test_every_table_and_view_and_column_is_explained(ledger):
     assert {name: set(columns) for name, columns in told().items()} == {
         name: {column["name"] for column in found.get_columns(name)} for name in names
     }
-
-
-def test_every_state_of_a_reservation_is_explained():
-    made = VIEWS["latest_reservations"]
-
-    states = set(re.findall(r"(?:then|else) '([^']+)'", made))
-    explained = DOCUMENT.partition("### `latest_reservations`")[2].partition("### ")[0]
-    assert {state for state in states if f"`{state}`" in explained} == states
-    assert len(states) == 8
 
 
 def test_every_outcome_is_explained():

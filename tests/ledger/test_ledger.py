@@ -307,25 +307,10 @@ def test_a_reservation_that_is_over_is_not_taken_for_a_cancelled_one(ledger):
     later = NOW + timedelta(hours=24)
     ledger.observe(run, "campus", booked(), later, still_read=later)
 
-    states = {row["reference"]: row["state"] for row in rows(ledger, "select * from latest_reservations")}
-    assert states == {"over": "planned", "gone": "gone"}
+    shown = {row["reference"]: row["gone_since"] is None for row in rows(ledger, "select * from latest_reservations")}
+    assert shown == {"over": True, "gone": False}
     assert questions.last_known(ledger, "campus", "gone")["status"] == "new"
     assert questions.last_known(ledger, "campus", "over") is None
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state"), [("done", "in place"), ("failed", "failed"), ("unknown", "failed"), (None, "in place")]
-)
-def test_the_latest_state_of_a_reservation(ledger, outcome, state):
-    run = ledger.begin_run(begun())
-    ledger.plan(run, adding("ana", reference="10452"), NOTHING, planned_at=NOW)
-    (number,) = ledger.operation_ids(run).values()
-    if outcome:
-        ledger.settle(number, NOW, outcome, "")
-    groups = {"groups": schemas.frame(schemas.SEEN_GROUPS, [{"group_id": "g", "name": "Hector_10452"}])}
-    ledger.observe(run, "campus", booked(reservation("10452", 1)) | groups, NOW)
-
-    assert [row["state"] for row in rows(ledger, "select state from latest_reservations")] == [state]
 
 
 def test_problems_are_open_since_the_first_run_that_found_them_without_a_break(ledger):
@@ -388,7 +373,7 @@ def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):
 def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     run = ledger.begin_run(begun())
     person = {
-        "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "name": "Ana Roy", "hector_status": "active", "has_code": True,
+        "person": "hector:u_1", "user_id": "u_1", "email": "a@b.example", "name": "Ana Roy", "hector_status": "active", "has_code": True, "code_shared": False,
         "site_user_id": None, "platform_user_id": None, "subscription_state": None, "blocked": False, "has_tag": False,
         "tag_id": None, "own_tag": False, "tag_blocked": False, "managed": True, "office_mode": True,
     }  # fmt: skip

@@ -84,3 +84,15 @@ def test_one_member_a_user_alone_and_what_waits(seen):
     assert ([one.label for one in moved.users], moved.inside) == (["user u_2"], frozenset())
     assert (user.doors, user.when, user.inside) == (("Studio",), "", {"user u_1"})
     assert (found.removals, found.waiting) == (2, 1)
+
+
+def test_a_window_names_the_zone_where_it_is_not_the_site_s(seen):
+    """And says so, where the zone of the door is not known."""
+    (there,) = held_back([held("g1", "cancelled")], seen, NOW, "America/Winnipeg").reasons[0].losses
+    lost = replace(seen, locks=seen.locks.assign(zone="Mars/Olympus"))
+    (unknown,) = held_back([held("g1", "cancelled")], lost, NOW, "America/Winnipeg").reasons[0].losses
+    (here,) = held_back([held("g1", "cancelled")], seen, NOW, "America/Toronto").reasons[0].losses
+
+    assert there.when == "window Wed 2026-01-14 10:00 to 12:00 (America/Toronto)"
+    assert unknown.when == "window Wed 2026-01-14 10:00 to 12:00 (the door's time zone is not known)"
+    assert here.when == "window Wed 2026-01-14 10:00 to 12:00"

@@ -1,4 +1,4 @@
-"""Lists as files that people open in a spreadsheet."""
+"""Lists: what is missing with the next step of each cause, and as files that people open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import io
 import pandas as pd
 import pytest
 
-from include.report.lists import COLUMNS, Listing, as_csv
+from include.access.problems import KINDS
+from include.report.lists import COLUMNS, Listing, as_csv, listing
+from tests.report.test_why import site, user
 
 
 def cells(*rows):
@@ -38,3 +40,65 @@ def test_formulas(typed):
 def test_plain_text(typed):
     """Anything else stays as it is."""
     assert cells((typed, "x", "y"))[1][1][0] == typed
+
+
+# --- each entry has the next step of its own cause ----------------------------------------------------------------------
+
+PLAIN = {"code_shared": False, "has_tag": False, "own_tag": False, "tag_id": None}
+
+
+@pytest.fixture
+def look():
+    """Users whose code opens nothing, each for another reason; two of them share an email, two a code."""
+    people = [
+        user("ana", **PLAIN | {"code_shared": True}),
+        user("bo", **PLAIN | {"code_shared": True}),
+        user("cy", **PLAIN),
+        user("di", **PLAIN),
+        user("ed", site_user_id=None, email="Same@x.example"),
+        user("flo", site_user_id=None, email="same@x.example"),
+        user("gus", site_user_id=None),
+        user("hal", tag_blocked=True),
+        user("ida", blocked=True),
+    ]
+    return site(people=people)
+
+
+def found(look, key):
+    problems = pd.DataFrame(
+        [("code_twice", "user u_ana", KINDS["code_twice"].next_step), ("tag_held", "user u_cy", "take the tag")],
+        columns=["code", "subject", "next_step"],
+    )
+    return {who: step for who, _, step in listing(look, problems, key).rows.itertuples(index=False)}
+
+
+def test_a_tag_that_is_missing(look):
+    """Both users of a shared code, one whose tag another holds, one whose tag is not there: three next steps."""
+    steps = found(look, "no-tag")
+
+    assert steps["Ana"] == steps["Bo"] == "correct the unique codes of these users in Hector"
+    assert steps["Cy"] == "take the tag"
+    assert steps["Di"].startswith("create the tag in the Salto dashboard")
+
+
+def test_a_user_who_is_not_on_the_site(look):
+    """Two who share an email are not waited for."""
+    steps = found(look, "no-user")
+
+    assert steps["Ed"] == steps["Flo"] == "give each of these users an email of their own in Hector"
+    assert "reload" in steps["Gus"]
+
+
+def test_what_is_blocked(look):
+    """The user or the tag."""
+    steps = found(look, "blocked")
+
+    assert steps["Hal"].startswith("unblock the tag")
+    assert steps["Ida"].startswith("unblock the user")
+
+
+def test_entries_with_one_step_are_one_group(look):
+    problems = pd.DataFrame(columns=["code", "subject", "next_step"])
+    groups = [set(rows["who"]) for _, rows in listing(look, problems, "no-tag").by_step()]
+
+    assert groups == [{"Ana", "Bo"}, {"Cy", "Di"}]

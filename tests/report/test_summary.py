@@ -64,7 +64,7 @@ def made(users, places, bookings, salto=SALTO, groups=None, rules=None, **option
     rules = rules or AccessRules()
     made_ = plan(desired(users, places, bookings, rules), have, rules, **options)
     read = loaners(bookings)
-    before = Before(made_.members, have.groups.locks, made_.matches, have.locks[["lock_id", "name"]])
+    before = Before(made_.members, have.groups.locks, made_.matches, have.locks[["lock_id", "name", "zone"]])
     hector = Hector(made_.decisions, read.reservations, read.people, read.places)
     tables = Tables(
         made_.operations, problems=made_.problems, left=made_.left, hector=hector, before=before, seats_now={}
@@ -376,3 +376,14 @@ def test_a_report_names_the_site_s_wall_clock():
     assert report["began_local"] == "Wed 2026-01-14 09:00 (America/Winnipeg)"
     assert "Wed 2026-01-14 09:00 (America/Winnipeg)" in page(report)
     assert "UTC" not in page(report)
+
+
+@pytest.mark.parametrize(("zone", "mark"), [("America/Toronto", False), ("America/Winnipeg", True)])
+def test_a_new_window_names_its_zone_where_it_is_not_the_site_s(zone, mark):
+    """Of a group that this run makes: its doors say the zone."""
+    _, tables = made(USERS, PLACES, [booking("1", 2, people=("u_1",))], groups=[])
+    (group,) = [
+        one for one in summary(replace(FACTS, zone=zone), tables)["changes"] if one["did"] == DID["group_create"]
+    ]
+
+    assert group["after"].endswith(" (America/Toronto)") == mark

@@ -11,6 +11,7 @@ import pytest
 
 from include.access import schemas
 from include.access.bookings import NO_ACCESS
+from include.access.chain import Break, chains
 from include.access.refusals import Refusal
 from include.access.risks import risks
 from include.access.seen import SCHEMAS, nothing_seen
@@ -61,7 +62,7 @@ DOORS = {"Studio": "America/Toronto", "Annex": "America/Winnipeg", "Twin": "Amer
 def user(name, **changes):
     row = {
         "person": f"hector:u_{name}", "user_id": f"u_{name}", "email": f"{name}@x.example", "name": name.title(),
-        "hector_status": "active", "has_code": True, "site_user_id": f"s_{name}", "platform_user_id": f"p_{name}",
+        "hector_status": "active", "has_code": True, "code_shared": False, "site_user_id": f"s_{name}", "platform_user_id": f"p_{name}",
         "subscription_state": "subscribed", "blocked": False, "has_tag": True, "tag_id": f"t_{name}", "own_tag": True,
         "tag_blocked": False, "managed": True, "office_mode": False,
     }  # fmt: skip
@@ -275,3 +276,28 @@ def test_a_risk_is_told_on_the_wall_clock_of_its_door():
     found = risks(site(("1", ["bo"], "Annex", 1), people=(tagless,)), as_of=pd.Timestamp(NOW))
 
     assert "a door will stay shut at 2026-01-14 10:00 (America/Winnipeg)" in found["message"].item()
+
+
+def test_a_door_of_no_known_zone_says_so():
+    """Instead of silently showing UTC."""
+    seen = site(("1", ["bo"], "Annex", 1))
+    seen = replace(seen, locks=seen.locks.assign(zone=None).astype(seen.locks.dtypes.to_dict()))
+    chain = chains(seen, seen.reservations, now=pd.Timestamp(NOW))
+
+    (window,) = chain[chain["link"].eq("window")]["words"]
+    assert window.endswith("(UTC: the door's time zone is not known)")
+
+
+@pytest.mark.parametrize("typed", ["Hector_1", " hector_1 ", "1\r", "access group Hector_1"])
+def test_a_reference_as_it_is_pasted(kept, typed):
+    """The page's box strips the prefix and blanks, as `make why` does."""
+    assert [one.question for one in meanings(kept, "campus", typed)] == [Question(reference="1")]
+
+
+def test_a_room_without_a_lock_is_known_by_its_code():
+    """Whatever the sentence says."""
+    seen = site(("1", ["bo"], "Annex", 1))
+    rooms = seen.rooms.assign(lock_name=None, lock_id=None).astype(seen.rooms.dtypes.to_dict())
+    chain = chains(replace(seen, rooms=rooms), seen.reservations, now=pd.Timestamp(NOW))
+
+    assert chain[chain["state"].eq("broken")]["code"].tolist() == [Break.NO_LOCK]

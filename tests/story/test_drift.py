@@ -29,7 +29,14 @@ def as_left(h):
     """How the last run left Salto, as the ledger remembers it."""
     current = current_state(h.sync.reader, FINGERPRINT)
     marked = current.users[current.users["alias"].fillna("").str.startswith("hector:")]
-    flags = {"blocked": False, "own_tag": True, "tag_blocked": False, "managed": True, "has_code": True}
+    flags = {
+        "blocked": False,
+        "own_tag": True,
+        "tag_blocked": False,
+        "managed": True,
+        "has_code": True,
+        "code_shared": False,
+    }
     people = marked.assign(
         user_id=marked["alias"].str.removeprefix("hector:"), person=marked["alias"], name=None,
         hector_status="active", has_tag=marked["tag"].notna(), tag_id=None, **flags,

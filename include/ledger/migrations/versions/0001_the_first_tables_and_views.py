@@ -12,55 +12,16 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Sets that do not depend on the row are made once; a join with them would be at the mercy of a database's guess at sizes.
+# How a reservation is now depends on the moment: the page says it (include/ledger/booked.py), and no view says it again.
 LATEST_RESERVATIONS = """
 create view latest_reservations as
-with whole as (
-  select integration, max(id) as run_id from runs
-  where kind = 'sync' and whole = true and plan_only = false and planned_at is not null
-  group by integration
-), applied as (
-  select n.id, n.integration
-  from runs n left join whole w on w.integration = n.integration
-  where n.kind = 'sync' and n.plan_only = false and n.planned_at is not null and n.id >= coalesce(w.run_id, 0)
-), acts as (
-  select a.integration, o.reference,
-    max(case when o.state = 'held' or o.outcome = 'held' then 1 else 0 end) as held,
-    max(case when o.outcome in ('failed', 'unknown', 'not_sent', 'no_seat') then 1 else 0 end) as failed,
-    row_number() over (partition by a.integration, o.reference order by a.id desc) as nth
-  from applied a join operations o on o.run_id = a.id
-  where o.reference is not null
-  group by a.integration, o.reference, a.id
-), looked as (
-  select integration, max(id) as run_id from runs
-  where kind = 'sync' and plan_only = false and planned_at is not null and ended_at is not null
-  group by integration
-), versions as (
+with versions as (
   select v.*, row_number() over (partition by v.integration, v.reservation_id order by v.id desc) as nth
   from seen_reservations v
 )
 select
   r.integration, r.reference, r.reservation_id, r.status, r.start, r.finish, r.decision, r.reason,
-  r.window_start, r.window_end, r.seen_at as so_since, r.until as gone_since,
-  case
-    when r.until is not null then 'gone'
-    when (r.integration, r.reference) in (
-      select o.integration, o.reference from acts o where o.nth = 1 and o.held = 1
-    ) then 'held'
-    when (r.integration, r.reference) in (
-      select o.integration, o.reference from acts o where o.nth = 1 and o.failed = 1
-    ) then 'failed'
-    when (r.integration, r.reference) in (
-      select l.integration, p.reference from looked l join problems p on p.run_id = l.run_id
-      where substr(p.code, 1, 5) = 'risk_' and p.reference is not null
-    ) then 'at risk'
-    when r.decision = 'left_as_is' then 'left as it is'
-    when r.decision <> 'access' then 'no access'
-    when (r.integration, 'Hector_' || r.reference) in (
-      select g.integration, g.name from seen_groups g where g.until is null
-    ) then 'in place'
-    else 'planned'
-  end as state
+  r.window_start, r.window_end, r.seen_at as so_since, r.until as gone_since
 from versions r
 where r.nth = 1
 """

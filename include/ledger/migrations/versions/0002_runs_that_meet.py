@@ -42,6 +42,7 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("plan_only_because", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("approved_by", sa.Text(), nullable=True))
     op.add_column("runs", sa.Column("approved_at", Instant(), nullable=True))
+    op.add_column("seen_people", sa.Column("code_shared", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_table(
         "releases",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -60,6 +61,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("releases")
+    op.drop_column("seen_people", "code_shared")
     for column in ("approved_at", "approved_by", "plan_only_because", "trigger"):
         op.drop_column("runs", column)
     for column in ("hector_says", "held_by"):
