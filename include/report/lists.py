@@ -24,15 +24,17 @@ COLUMNS = ("who", "detail", "step")
 CAUSES = {
     "no-email": ("email_missing",),
     "no-code": ("code_missing",),
-    "no-tag": ("code_twice", "tag_unknown", "tag_ambiguous", "tag_held", "salto_user_twice", "email_twice"),
+    "no-tag": ("code_twice", "tag_ambiguous", "tag_held", "salto_user_twice", "email_twice"),
     "blocked": ("user_blocked", "tag_blocked"),
     "no-seat": ("user_suspended", "salto_user_twice", "email_twice", "no_seat"),
     "no-user": ("email_twice", "email_invalid", "email_held", "salto_user_twice", "no_seat"),
     "place-no-lock": ("place_without_lock",),
     "place-wrong-lock": ("lock_ambiguous", "lock_unknown"),
+    "lock-no-place": ("lock_ambiguous",),
 }
 
-SHARED = {"email_twice": "email_shared", "code_twice": "code_shared"}  # columns of users
+# Columns that say which entries share what has to be unique.
+SHARED = {"email_twice": "email_shared", "code_twice": "code_shared", "lock_ambiguous": "name_shared"}
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,12 @@ def _places(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
 
 def _locks(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
     named = set(seen.places.loc[seen.places["active"], "lock_id"].dropna())
-    table = seen.locks.assign(who=seen.locks["name"], detail="", subject="lock " + seen.locks["name"])
+    table = seen.locks.assign(
+        who=seen.locks["name"],
+        detail="",
+        subject="lock " + seen.locks["name"],
+        name_shared=folded(seen.locks["name"]).duplicated(keep=False),
+    )
     off = ~table["online"] | ~table["iq_online"]
     offline = table[off].assign(
         detail=table["iq_online"].map({True: "the lock is offline", False: "its IQ is offline"})[off]

@@ -60,7 +60,7 @@ def held(group, says, **changes):
 
 
 def test_removals_are_grouped_by_what_hector_says_with_users_doors_and_times(seen):
-    found = held_back([held("g2", "deleted"), held("g1", "cancelled")], seen, NOW)
+    found = held_back([held("g2", "deleted"), held("g1", "cancelled")], seen, NOW, "America/Toronto")
 
     assert [(one.code, one.title) for one in found.reasons] == [
         (code, TITLES[code]) for code in ("cancelled", "deleted")

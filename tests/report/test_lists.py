@@ -102,3 +102,8 @@ def test_entries_with_one_step_are_one_group(look):
     groups = [set(rows["who"]) for _, rows in listing(look, problems, "no-tag").by_step()]
 
     assert groups == [{"Ana", "Bo"}, {"Cy", "Di"}]
+
+
+def test_two_locks_of_one_name(look):
+    """They are named, but by no name of their own."""
+    assert found(look, "lock-no-place")["Twin"].startswith("give each lock a name of its own")

@@ -49,6 +49,7 @@ FACTS = Facts(
     seconds=1.0,
     requests={},
     promise="Salto holds what Hector says",
+    zone="America/Toronto",
 )
 USERS = [user("u_1", tag="7"), user("u_2", tag="8")]
 SALTO = [salto_user(1, tag="7"), salto_user(2, tag="8")]
@@ -381,7 +382,7 @@ def test_a_report_names_the_site_s_wall_clock():
 @pytest.mark.parametrize(("zone", "mark"), [("America/Toronto", False), ("America/Winnipeg", True)])
 def test_a_new_window_names_its_zone_where_it_is_not_the_site_s(zone, mark):
     """Of a group that this run makes: its doors say the zone."""
-    _, tables = made(USERS, PLACES, [booking("1", 2, people=("u_1",))], groups=[])
+    _, tables = made(USERS, PLACES, [booking("1")], groups=[])
     (group,) = [
         one for one in summary(replace(FACTS, zone=zone), tables)["changes"] if one["did"] == DID["group_create"]
     ]
