@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # "user u_1", "Salto user p_1", "users u_1, u_2": how problems, causes and operations name users
-MENTION = re.compile(r"\b(Salto user|users?) ([^\s,;:()<>]+(?:, [^\s,;:()<>]+)*)")
+MENTION = re.compile(r"\b(Salto user|(?:Hector )?users?) ([^\s,;:()<>]+(?:, [^\s,;:()<>]+)*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ PEOPLE = People.of(pd.DataFrame(ROWS).astype("str"))
         ("user u_1 has no code", "Ana <b>Roy, ana@x.example (user u_1) has no code"),
         ("Salto user p_1.", "Ana <b>Roy, ana@x.example (user u_1)."),
         ("held by Salto user p_2, who", "held by bo@x.example (Salto user p_2), who"),
-        ("Hector users u_3, u_9 share", "Hector Cy Ng (user u_3), u_9 share"),
+        ("Hector users u_3, u_9 share", "Cy Ng (user u_3), u_9 share"),
+        ("Hector user u_9 has", "Hector user u_9 has"),
         ("the user's tag", "the user's tag"),
     ],
 )
