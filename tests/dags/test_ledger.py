@@ -288,8 +288,8 @@ def by_hand(school):
     group = school.salto.group_named("Hector_1")
     stranger = school.salto.member_of_email("bo@campus.example")
     group.users.append(stranger.person_id)
-    widened = group.schedules[0]  # both ends: around midnight the window has one of them at the day's own already
-    widened.start_time, widened.end_time = "00:00:00", "23:59:59"
+    widened = group.schedules[0]  # by its date: a window around midnight has the whole day as its times already
+    widened.end_date = (datetime.fromisoformat(widened.end_date) + timedelta(days=1)).isoformat()
     ana = school.salto.member_of_email("ana@campus.example")
     school.salto.give_tag(ana.id, None)
     ana.manual_office_mode = True
