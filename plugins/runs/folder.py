@@ -37,6 +37,7 @@ RETENTION_DAYS = 30
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl"})
 LONGEST_RETENTION = 36_500  # days; nothing is older, and a calendar does not go back much further
 INSTANCE = "instance.json"  # in the runs' folder, beside the integrations
+RESTORE = "restore it, or remove it and release this Airflow's sites (docs/ledger.md, sites)"
 STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -172,7 +173,10 @@ def instance_id() -> str:
             with storage_errors(path.parent):
                 Path(path.parent.path).mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps({"instance": str(uuid.uuid4())}).encode(), path.parent)
-    return str(read_note(path)["instance"])
+    found = read_note(path, RESTORE).get("instance")
+    if not isinstance(found, str) or not found:
+        raise UnreadableFileError(f"{shown(path)} holds no id of this Airflow: {RESTORE}")
+    return found
 
 
 def outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStoragePath]:

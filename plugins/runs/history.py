@@ -10,6 +10,7 @@ Ids only: no name, no email but the approver's own, as Airflow shows it.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,11 @@ from include.access.outcomes import DONE, UNKNOWN
 from runs.failures import HistoryError
 from runs.folder import base, kept_since, made
 from runs.opening import as_of
-from runs.storage import UNFINISHED, UnreadableFileError, read_note, write_whole
+from runs.storage import UNFINISHED, UnreadableFileError, read_note, shown, write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from airflow.sdk import ObjectStoragePath
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 REMOVALS, ASKED, APPROVED, GOOD = ".removals.json", ".asked.json", ".approved.json", "good.json"
 BASELINE_GUARDS = frozenset({"shrink", "empty"})  # measure how much Hector shows
+REMOVE = "remove the file, then start a new run"
 NAME_CHARACTERS = frozenset("0123456789abcdef")
 
 
@@ -47,14 +51,31 @@ def recalled(name: str, now: datetime) -> History:
     removed: set[str] = set()
     approvals: dict[str, int] = {}
     for path in _files(name, REMOVALS):
-        kept = _read(path)
-        if now - datetime.fromisoformat(kept["as_of"]) <= REMEMBERED:
-            removed.update(kept["keys"])
-        if kept["approved_set"] is not None:
-            approvals[kept["approved_set"]] = approvals.get(kept["approved_set"], 0) + 1
+        with _whole(path):
+            kept = _read(path)
+            if now - datetime.fromisoformat(kept["as_of"]) <= REMEMBERED:
+                removed.update(kept["keys"])
+            if kept["approved_set"] is not None:
+                approvals[kept["approved_set"]] = approvals.get(kept["approved_set"], 0) + 1
     good = _folder(name) / GOOD
-    read = _read(good) if good.exists() else None
-    return History(Read(read["users"], read["reservations"]) if read else None, frozenset(removed), approvals)
+    if not good.exists():
+        return History(None, frozenset(removed), approvals)
+    with _whole(good):
+        kept = _read(good)
+        return History(Read(int(kept["users"]), int(kept["reservations"])), frozenset(removed), approvals)
+
+
+@contextmanager
+def _whole(path: ObjectStoragePath) -> Iterator[None]:
+    """Translate what a file without its fields raises.
+
+    Raises:
+        HistoryError: naming the file.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise HistoryError(f"{shown(path)} is damaged (fields are missing): {REMOVE}") from error
 
 
 def note_removals(folder: RunFolder, operations: pd.DataFrame) -> None:
@@ -186,7 +207,7 @@ def _checked(digest: str) -> str:
 
 def _read(path: ObjectStoragePath) -> dict[str, Any]:
     try:
-        return read_note(path, "remove the file, then start a new run")
+        return read_note(path, REMOVE)
     except UnreadableFileError as error:
         raise HistoryError(str(error)) from error
 

@@ -189,6 +189,24 @@ def test_a_file_that_cannot_be_read_stops_the_run_and_says_what_to_do(begin, tmp
         history.recalled("campus", NOW)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.removals.json", '{"as_of": "soon"}'),
+        ("x.removals.json", "{}"),
+        ("good.json", '{"users": 5}'),
+        ("good.json", '{"users": null, "reservations": 5}'),
+    ],
+)
+def test_a_file_without_its_fields_is_named(begin, tmp_path, name, text):
+    """It is JSON, and says nothing: the run stops with the file's name."""
+    history.note_removals(begin(), removals("g1"))
+    (tmp_path / "campus" / "history" / name).write_text(text)
+
+    with pytest.raises(HistoryError, match=rf"{name} is damaged .*: remove the file, then start a new run"):
+        history.recalled("campus", NOW)
+
+
 def test_half_a_file_is_never_left_and_others_cannot_look(begin, tmp_path, monkeypatch):
     history.note_removals(begin(), removals("g1"))
     folder = tmp_path / "campus" / "history"

@@ -10,7 +10,8 @@ import pytest
 
 from include.ledger import ledger
 from runs.bookkeeping import _url
-from runs.folder import FOLDER_SETTING, RunFolder, base
+from runs.folder import FOLDER_SETTING, INSTANCE, RunFolder, base, instance_id
+from runs.storage import UnreadableFileError
 
 ODD = ("My Projects", "zoé", "a#b", "50% off", "50%25", "zo%C3%A9", "a@b", "a::b", "ä[1]*")
 NOW = datetime(2026, 1, 14, tzinfo=UTC)
@@ -61,6 +62,16 @@ def test_runs_setting_that_no_shell_has_read(setting, tmp_path, monkeypatch):
     assert written_into(tmp_path / "runs")
     assert Path(base().path).is_absolute()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"instance": null}'])
+def test_an_airflow_whose_id_is_damaged(text, tmp_path, monkeypatch):
+    """A new run changes nothing about it, so that is not the advice."""
+    monkeypatch.setenv(FOLDER_SETTING, str(tmp_path))
+    (tmp_path / INSTANCE).write_text(text)
+
+    with pytest.raises(UnreadableFileError, match=rf"{INSTANCE} .*restore it, or remove it and release"):
+        instance_id()
 
 
 def test_runs_setting_in_a_bucket(monkeypatch):
