@@ -440,8 +440,8 @@ class Ledger:
             last_read = again_at or read_at
             newer = frozenset() if last_read is None else _read_since(connection, integration, last_read, run_id)
             outdated = read_at is not None and (
-                _changed_since(connection, integration, read_at, Run.id != run_id)
-                or _changed_since(connection, integration, again_at or read_at, Run.id == run_id)
+                _changed_since(connection, _others_of_site(integration, run_id), read_at)
+                or _changed_since(connection, Run.id == run_id, again_at or read_at)
                 or "sync" in newer
             )
             if outdated:
@@ -516,20 +516,25 @@ class Ledger:
             last = {str(user_id): kind for user_id, kind in connection.execute(query)}
         return frozenset(user_id for user_id, kind in last.items() if kind == "user_create")
 
-    def accounts(self, integration: str, moment: datetime) -> tuple[tuple[Account, ...], frozenset[str]]:
-        """How the runs before a moment left Salto, and the units (of OPERATIONS) of which that is not known.
+    def accounts(
+        self, integration: str, moment: datetime, site_id: str | None = None
+    ) -> tuple[tuple[Account, ...], frozenset[str]]:
+        """How the runs before a moment left a site, and the units (of OPERATIONS) of which that is not known.
 
         The last look of the last sync of all reservations counts for all units; a later reload of some reservations
-        counts for the units it changed, when it looked again after that. Whatever else was changed is not known.
+        counts for the units it changed, when it looked again after that. Whatever else was changed is not known. Nothing
+        is known of another site, or after another integration has applied a plan to this one.
         """
         with self.reading() as connection:
             base = connection.execute(
                 _whole_syncs(integration, moment)
                 .where(Run.observed_at.is_not(None))
-                .with_only_columns(Run.id, Run.observed_at)
+                .with_only_columns(Run.id, Run.observed_at, Run.site_id)
                 .limit(1)
             ).first()
-            if base is None:
+            if base is None or base.site_id != site_id:
+                return (), frozenset()
+            if _was_handed_over(connection, integration, site_id, base.observed_at):
                 return (), frozenset()
             later = connection.execute(_changed_after(integration, moment, base.observed_at)).all()
         own: dict[datetime, set[str]] = {}
@@ -545,18 +550,18 @@ class Ledger:
         return tuple(accounts), frozenset(unsure)
 
     def last_look(self, integration: str) -> LastLook | None:
-        """The last look of a sync; None: there was none.
+        """The last look of a sync; None: there was none, or another integration may have changed the site since.
 
         What was changed since is what calls after it concern; those of other runs that were under way at that moment; and
         those that nobody has answered for, because they may be carried out late.
         """
         with self.reading() as connection:
-            columns: list[Any] = [Run.id, Run.folder, Run.observed_at]
+            columns: list[Any] = [Run.id, Run.folder, Run.observed_at, Run.site_id]
             query = select(*columns).where(
                 Run.integration == integration, Run.kind == "sync", Run.observed_at.is_not(None)
             )
             look = connection.execute(query.order_by(Run.observed_at.desc(), Run.id.desc()).limit(1)).first()
-            if look is None:
+            if look is None or _was_handed_over(connection, integration, look.site_id, look.observed_at):
                 return None
             rows = connection.execute(_perhaps_changed(integration, look.id, look.observed_at)).all()
             own = connection.execute(_sent_by(look.id)).all()
@@ -761,12 +766,24 @@ def _has_sent(connection: Connection, run_id: int) -> bool:
     return connection.execute(select(Call.id).where(Call.run_id == run_id).limit(1)).first() is not None
 
 
-def _changed_since(connection: Connection, integration: str, moment: datetime, whose: ColumnElement[bool]) -> bool:
+def _others_of_site(integration: str, run_id: int) -> ColumnElement[bool]:
+    """The other runs of an integration, and those of any other one that are for the same site."""
+    site = select(Run.site_id).where(Run.id == run_id).scalar_subquery()
+    return and_(Run.id != run_id, or_(Run.integration == integration, Run.site_id == site))
+
+
+def _was_handed_over(connection: Connection, integration: str, site_id: str | None, looked: datetime) -> bool:
+    """Tell whether another integration may have changed a site after a look at it."""
+    applied = (Run.site_id == site_id, Run.applied_at > looked - LATE, Run.integration != integration)
+    return connection.execute(select(Run.id).where(*applied).limit(1)).first() is not None
+
+
+def _changed_since(connection: Connection, whose: ColumnElement[bool], moment: datetime) -> bool:
     """Whether a call of these runs was sent, or still under way, after a moment."""
     query = (
         select(Call.id)
         .join(Run, Run.id == Call.run_id)
-        .where(Run.integration == integration, whose)
+        .where(whose)
         .where(func.coalesce(Call.answered_at, Call.sent_at) > moment)
         .where(or_(Run.ended_at.is_(None), Run.ended_at > moment))  # few: the index of calls by run finds theirs
     )

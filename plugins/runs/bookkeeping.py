@@ -15,6 +15,7 @@ from sqlalchemy import URL
 
 from include.access.plan import Previous
 from include.ledger.ledger import RESTART, Begun, Ledger, LedgerError, SiteLostError
+from include.ledger.sites import site_key
 from include.ledger.tables import writable
 from rest.errors import Exchange, NotRecordedError
 from runs.failures import StalePlanError
@@ -120,9 +121,9 @@ class Book:
         if self.ledger.has_applied(self.run_id):
             raise StalePlanError("this run has sent its plan already; start a new run")
 
-    def previous(self, moment: datetime) -> Previous:
-        """What was known when a run began."""
-        accounts, unsure = self.ledger.accounts(self.integration, moment)
+    def previous(self, moment: datetime, site_id: str) -> Previous:
+        """What was known of a site when a run began."""
+        accounts, unsure = self.ledger.accounts(self.integration, moment, site_key(site_id))
         return Previous(accounts, unsure, self.ledger.left(self.integration, moment))
 
     def journal(self, holder: str) -> RunJournal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -185,7 +186,7 @@ def _comparison(
     began = moment.to_pydatetime()
     recalled = history.recalled(history.name_of(folder), began)
     recalled = replace(recalled, read=baseline(recalled.read, book.ledger.reads(book.integration, began), began))
-    previous = book.previous(moment.to_pydatetime())
+    previous_of = cache(partial(book.previous, began))
     rules = integration.rules()
     saving = rules.provision_users == "with_reservations"
     created = book.ledger.created_users(book.integration) if saving else frozenset()
@@ -199,7 +200,7 @@ def _comparison(
             references=references,
             approve=approve,
             history=recalled,
-            previous=previous,
+            previous=previous_of(current.site_id),
             created=created,
         )
 

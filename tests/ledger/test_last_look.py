@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
+from sqlalchemy import update
 
 from include.access.operations import operations
+from include.ledger.tables import Run
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, members
 from tests.ledger.test_once import REQUEST, minutes
 
@@ -115,3 +117,47 @@ def test_a_look_that_another_run_has_overtaken_is_not_the_last(ledger):
 
     assert ledger.last_look("campus").groups == {"g", "Hector_1"}
     assert NOW + timedelta(minutes=1) == minutes(1)
+
+
+def at_site(ledger, hours, at, *, site="s", looks=True, **changes):
+    """A run whose plan is for a site, with a look, or with a plan that it has applied."""
+    run = ledger.begin_run(begun(hours, **changes))
+    ledger.plan(run, adding("ana"), NOTHING, site_id=site, planned_at=minutes(at))
+    if looks:
+        ledger.observe(run, changes.get("integration", "campus"), members("p_ana"), minutes(at), read_at=minutes(at))
+        return run
+    with ledger.transaction() as connection:
+        connection.execute(update(Run).where(Run.id == run).values(applied_at=minutes(at)))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("integration", "site", "known"), [("annex", "s", False), ("annex", "t", True), ("campus", "s", True)]
+)
+def test_a_site_that_another_integration_has_changed_is_not_known(ledger, integration, site, known):
+    """Its owner's file was removed, and came back: what the other one did is in no look of this one."""
+    at_site(ledger, 0, 1)
+    at_site(ledger, 0.5, 100, site=site, looks=False, integration=integration)
+
+    assert (ledger.last_look("campus") is not None) is known
+    assert (ledger.accounts("campus", minutes(200), "s") != ((), frozenset())) is known
+
+
+def test_the_drift_baseline_is_of_this_site(ledger):
+    """The file names another site now."""
+    at_site(ledger, 0, 1)
+
+    assert ledger.accounts("campus", minutes(200), "s")[0]
+    assert ledger.accounts("campus", minutes(200), "t") == ((), frozenset())
+
+
+@pytest.mark.parametrize(("site", "kept"), [("s", False), ("t", True)])
+def test_a_look_that_another_integration_has_outdated_is_not_kept(ledger, site, kept):
+    other = at_site(ledger, 0, 1, site=site, looks=False, integration="annex")
+    call = ledger.send(other, ledger.operation_ids(other).values(), REQUEST, minutes(4))
+    ledger.answer(call, minutes(4), 204, None)
+    run = ledger.begin_run(begun(0.5))
+    ledger.plan(run, adding("bo"), NOTHING, site_id="s", planned_at=minutes(3))
+    ledger.observe(run, "campus", members("p_bo"), minutes(5), read_at=minutes(3))
+
+    assert (not ledger.seen("campus").members.empty) is kept
