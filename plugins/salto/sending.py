@@ -93,12 +93,32 @@ class Sending:
 
     def _group_create(self, operation: Operation) -> None:
         name = str(operation["group_name"])
-        try:
-            group_id = self._site.writer.create_group(name)
-        except UnknownOutcomeError as error:
-            group_id = self._group_made_after_all(name, error)
+        group_id = self._bare_group(name)
+        if group_id is None:
+            try:
+                group_id = self._site.writer.create_group(name)
+            except UnknownOutcomeError as error:
+                group_id = self._group_made_after_all(name, error)
         self._made.groups[name] = group_id
         self._give_schedule(group_id, operation)
+
+    def _bare_group(self, name: str) -> str | None:
+        """Return the group of this name that nothing was given yet; names are not unique, and the plan's list may have shifted.
+
+        A group without an end date is not ours, and a second one beside it is meant.
+
+        Raises:
+            NotConfirmedError: when a group of this name opens doors already, or several are bare.
+        """
+        found = self._site.reader.groups_named(name)
+        scheduled = {group_id: self._site.reader.schedules(str(group_id)) for group_id in found["group_id"]}
+        ended = any(windows["end_date"].notna().any() for windows in scheduled.values())
+        empty = found.loc[found["user_count"].eq(0) & found["lock_count"].eq(0), "group_id"]
+        bare = [str(group_id) for group_id in empty if scheduled[group_id].empty]
+        if ended or len(bare) > 1:
+            msg = f"Salto has an access group {name} that the plan did not know, so none is made; the next sync compares it"
+            raise NotConfirmedError(msg)
+        return bare[0] if bare else None
 
     def _group_made_after_all(self, name: str, error: UnknownOutcomeError) -> str:
         """The group that a lost reply made: bare, of that name, and the only one. Else the outcome stays unknown."""

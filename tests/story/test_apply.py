@@ -330,3 +330,22 @@ def test_a_lost_reply_never_takes_a_group_of_somebody_else_for_the_new_one():
         assert found.all_done
         assert h.salto.groups[hand_made].users == []
         assert len(h.salto.groups) == 2
+
+
+@pytest.mark.parametrize(("bare", "state"), [(True, DONE), (False, FAILED)])
+def test_a_group_that_the_plan_did_not_know_is_not_made_twice(bare, state):
+    """Another process made it after the list was read; one that opens doors already is left to the next sync."""
+    with house() as h:
+        h.room("r1").person("ana").book("1", "ana", "r1")
+
+        def appears(_call):
+            if not h.salto.groups:
+                group = h.salto.add_group("Hector_1", users=[], locks=[] if bare else [h.doors["r1"]])
+                if not bare:
+                    h.salto.add_schedule(group, start_date="2026-01-14T00:00:00", end_date="2026-01-14T23:59:59")
+
+        h.sandbox.salto_faults.on("GET", r"customer_reference", run(appears))
+        found = h.run()
+
+        assert states(found, "group_create") == {"reservation 1": state}
+        assert [group.name for group in h.salto.groups.values()] == ["Hector_1"]
