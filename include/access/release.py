@@ -63,10 +63,18 @@ class Release:
     withdrawn: bool = False
 
 
-def gate(release: Release | None, target: Target, trigger: Trigger) -> Gate:
-    """Return whether a run may apply its plan. What a person starts may; anything else needs a release of this target."""
+def gate(release: Release | None, target: Target, trigger: Trigger, asked_at: datetime | None = None) -> Gate:
+    """Return whether a run may apply its plan. What a person starts may; anything else needs a release of this target.
+
+    Args:
+        release: the last decision of a person; None: there is none.
+        target: what the run connects.
+        trigger: what started it.
+        asked_at: when it was started, aware. A run that has waited while a person asked for plans only is not asked for any more.
+    """
     if trigger is Trigger.PERSON:
-        return Gate.OPEN
+        is_recalled = release is not None and release.withdrawn and asked_at is not None and asked_at < release.at
+        return Gate.WITHDRAWN if is_recalled else Gate.OPEN
     if release is None:
         return Gate.NOT_RELEASED
     if release.withdrawn:

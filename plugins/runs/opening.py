@@ -29,6 +29,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
     by: str | None = None,
     kind: str = "sync",
     trigger: Trigger = Trigger.PERSON,
+    asked_at: datetime | None = None,
 ) -> RunFolder:
     """Make the run's folder. ``as_of`` is the moment the run starts reading, never the logical date.
 
@@ -36,6 +37,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
         by: the person who started it, or who approved what it lets through; null: no person did.
         kind: sync or cleanup.
         trigger: what started it.
+        asked_at: when it was started, aware; null: now.
 
     Raises:
         ParameterError: for a run parameter that nothing reads.
@@ -61,6 +63,7 @@ def begin(  # noqa: PLR0913 - what a run is known by, each named
     )
     started = {"integration": name, "run_id": run_id, "as_of": now.astimezone(UTC).isoformat(), "conf": conf}
     about = {"triggered_by": by, "trigger": trigger.value, "ledger_run": book.run_id, "kind": kind}
+    about |= {"asked_at": (asked_at or now).astimezone(UTC).isoformat()}
     try:
         folder.write_json("run", started | about)
     except StorageError as error:

@@ -26,7 +26,8 @@ def decide(integration: Integration, folder: RunFolder, site_id: str) -> Gate:
     run = folder.read_json("run") or {}
     book = Book.of(folder)
     target = _target(integration, folder, site_id)
-    decided = gate(book.ledger.last_release(book.integration), target, Trigger(run["trigger"]))
+    asked_at = datetime.fromisoformat(run["asked_at"]) if run.get("asked_at") else None
+    decided = gate(book.ledger.last_release(book.integration), target, Trigger(run["trigger"]), asked_at)
     folder.write_json(FILE, {"gate": decided.value})
     if decided is not Gate.OPEN:
         LOG.warning(plan_only_sentence(decided, book.integration))

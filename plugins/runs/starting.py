@@ -30,7 +30,7 @@ def begin(name: str, run: DagRunProtocol, now: datetime, *, kind: str = "sync") 
     conf = dict(run.conf or {})
     trigger = trigger_of(run.run_type.value, run.run_id, conf)
     by = _person(name, trigger, run, conf)
-    folder = opening.begin(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger)
+    folder = opening.begin(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger, asked_at=run.run_after)
     _note_approval(name, conf, by, now)
     unfinished.close_ended(ledger(RESTART), name, _state_in_airflow, now)
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -42,6 +42,17 @@ def test_another_site_or_hector_waits_for_a_release_of_its_own(now, expected):
 
 def test_a_withdrawn_release_is_none():
     assert gate(Release(HERE, "ops", NOW, withdrawn=True), HERE, Trigger.WATCH) is Gate.WITHDRAWN
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "waited", "expected"),
+    [(True, 1, Gate.WITHDRAWN), (True, -1, Gate.OPEN), (False, 1, Gate.OPEN), (False, -1, Gate.OPEN)],
+)
+def test_a_run_that_waited_while_a_person_asked_for_plans_only(withdrawn, waited, expected):
+    """Unpaused, Airflow begins what was started before: also a sync of a person, and an old one that is cleared."""
+    last = Release(HERE, "ops", NOW, withdrawn=withdrawn)
+
+    assert gate(last, HERE, Trigger.PERSON, NOW - timedelta(hours=waited)) is expected
 
 
 def test_only_a_persons_sync_of_everything_is_a_release():

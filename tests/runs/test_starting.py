@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from runs import history, starting, unfinished
 from runs.bookkeeping import ledger
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
+ASKED = NOW - timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,8 @@ def runs(tmp_path, monkeypatch):
 
 def start(run_type, run_id="r", user="admin", **conf):
     """The ledger's row of a run that Airflow has started."""
-    run = SimpleNamespace(run_id=run_id, conf=conf, run_type=SimpleNamespace(value=run_type), triggering_user_name=user)
+    kind = SimpleNamespace(value=run_type)
+    run = SimpleNamespace(run_id=run_id, conf=conf, run_type=kind, triggering_user_name=user, run_after=ASKED)
     starting.begin("campus", run, NOW)
     return last_runs(ledger(), "campus", limit=1)[0]
 
@@ -48,6 +51,14 @@ def test_only_a_manual_run_has_a_person_behind_it(run_type, run_id, trigger, wor
     found = start(run_type, run_id)
 
     assert (found.trigger, found.started_by) == (trigger, words)
+
+
+def test_a_run_keeps_when_it_was_asked_for(tmp_path):
+    """It may have waited in a paused DAG; a person may have asked for plans only meanwhile."""
+    start("manual")
+
+    (note,) = tmp_path.glob("campus/*/run.json")
+    assert datetime.fromisoformat(json.loads(note.read_text())["asked_at"]) == ASKED
 
 
 @pytest.fixture
