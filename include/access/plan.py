@@ -129,7 +129,8 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
     people, people_problems = matched_people(desired.people, salto, gone["marker"])
     people = people.assign(email_holder=_email_holders(people, salto))
-    unsendable = people["site_user_id"].isna() & people["address"].isna()
+    # Who is not usable may be there twice: their places stay as they are, whatever their address.
+    unsendable = people["usable"] & people["site_user_id"].isna() & people["address"].isna()
     people, people_problems = (
         people[~unsendable],
         pd.concat([people_problems, _without_address(people[unsendable], desired, rules)]),

@@ -84,7 +84,9 @@ def user_operations(
     needed = acting["first_window"].notna()
     if rules.provision_users != "with_reservations":
         needed = pd.Series(data=True, index=acting.index)
-    spare = pd.concat([_seated(here[~needed[here.index]], leave), _seated(_gone(departed, rules), leave)])
+    spare = pd.concat(
+        [_seated(here[~needed[here.index] & ~here["adopt"]], leave), _seated(_gone(departed, rules), leave)]
+    )
     known = spare["site_user_id"].isin(leave.asked)
     mails, mail_problems = _emails(here)
     seekers = _seat_seekers(acting[needed])

@@ -173,6 +173,15 @@ def test_somebody_whose_data_contradict_each_other_keeps_everything():
     assert "salto_user_twice" in codes(found.problems)
 
 
+def test_nor_does_an_invalid_email_take_from_a_user_whose_data_contradict_each_other():
+    """Two Salto users carry one marker: both keep their places, whatever Hector calls their address."""
+    salto = [salto_user(1), salto_user(2, "x@x.example", alias="hector:u_1")]
+    found = made([user("u_1", "unknown 1")], salto, DELETING, [booking("1")], [ours("g1", "Hector_1", users=["p1"])])
+
+    assert kinds(found) == []
+    assert "salto_user_twice" in codes(found.problems)
+
+
 # --- seats ------------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +227,15 @@ def test_an_adopted_user_keeps_the_seat():
     found = spared(created=())
 
     assert suspended(found) == []
+    assert found.seat_candidates == ()
+
+
+def test_a_user_made_anew_manually_keeps_the_seat():
+    """The sync created u_1 once; who stands there now was made manually, without an alias, and is adopted."""
+    have = current([salto_user(1, alias=None)], locks=LOCKS, user_groups=asked({"s_1": ()}))
+    found = plan(desired([user("u_1")], PLACES, [], SPARING), have, SPARING, created=frozenset({"u_1"}))
+
+    assert kinds(found) == ["user_adopt"]
     assert found.seat_candidates == ()
 
 
