@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from include.access.columns import among
 from include.access.operations import ARM, DEPENDS, GROUP, HELD, KINDS, MALFORMED, TAKE_AWAY, WINDOWS
 
 if TYPE_CHECKING:
@@ -163,14 +164,20 @@ WIDENED_BY = {
     "schedule_delete": frozenset({"member_add", "lock_add"}),
     "schedule_change": frozenset({"member_add", "lock_add"}),
 }
+ARMED_BY = frozenset({"user_subscribe", "tag_on"})  # a manual member who opened nothing would from now on
 
 
 def additions_that_would_widen(left_out: pd.DataFrame, kept: pd.DataFrame) -> pd.Series:
     """Return True for operations left out that undo a manual addition to a group which the kept ones change.
 
-    What is left as it was found stays what it was: a manual member of a group must not follow it to another door or day.
+    What is left as it was found stays what it was: a manual member of a group must not follow it to another door or day,
+    nor go without a tag or a seat for their own doors because of it.
     """
-    found = pd.Series(data=False, index=left_out.index)
+    replaced = kept.loc[kept["kind"].eq("tag_off"), "user_id"]
+    armed = kept[kept["kind"].isin(ARMED_BY) & ~(kept["kind"].eq("tag_on") & kept["user_id"].isin(replaced))]
+    found = left_out["kind"].eq("member_remove") & among(
+        left_out["platform_user_id"], armed["platform_user_id"].dropna()
+    )
     for undoing, changes in WIDENED_BY.items():
         changed = set(kept.loc[kept["kind"].isin(changes), "group_id"].dropna())
         found |= left_out["kind"].eq(undoing) & left_out["removal"] & left_out["group_id"].isin(changed)

@@ -269,7 +269,8 @@ def _drifted(
     operations = marked(operations, by_hand)
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing
-    by_hand &= ~additions_that_would_widen(operations, operations[~by_hand])
+    while (widening := by_hand & additions_that_would_widen(operations, operations[~by_hand])).any():
+        by_hand &= ~widening  # what is undone may itself be a change that others must not follow
     left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
     unsafe = missing_basis(kept, left)
     unsafe |= resting_on(kept, left, members_by_group(members))

@@ -116,3 +116,42 @@ def test_a_manual_window_is_not_given_to_a_new_member():
 
         assert found.all_done
         assert [one for one in h.who_opens() if one[0] == "cleo"] == [("cleo", "r1", 0.75, 2.25)]
+
+
+def test_a_manual_member_does_not_follow_a_window_that_is_set_right():
+    """The window was moved to another day and cleo was put in, both manually; a new member brings Hector's window back."""
+    with copied(school) as h:
+        previous = as_left(h)
+        group = h.group("1")
+        found = group.schedules[0]
+        found.days = [day == 3 for day in range(7)]
+        found.start_date, found.end_date = "2026-01-15T10:45:00", "2026-01-15T12:15:00"
+        group.users.append(h.member("cleo").person_id)
+        given = [one for one in h.who_opens() if one[0] == "cleo"]
+        assert given
+        h.hector.loaners[h.bookings["1"]]["participants"] = [{"type": "user", "id": h.people["ben"]}]
+        with Watch(h) as watch:
+            found = h.run(REPORT, previous=previous)
+
+        assert found.all_done
+        assert watch.unsafe() == []
+        assert [one for one in h.who_opens() if one[0] == "cleo" and one not in given] == []
+
+
+def test_a_manual_place_keeps_nobody_from_their_own_door():
+    """Dan had no tag when he was put into ana's group; with a tag he opens his own door, and not hers."""
+    with copied(school) as h:
+        h.person("dan").book("4", "dan", "r2", 7, 8)
+        h.hector.users[h.people["dan"]]["unique_code"] = None
+        h.run()
+        previous = as_left(h)
+        h.group("1").users.append(h.member("dan").person_id)
+        h.run(REPORT, previous=previous)
+        h.hector.users[h.people["dan"]]["unique_code"] = "dan"
+        with Watch(h) as watch:
+            found = h.run(REPORT, previous=previous)
+
+        assert found.all_done
+        assert watch.unsafe() == []
+        assert [door for name, door, *_ in h.who_opens() if name == "dan"] == ["r2"]
+        assert "drift_undone" in found.problem_codes()
