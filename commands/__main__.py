@@ -1,4 +1,4 @@
-"""Entry point: `python -m commands up|down|sync|plan|cleanup|why|pools`; `make` has the short forms."""
+"""Entry point: `python -m commands up|down|sync|plan|cleanup|why|pools|ledger`; `make` has the short forms."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from commands.dag_run import DagRun, alone, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.page import UpError
 from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
+from commands.sites import release_site
 from commands.tables import show_decisions, show_report
 from commands.up import down, run_in_airflow, serving, site_pools, up
 from commands.why import OPEN, why
@@ -41,8 +42,8 @@ def main() -> int:
     try:
         if arguments.command in PLAIN:
             return PLAIN[arguments.command](console)
-        if arguments.command == "why":
-            return _why(arguments, console)
+        if arguments.command in ASKING:
+            return ASKING[arguments.command](arguments, console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
@@ -73,6 +74,9 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
+    correction = commands.add_parser("ledger", help="correct the ledger")
+    correction.add_argument("action", choices=["release"], help="take a site from an owner that no longer runs")
+    correction.add_argument("--site", required=True, help="the site's UUID, as the refused run names it")
     return parser.parse_args()
 
 
@@ -82,6 +86,10 @@ def _why(arguments: argparse.Namespace, console: Console) -> int:
     about = arguments.about.strip()
     status = why(Question(**texts), console, integration=arguments.integration.strip(), live=live, about=about)
     return OPEN if arguments.answered else status
+
+
+def _release(arguments: argparse.Namespace, console: Console) -> int:
+    return release_site(arguments.site.strip(), console)
 
 
 def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -172,6 +180,7 @@ def _pools(console: Console) -> int:
     return GREEN
 
 
+ASKING = {"why": _why, "ledger": _release}
 PLAIN = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
 
 

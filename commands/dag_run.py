@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OURS = ("runs", "salto", "hector", "rest", "include")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
 REPORT = "runs.reporting"
+PARSING = "runs.parsing"  # its errors are DAGs that could not be built
 ALERTS = "runs.alerting"
 ASKING = "^(look_for_held|ask_for_approval)$"
 _HELD: set[int] = set()  # file descriptors of the locks that this process holds
@@ -63,6 +64,19 @@ def alone(pool: str, console: Console) -> Iterator[None]:
             _HELD.discard(file.fileno())
 
 
+def is_taken(pool: str) -> bool:
+    """Tell whether a terminal's run writes to a site just now."""
+    path = home() / "locks" / f"{pool}.lock"
+    if not path.exists():
+        return False
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str], console: Console) -> DagRun:
     """Run a DAG to its end. Its records go to a log file; ours also to the terminal, in short."""
     log = home() / "logs" / "commands" / f"{dag_id}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
@@ -89,7 +103,7 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
 
 
 def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> tuple[str | None, tuple[str, ...]]:
-    folder, told, causes = None, False, []
+    folder, told, causes, unbuilt = None, False, [], []
     for line in process.stdout or ():
         record = _record(line)
         event = str(record.get("event", line)).rstrip("\n")
@@ -100,9 +114,11 @@ def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) 
         told = (told or (_ours(record) and record.get("level") == "error")) and not event.startswith(STARTING)
         if not (told and _detail(record) and not _ours(record)):
             _show(event, record, console)
-        if str(record.get("logger")) == REPORT and record.get("level") == "error":
-            causes.append(event)
-    return folder, tuple(causes)
+        if record.get("level") == "error":
+            causes += [event] if record.get("logger") == REPORT else []
+            unbuilt += [event] if record.get("logger") == PARSING else []
+    # A DAG that ran was built: what could not be built is then another integration's.
+    return folder, tuple(dict.fromkeys(causes if folder else causes or unbuilt))
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from commands.dag_run import DagRun, alone
+from commands.dag_run import DagRun, alone, is_taken
 from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
 from commands.page import ANSWERS, Page, UpError
 from commands.settings import adopt_home, home, prepare, server_environment
+from commands.sites import close_after_down
 from commands.supervision import (
     GAVE_UP,
     LOOPBACK,
@@ -114,12 +115,29 @@ def down(console: Console) -> int:
     """End all that `make up` started."""
     with _turn(console):
         ended = _end_all(console)
+        cut_off = _close_cut_off(console) if ended else 0
     if not ended:
         console.print("nothing is running")
         return 0
+    if cut_off:
+        console.print(
+            f"{cut_off} run{'s' if cut_off > 1 else ''} cut off, and closed as red in the ledger", style="yellow"
+        )
     console.print(f"ended: Airflow and the sandbox ({ended} process{'es' if ended > 1 else ''})", highlight=False)
     console.print(f"what it did is kept in {short(home())}, the campus in {short(state_file())}", highlight=False)
     return 0
+
+
+def _close_cut_off(console: Console) -> int:
+    """Close in the ledger the runs whose processes were just ended, but for those that a terminal runs beside."""
+    from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
+
+    names = [name for name, one in load_all()[0].items() if not is_taken(one.pool)]
+    try:
+        return close_after_down(names)
+    except (LedgerError, CalledProcessError) as error:
+        console.print(f"runs that were cut off are not closed in the ledger: {error}", style="yellow", markup=False)
+        return 0
 
 
 def running_page() -> Page | None:

@@ -22,12 +22,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from include.access.addresses import is_address
 from include.access.rules import AccessRules, Limits, OfficeMode
 from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
-from include.access.texts import comparable, few, plain
+from include.access.texts import few, plain
 from include.integrations.scalars import odd_numbers, quotes_needed, quotes_too_many, scalars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from include.integrations.scalars import Path as Path_
 
 FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
@@ -333,14 +331,6 @@ def integrations_folder() -> Path:
 def names_of_files() -> frozenset[str]:
     """Return the name of every integration file, also of one that cannot be used."""
     return frozenset(path.stem for path in integrations_folder().glob("*.y*ml"))
-
-
-def sharing_a_site(integrations: Mapping[str, Integration]) -> list[dict[str, str]]:
-    """Sites that several integrations serve through one connection, each with the names of those (columns of the problem ``site_shared``)."""
-    names: dict[tuple[str, str], list[str]] = {}
-    for name, integration in sorted(integrations.items()):
-        names.setdefault((integration.salto_conn_id, comparable(integration.site_id)), []).append(name)
-    return [{"site_id": site, "names": few(found)} for (_, site), found in names.items() if len(found) > 1]
 
 
 def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:

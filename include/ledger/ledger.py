@@ -499,8 +499,8 @@ class Ledger:
             earlier = connection.execute(query.where(Run.began_at <= moment - LONG_STANDING).limit(FEWEST_READS)).all()
         return [DatedRead(row.began_at, Read(row.users_read, row.reservations_read)) for row in (*recent, *earlier)]
 
-    def created_users(self, integration: str) -> frozenset[str]:
-        """Return the Hector user ids of users whom the sync created, as far as this ledger knows.
+    def created_users(self, integration: str, site_id: str) -> frozenset[str]:
+        """Return the Hector user ids of users whom the sync created on a site, as far as this ledger knows.
 
         A request that was sent and not answered counts as well: only a run sets the marker, by creating or by adopting.
         """
@@ -509,7 +509,8 @@ class Ledger:
         query = (
             select(Operation.user_id, Operation.kind)
             .join(Run, Run.id == Operation.run_id)
-            .where(Run.integration == integration, Operation.kind.in_(["user_create", "user_adopt"]), happened)
+            .where(Run.integration == integration, Run.site_id == site_id)
+            .where(Operation.kind.in_(["user_create", "user_adopt"]), happened)
             .order_by(Operation.id)
         )
         with self.reading() as connection:

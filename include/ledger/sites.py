@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from include.ledger.tables import Run, Site, writable
@@ -176,6 +176,34 @@ def leave(ledger: Ledger, claim: Claim) -> None:
     """End a reservation."""
     with ledger.transaction() as connection:
         connection.execute(_mine(claim).values(run_id=None, holder=None, held_until=None))
+
+
+def release(ledger: Ledger, site_id: str, now: datetime) -> SiteState | None:
+    """Take a site from its owner, unless a run is applying its plan; return how it was before, None for an unknown site."""
+    key = site_key(site_id)
+    with ledger.transaction() as connection:
+        row = connection.execute(select(*_COLUMNS).where(Site.site_id == key).with_for_update()).first()
+        if row is None:
+            return None
+        state = _state(row, now)
+        if state.busy_with is None:
+            free = update(Site).where(Site.site_id == key).values(integration=None, instance=None, owned_since=None)
+            connection.execute(free)
+    return state
+
+
+def others_at(ledger: Ledger, site_id: str, integration: str) -> frozenset[str]:
+    """Return the other integrations whose last run was for this site, also when it was refused."""
+    last = select(func.max(Run.id)).where(Run.site_id.is_not(None), Run.integration != integration)
+    query = select(Run.integration).where(Run.id.in_(last.group_by(Run.integration)), Run.site_id == site_key(site_id))
+    with ledger.reading() as connection:
+        return frozenset(connection.execute(query).scalars())
+
+
+def note_site(ledger: Ledger, run_id: int, site_id: str) -> None:
+    """Record which site a run is for, before it is known whether it may plan for it."""
+    with ledger.transaction() as connection:
+        connection.execute(update(Run).where(Run.id == run_id).values(site_id=site_key(site_id)))
 
 
 def ahead_of(ledger: Ledger, site_id: str, run_id: int) -> OtherRun | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from doors.schedule import Answer, Schedule, answered, sync_dag
+from doors.schedule import Answer, Schedule, answered, import_error, sync_dag
 from include.access.release import Gate
 from include.alerts.conditions import of_age
 from include.integrations.integration import integrations_folder
@@ -45,7 +45,8 @@ WORDS = {
 class Card:
     """One integration. ``last``: the last sync that was to change something; newest: the last run of any kind;
     concerns: runs that did not end well, each with its state, the newest first; outside: reservations of the next 24
-    hours whose doors will not open to a user; people: who the causes of the concerns name; plans_only: why nothing is sent; may: what the visitor may press.
+    hours whose doors will not open to a user; people: who the causes of the concerns name; plans_only: why nothing is sent; may: what the visitor may press;
+    import_error: what Airflow says of the integration files while it has no DAG of this one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Card:
     plans_only: str
     may_trigger: bool
     may_unpause: bool
+    import_error: str
 
     @property
     def running(self) -> bool:
@@ -99,6 +101,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
         plans_only=_plans_only(kept, name, syncs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
+        import_error=import_error() if not schedule.known and who.may_read_import_errors() else "",
     )
 
 

@@ -12,6 +12,7 @@ from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
 from airflow.exceptions import DagNotFound
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.errors import ParseImportError
 from airflow.models.hitl import HITLDetail
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
 APPROVE = "Approve"
+BROKEN = "broken_integrations.py"  # raises what is wrong with integration files
 ANSWERS = 50  # the last ones of an integration
 
 
@@ -156,6 +158,13 @@ def states(dag_runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     )
     with create_session() as session:
         return {(dag_id, run_id): str(state) for dag_id, run_id, state in session.execute(query)}
+
+
+def import_error() -> str:
+    """Return Airflow's import error about integration files, "" when there is none."""
+    query = select(ParseImportError.stacktrace).where(ParseImportError.filename.endswith(BROKEN))
+    with create_session() as session:
+        return str(session.execute(query.order_by(ParseImportError.id.desc())).scalars().first() or "")
 
 
 def close_ended(kept: Ledger, name: str, now: datetime) -> None:

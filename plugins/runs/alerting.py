@@ -403,13 +403,29 @@ def _channel(kind: str, conn_id: str, conn_type: str, send: Callable[[Connection
 def _mail(fields: AlertFields, connection: Connection, message: Message) -> None:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # noqa: PLC0415 - only where mail is sent
 
-    if not connection.extra_dejson.get("from_email"):
+    if not _extras(connection).get("from_email"):
         raise ChannelError(f"the connection {fields.smtp_conn_id} names no sender: add from_email to its extra")
     conn_id, subject = fields.smtp_conn_id, message.subject
     try:
         SmtpNotifier(to=fields.email, subject=subject, html_content=message.html, smtp_conn_id=conn_id).notify({})
     except Exception as error:
         raise ChannelError(f"connection {conn_id}: {mail.meaning(error)}") from error
+
+
+def _extras(connection: Connection) -> dict[str, Any]:
+    """Return the extra fields as the provider will read them: it takes one JSON object, encoded once.
+
+    Raises:
+        ChannelError: when they are anything else.
+    """
+    try:
+        found = json.loads(connection.extra or "{}")
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    step = 'write them as one JSON object, {"from_email": "..."}, without quotes around it'
+    raise ChannelError(f"the connection {connection.conn_id} has extra fields that are no JSON object: {step}")
 
 
 def _slack(fields: AlertFields, connection: Connection, message: Message) -> None:

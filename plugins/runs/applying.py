@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from runs.folder import RunFolder
 
 LOG = logging.getLogger(__name__)
+PLANNED_AGAIN = "planned_again"  # in the folder of a run whose plan was made again as it was to be applied
 
 
 def apply(
@@ -113,6 +114,7 @@ def _current_plan(
     verdict = check_plan(*entered, writes=not operations.empty)
     if verdict is Verdict.CHANGED:  # nobody else changes the site now, so once is enough
         LOG.info("plan outdated: %s changed the site after it was made; planning again", other_run(*entered))
+        folder.write_json(PLANNED_AGAIN, {"after": other_run(*entered)})
         operations = _checked(folder, plan_again(integration, folder))
         if releasing.plans_only(folder):
             raise StalePlanError("this integration only plans now, so nothing is sent; see the page's card")
@@ -124,12 +126,17 @@ def _current_plan(
 
 def _checked(folder: RunFolder, fingerprint: str) -> pd.DataFrame:
     operations = folder.read("operations", schemas.OPERATIONS)
-    if fingerprint_of(operations) != fingerprint:
+    if fingerprint_of(operations) == fingerprint:
+        return operations
+    if folder.read_json(PLANNED_AGAIN) is None:
         raise ChangedPlanError(
             "the plan in the run's folder is not the one that was made, so nothing is sent; find out who can write to "
             f"{folder}, then start a new run"
         )
-    return operations
+    raise StalePlanError(
+        "this run made its plan again, because another run had changed the site, and ended before it had applied it; a "
+        "task that is tried again applies only the first plan, so nothing is sent: start a new run"
+    )
 
 
 def _activate(integration: Integration, folder: RunFolder, journal: RunJournal) -> None:

@@ -53,9 +53,10 @@ def dags_of(kind: str, build: Callable[[str, Integration], DAG]) -> dict[str, DA
         try:
             built[dag_id] = build(name, integration)
         except Exception as error:
-            LOG.exception("DAG %s could not be built", dag_id)
-            unbuilt.append(
+            message = (
                 f"{name}.yaml: {dag_id} could not be built ({type(error).__name__}: {error}); correct the file, or report "
                 "this with the log of the DAG processor"
             )
+            LOG.exception("%s", message)
+            unbuilt.append(message)
     return built

@@ -23,9 +23,9 @@ from include.access.remembered import scope_of
 from include.access.seen import Seen, seen, seen_groups
 from include.access.texts import comparable, few
 from include.access.withdrawals import hector_says
-from include.integrations.integration import load_all, sharing_a_site
+from include.integrations.integration import load_all, names_of_files
 from include.ledger.ledger import READ_BY_CLEANUP, About
-from include.ledger.sites import SiteState, site_key, site_states
+from include.ledger.sites import SiteState, note_site, others_at, site_key, site_states
 from include.report.summary import INVITING
 from include.report.words import decision_lines, plan_lines, problem_lines
 from rest.clocks import require_same_time
@@ -94,7 +94,10 @@ def plan(
     token = folder.read("token", schemas.PROBLEMS)
     unknown = _none_found(folder, made, references)
     made = replace(
-        made, problems=all_problems([made.problems, _shared(integration), _short(integration), token, unknown])
+        made,
+        problems=all_problems(
+            [made.problems, _shared(integration, folder, current.site_id), _short(integration), token, unknown]
+        ),
     )
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
@@ -189,7 +192,7 @@ def _comparison(
     previous_of = cache(partial(book.previous, began))
     rules = integration.rules()
     saving = rules.provision_users == "with_reservations"
-    created = book.ledger.created_users(book.integration) if saving else frozenset()
+    created_on = cache(partial(book.ledger.created_users, book.integration))
 
     def compare(current: Current) -> Plan:
         return make_plan(
@@ -201,7 +204,7 @@ def _comparison(
             approve=approve,
             history=recalled,
             previous=previous_of(current.site_id),
-            created=created,
+            created=created_on(site_key(current.site_id)) if saving else frozenset(),
         )
 
     return compare
@@ -320,6 +323,8 @@ class _SiteBefore:
         """
         site_id = site_key(current.site_id)
         state = self.states.get(site_id, SiteState())
+        book = Book(self.integration, self.run_id)
+        note_site(book.ledger, self.run_id, site_id)  # also of a run that is refused: the owner's report names it
         refuse_other_owner(self.integration, site_id, state)
         applied = state.applied if state.busy_with in {None, self.run_id} else None
         return {"site_id": site_id, "site_applied": applied} | _site_facts(current)
@@ -358,10 +363,18 @@ def _short(integration: Integration) -> pd.DataFrame:
     return problems("horizon_short", pd.DataFrame([{"why": why}] if why else []))
 
 
-def _shared(integration: Integration) -> pd.DataFrame:
-    beside = {name: one for name, one in load_all()[0].items() if one.salto_conn_id == integration.salto_conn_id}
-    shared = [row for row in sharing_a_site(beside) if row["site_id"] == comparable(integration.site_id)]
-    return problems("site_shared", pd.DataFrame(shared))
+def _shared(integration: Integration, folder: RunFolder, site_id: str) -> pd.DataFrame:
+    """Return the problem of a site that several files name alike, or call differently: the ledger knows what they mean."""
+    book = Book.of(folder)
+    alike = [
+        name
+        for name, one in load_all()[0].items()
+        if one.salto_conn_id == integration.salto_conn_id and comparable(one.site_id) == comparable(integration.site_id)
+    ]
+    meant = others_at(book.ledger, site_id, book.integration) & names_of_files()
+    names = sorted({book.integration, *alike, *meant})
+    row = {"site_id": comparable(integration.site_id), "names": few(names)}
+    return problems("site_shared", pd.DataFrame([row] if len(names) > 1 else []))
 
 
 def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int | str]:

@@ -126,7 +126,8 @@ def _owned(integration: str, site_id: str, state: SiteState) -> str:
         step = f"remove {integration}.yaml, or remove {owner.integration}.yaml to hand the site over"
         return f"site {site_id} belongs to the integration {owner.integration} {since}, so {integration} does not change it; {step}"
     step = (
-        "remove one of the two; docs/ledger.md (sites) says how to release the site of an Airflow that no longer runs"
+        "remove one of the two; when that Airflow no longer runs, or its runs' folder was lost, "
+        f"`python -m commands ledger release --site {site_id}` releases the site"
     )
     return (
         f"site {site_id} belongs to the integration {owner.integration} of another Airflow ({owner.instance}) {since}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import smtplib
 import ssl
+from unittest.mock import Mock
 
 import pytest
 
@@ -187,6 +188,27 @@ def test_a_spoilt_note_tells_once_more_rather_than_nobody(telling, ledger_away, 
 )
 def test_what_a_mail_server_says_becomes_a_next_step(error, words):
     assert words in mail.meaning(error)
+
+
+@pytest.mark.parametrize(
+    "extra", ['"{\\"from_email\\": \\"x@y.example\\"}"', '["from_email"]', "from_email: x@y.example"]
+)
+def test_extra_fields_of_a_mail_connection_that_are_no_object(airflow_db, extra):
+    """Airflow's own property raises whatever json does, or returns a text."""
+    from runs import alerting
+
+    connection = Mock(conn_id="smtp_default", extra=extra)
+    with pytest.raises(
+        alerting.ChannelError, match="the connection smtp_default has extra fields that are no JSON object"
+    ):
+        alerting._extras(connection)
+
+
+def test_extra_fields_of_a_mail_connection(airflow_db):
+    from runs import alerting
+
+    assert alerting._extras(Mock(extra='{"from_email": "x@y.example"}')) == {"from_email": "x@y.example"}
+    assert alerting._extras(Mock(extra=None)) == {}
 
 
 def test_a_message_lists_the_first_changes_and_how_many_more(airflow_db):

@@ -100,6 +100,28 @@ def test_a_viewer_is_not_told_what_a_broken_file_says(campus, visit, integration
     assert "unknown key" not in text
 
 
+def test_a_card_without_a_dag_shows_the_import_error_to_who_may_read_it(campus, visit, monkeypatch):
+    """A DAG that could not be built is no new file that Airflow will soon have read."""
+    from airflow.models.errors import ParseImportError
+    from airflow.utils.session import create_session
+
+    from doors.visitor import Visitor
+
+    error = "campus.yaml: salto_sync__campus could not be built (ValueError: <x>)"
+    row = ParseImportError(filename="/dags/broken_integrations.py", bundle_name="dags", stacktrace=error)
+    with create_session() as session:
+        session.add(row)
+    try:
+        assert "could not be built (ValueError: &lt;x&gt;)" in visit("admin").get("/").text
+        monkeypatch.setattr(Visitor, "may_read_import_errors", lambda self: False)
+        hidden = visit("viewer").get("/").text
+    finally:
+        with create_session() as session:
+            session.delete(session.merge(row))
+    assert "Airflow has no DAG of it" in hidden
+    assert "ValueError" not in hidden
+
+
 def test_who_may_not_trigger_gets_no_button_and_is_refused(campus, visit, known, started):
     client = visit("viewer")
     assert "<button" not in client.get("/").text

@@ -20,7 +20,7 @@ def ran(ledger, kind, outcome, user_id="u_1", **run):
     table = pd.DataFrame({"user_id": [user_id], "site_user_id": "s_1" if kind == "user_adopt" else None})
     made = operations(kind, table, cause="new", unit=f"person {user_id}", reason="because")
     run_id = ledger.begin_run(begun(**run))
-    ledger.plan(run_id, made, NOTHING, planned_at=NOW)
+    ledger.plan(run_id, made, NOTHING, planned_at=NOW, site_id="s")
     (number,) = ledger.operation_ids(run_id).values()
     if outcome == "sent":
         ledger.send(run_id, [number], ("Salto KS", "POST", "/users"), NOW)
@@ -36,17 +36,18 @@ def test_a_created_user(ledger, outcome, known):
     """A request whose answer is unknown counts: only a run sets the marker."""
     ran(ledger, "user_create", outcome)
 
-    assert ledger.created_users("campus") == ({"u_1"} if known else set())
-    assert ledger.created_users("other") == set()
+    assert ledger.created_users("campus", "s") == ({"u_1"} if known else set())
+    assert ledger.created_users("other", "s") == set()
+    assert ledger.created_users("campus", "the site its file names now") == set()
 
 
 def test_a_user_adopted_later(ledger):
     """A user who was made anew manually is not ours to suspend."""
     ran(ledger, "user_create", "done")
     ran(ledger, "user_adopt", "done", hours=1)
-    assert ledger.created_users("campus") == set()
+    assert ledger.created_users("campus", "s") == set()
     ran(ledger, "user_create", "done", hours=2)
-    assert ledger.created_users("campus") == {"u_1"}
+    assert ledger.created_users("campus", "s") == {"u_1"}
 
 
 def test_reads_of_everything(ledger):

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from include.integrations.integration import Integration
+from include.ledger import sites
 from include.ledger.tables import Site
 from include.sandbox import Sandbox, empty, openings
 from runs import applying, extraction, opening, planning, reporting, site_lock
@@ -183,6 +184,25 @@ def test_the_newer_of_two_syncs_plans_again(desk):
     assert (desk.groups, desk.open_doors) == (["Hector_1"], ["1"])
 
 
+def test_a_plan_made_again_is_not_taken_for_a_forged_one(desk, monkeypatch):
+    """Its task was killed after that, and is tried again."""
+    desk.book("1")
+    older, newer = desk.planned(), desk.planned()
+    desk.apply(*older)
+    desk.book("2")
+
+    def ends(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(applying.releasing, "plans_only", ends)
+        with pytest.raises(KeyboardInterrupt):
+            desk.apply(*newer)
+    with pytest.raises(StalePlanError, match=r"made its plan again.*start a new run"):
+        desk.apply(*newer)
+    assert desk.groups == ["Hector_1"]
+
+
 def test_a_reload_after_an_older_plan_stays(desk):
     """A sync of all that knows less than the reload does not take the walk-up's door away."""
     sync = desk.planned()
@@ -311,8 +331,47 @@ def test_a_second_airflow_with_the_same_ledger_writes_nothing(desk, tmp_path, mo
     desk.run()
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "copy").as_uri())
 
-    with pytest.raises(OtherOwnerError, match=r"of another Airflow .*docs/ledger\.md \(sites\) says how to release"):
+    with pytest.raises(OtherOwnerError, match=r"of another Airflow .*commands ledger release --site \S+` releases"):
         desk.planned()
+
+
+def test_a_released_site_is_taken_by_the_next_run(desk, tmp_path, monkeypatch):
+    """The runs' folder was lost, and with it what this Airflow is called in the ledger."""
+    desk.run()
+    site_id = desk.sandbox.salto.site.id
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "new").as_uri())
+    released = sites.release(ledger(), site_id, datetime.now(UTC))
+
+    assert released.owner.integration == "campus"
+    assert desk.run() == {}
+    assert sites.release(ledger(), "another", datetime.now(UTC)) is None
+
+
+def test_a_site_is_not_released_under_a_run(desk):
+    """Its plan is being applied just now."""
+    desk.run()
+    folder, _ = desk.planned()
+    busy(folder)
+    site_id = desk.sandbox.salto.site.id
+
+    assert sites.release(ledger(), site_id, datetime.now(UTC)).busy_with is not None
+    assert sites.site_states(ledger(), datetime.now(UTC))[site_id].owner.integration == "campus"
+
+
+def test_both_integrations_learn_that_they_share_a_site(desk):
+    """The second by its refusal, the owner by a problem; also when the files call the site differently."""
+    _, name, _ = site_names(desk.sandbox)
+    desk.integrate("annex", name)
+    desk.run()
+    with pytest.raises(OtherOwnerError, match="belongs to the integration campus"):
+        desk.planned(name="annex")
+    folder, _ = desk.planned()
+
+    (subject,) = folder.read("problems").query("code == 'site_shared'")["message"]
+    assert "annex, campus" in subject
+    (desk.write.folder / "annex.yaml").unlink()
+    folder, _ = desk.planned()
+    assert "site_shared" not in set(folder.read("problems")["code"])
 
 
 # --- tasks of an old run, cleared -------------------------------------------------------------------------------------
