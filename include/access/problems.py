@@ -279,7 +279,7 @@ KINDS = {
             "site_shared",
             OPERATOR,
             "site {site_id}",
-            "the integrations {names} serve the same site {site_id}: each takes the other's access groups for withdrawn",
+            "the integrations {names} serve the same site {site_id}: only its owner changes it, every run of the others is refused",
             "keep one integration a site: remove the other file",
         ),
         Kind(
