@@ -85,12 +85,12 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     desk.get_by_text("Salto doors").first.click()
     frame = desk.frame_locator("iframe")
     frame.locator("#school h2 .state", has_text="new").wait_for()
-    frame.get_by_text("Places name locks of the site").first.wait_for()
+    frame.get_by_text("Every lock that a place names is on the site").first.wait_for()
 
     assert house.airflow.ask("PATCH", "/dags/salto_sync__school", {"is_paused": True}).ok
     house.view(desk, "/")
     desk.goto(f"{house.airflow.url}/plugin/doors")
-    frame.get_by_role("button", name="Unpause and reload school").click()
+    frame.get_by_role("button", name="Unpause and sync now school").click()
     frame.get_by_role("status").wait_for()
     frame.locator("#school h2 .state", has_text="green").wait_for()
     frame.locator("#school").get_by_role("link", name="Week").click()
