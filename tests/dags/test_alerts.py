@@ -31,7 +31,7 @@ def told(mail):
 
 
 def test_bad_news_comes_once_and_so_does_the_good(sandbox, run_dag, mailbox, monkeypatch):
-    sandbox.hector.add_user(email="{{ 7 * 7 }}@campus.example", unique_code="NO-SUCH-TAG")
+    sandbox.hector.add_user(email="ana@campus.example", first_name="{{ 7 * 7 }}", unique_code="NO-SUCH-TAG")
     broken = spoilt(sandbox, "campus", "hector", password="wrong")
     for _ in range(2):
         for name, value in broken.items():

@@ -122,7 +122,8 @@ def test_other_bookings_are_news_while_one_waits(campus):
 )
 def test_what_waited_is_due_again(campus, retries, found):
     """Without any news from Hector."""
-    known = {one: (NOW + dt.timedelta(seconds=seconds)).isoformat() for one, seconds in retries.items()}
+    now = dt.datetime.now(dt.UTC)
+    known = {one: (now + dt.timedelta(seconds=seconds)).isoformat() for one, seconds in retries.items()}
     fired = asyncio.run(first_of(HectorChangeTrigger("hector_campus", MARK, 0.05, until(), known)))
 
     assert (fired["references"], fired["everything"]) == found
