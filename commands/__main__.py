@@ -105,11 +105,13 @@ def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
 def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int:
     integration = _integration(name or NAME)
     prepare()
+    dag_id = DAGS[command].format(name or NAME)
     with ExitStack() as stack:
-        stack.enter_context(alone(integration.pool, console))
+        page = serving(dag_id)
+        if page is None:  # a run in the Airflow of `make up` is not this process's: `make down` ends it and closes it
+            stack.enter_context(alone(integration.pool, console))
         campus = stack.enter_context(demo(console)) if not name else None
-        dag_id = DAGS[command].format(name or NAME)
-        if (page := serving(dag_id)) is not None:
+        if page is not None:
             run = run_in_airflow(page, dag_id, conf, console)
         else:
             run = run_dag(dag_id, conf, campus.connections(NAME) if campus else {}, console)
