@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 def login(browser: Browser, airflow: AirflowServer, name: str, **options: object) -> BrowserContext:
     """As a person does it: with Airflow's own form."""
     context = browser.new_context(**{"viewport": DESK} | options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(240_000)  # a sync ends within it, also on a busy machine
     page = context.new_page()
     page.goto(airflow.url)
     page.fill("input[name=username]", name)

@@ -15,7 +15,7 @@ from include.sandbox import Sandbox, campus, empty
 from tests.doors.browser import PHONE, card_of, chromium, login
 from tests.prove.airflow_server import airflow_server
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1200), pytest.mark.xdist_group("browser")]
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
 LINES = "hector_conn_id: hector_{name}\nsalto_conn_id: salto_{name}\nsite_id: DE4520000000\nschedule: null\n"

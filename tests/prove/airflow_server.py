@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGINS = {"admin": "admin", "desk": "user", "guest": "viewer"}
-PATIENCE = 180.0
+PATIENCE = 400.0
 
 
 @dataclass
