@@ -25,6 +25,7 @@ from include.access.texts import few
 from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
 from include.ledger.ledger import LedgerError
 from include.report.inquiry import Question, QuestionError
+from runs import parameters
 
 GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
@@ -48,7 +49,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
         return INTERRUPTED
-    except (IntegrationError, UsageError, QuestionError, LedgerError) as error:
+    except (IntegrationError, UsageError, parameters.ParameterError, QuestionError, LedgerError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return WRONG
     except UpError as error:
@@ -99,6 +100,7 @@ def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f'CONF is not JSON ({error}); an example: CONF=\'{{"references": ["10452"]}}\'') from None
     if not isinstance(conf, dict):
         raise UsageError('CONF must be a JSON object; an example: CONF=\'{"references": ["10452"]}\'')
+    parameters.check("cleanup" if arguments.command == "cleanup" else "sync", conf)  # before anything is started
     return {**conf, "plan_only": True} if arguments.command == "plan" else conf
 
 

@@ -218,7 +218,9 @@ class _UniqueKeys(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         doubled = sorted({str(key) for key in keys if keys.count(key) > 1})
         if doubled:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {doubled[0]} stands twice", node.start_mark)
+            lines = [key.start_mark.line + 1 for key, _ in node.value if str(self.construct_object(key)) == doubled[0]]
+            places = " and ".join(map(str, lines))
+            raise _FaultsError(f"the key {doubled[0]} stands twice, in lines {places}; keep one of them")
         return super().construct_mapping(node, deep)
 
 
