@@ -353,11 +353,6 @@ class Ledger:
             integration = connection.execute(select(Run.integration).where(Run.id == run_id)).scalar_one()
             return _is_superseded(connection, integration, run_id)
 
-    def has_sent(self, run_id: int) -> bool:
-        """Whether a run has sent anything that changes something."""
-        with self.reading() as connection:
-            return _has_sent(connection, run_id)
-
     # --- calls ------------------------------------------------------------------------------------------------------------
 
     def operation_ids(self, run_id: int) -> dict[str, int]:
@@ -583,10 +578,6 @@ class Ledger:
             ]
             _insert(connection, Entry, rows)
         return len(rows)
-
-    def add_alerts(self, rows: list[dict[str, Any]]) -> None:
-        with self.transaction() as connection:
-            _insert(connection, Alert, rows)
 
     # --- retention --------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ def test_the_record_of_what_was_sent_is_not_replaced(ledger):
     ledger.send(run, ledger.operation_ids(run).values(), REQUEST, NOW)
     ledger.plan(other, adding("u_1"), NOTHING)
     ledger.plan(other, adding("u_3"), NOTHING)  # nothing of its own was sent
-    assert (ledger.has_sent(run), ledger.has_sent(other)) == (True, False)
+    assert (ledger.has_applied(run), ledger.has_applied(other)) == (True, False)
 
     with pytest.raises(LedgerError, match="has sent its plan already"):
         ledger.plan(run, adding("u_2"), NOTHING)
