@@ -112,7 +112,7 @@ def _environment(executor: str, home: Path, dags: Path, url: str, database: str)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HECTOR_SALTO_"))}
     return kept | {
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),

@@ -22,9 +22,9 @@ from benchmarks.clients import Clients, journal
 from benchmarks.school import RULES, School, a_busy_day, without_groups
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.server import Server, server
-from include.access.outcomes import DONE
+from hector_salto.access.outcomes import DONE
 
-CONNECTIONS, RATE = 8, 100  # the product's own budget (plugins/rest/pacing.py)
+CONNECTIONS, RATE = 8, 100  # the product's own budget (include/hector_salto/http_client/pacing.py)
 LATENCIES = (0.0, 50.0, 100.0)
 GOAL, GOAL_MS = 1.15, 100.0
 SCHOOL = School(people=300, bookings=300, doors=100, strangers=200)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector.client import HectorReader, hector_service
-from include.access import schemas
-from include.access.desired import Desired, desired_state
-from include.access.outcomes import DONE, HELD, NOT_SENT
-from include.access.plan import Plan, make_plan, members_by_group
-from include.ledger.ledger import Begun, Ledger
-from include.ledger.sites import Claim, Owner, enter
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.transport import FixedToken, Service, Transport, new_session
-from runs.bookkeeping import RunJournal
+from hector_salto.access import schemas
+from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.outcomes import DONE, HELD, NOT_SENT
+from hector_salto.access.plan import Plan, make_plan, members_by_group
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.transport import FixedToken, Service, Transport, new_session
+from hector_salto.ledger.ledger import Begun, Ledger
+from hector_salto.ledger.sites import Claim, Owner, enter
+from hector_salto.workflow.bookkeeping import RunJournal
 from salto.apply import UNWRITTEN, Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import requests
 
     from benchmarks.server import Server
-    from include.access.current import Current
-    from include.access.remembered import Remembered
-    from include.access.rules import AccessRules
+    from hector_salto.access.current import Current
+    from hector_salto.access.remembered import Remembered
+    from hector_salto.access.rules import AccessRules
 
 FINGERPRINT = Fingerprint(b"of the benchmarks")
 NAME, VERSION, SITE = "bench", "v1.1", "DE4520000000"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.current import Current, Groups
-from include.access.people import HectorPeople
-from include.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules, OfficeMode
-from include.access.windows import SCHEDULE_COLUMNS, schedules, windows
+from hector_salto.access import schemas
+from hector_salto.access.bookings import HectorLoaners
+from hector_salto.access.current import Current, Groups
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules, OfficeMode
+from hector_salto.access.windows import SCHEDULE_COLUMNS, schedules, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

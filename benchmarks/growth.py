@@ -24,10 +24,10 @@ import pandas as pd
 from benchmarks.crowd import AS_OF, RULES, Size, crowd
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.sites import ROOT, Sites
-from include.access.desired import Desired, desired_state
-from include.access.plan import Plan, make_plan
-from include.access.seen import Seen, seen
-from include.ledger.ledger import Begun, Ledger
+from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.seen import Seen, seen
+from hector_salto.ledger.ledger import Begun, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

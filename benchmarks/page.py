@@ -102,7 +102,7 @@ def visitor() -> TestClient:
     from fastapi import FastAPI  # noqa: PLC0415
     from fastapi.testclient import TestClient  # noqa: PLC0415
 
-    from doors.app import app  # noqa: PLC0415
+    from hector_salto.ui.app import app  # noqa: PLC0415
 
     initdb()
     init_auth_manager(FastAPI())
@@ -113,7 +113,7 @@ def visitor() -> TestClient:
 @contextlib.contextmanager
 def _ledger(kind: str, home: Path, name: str, full: Size) -> Iterator[str]:
     """Fill a ledger; gives the JSON of its Airflow connection."""
-    from include.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
+    from hector_salto.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
 
     size = NOTHING if name == EMPTY else full
     with contextlib.ExitStack() as stack:

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from benchmarks.crowd import AS_OF, RULES, Crowd, Size, crowd
-from include.access.desired import Desired, desired_state
-from include.access.plan import Plan, make_plan
-from include.access.risks import risks
-from include.access.rules import GROUP_PREFIX, MARKER_PREFIX
-from include.access.seen import seen
-from include.access.texts import folded
+from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.risks import risks
+from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX
+from hector_salto.access.seen import seen
+from hector_salto.access.texts import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

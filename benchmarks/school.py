@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from include.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules
-from include.access.windows import SCHEDULE_COLUMNS, schedules, windows
-from include.sandbox import Sandbox, Scenario, empty
-from include.sandbox.salto_state import Group
-from include.sandbox.schedules import stored_schedule
+from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules
+from hector_salto.access.windows import SCHEDULE_COLUMNS, schedules, windows
+from sandbox import Sandbox, Scenario, empty
+from sandbox.salto_state import Group
+from sandbox.schedules import stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.sandbox import HectorState, SaltoState
+    from sandbox import HectorState, SaltoState
 
 ZONE = "America/Toronto"
 RULES = AccessRules()

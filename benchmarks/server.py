@@ -8,13 +8,13 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from include.sandbox import Sandbox
+from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from include.sandbox import Credentials, Scenario
+    from sandbox import Credentials, Scenario
 
 T = TypeVar("T")
 

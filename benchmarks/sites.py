@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert
 
 from benchmarks.year import ZONE
-from include.ledger.tables import Run
+from hector_salto.ledger.tables import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.ledger.ledger import Ledger
+    from hector_salto.ledger.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "hector_conn_id: h{n}\nsalto_conn_id: s{n}\nsite_id: DE{n}\nschedule: '0 21 * * *'\n"
@@ -121,7 +121,7 @@ def _task_start(dag_id: str) -> float:
 
 def _start_view(home: Path, names: list[str]) -> tuple[float, int]:
     from benchmarks.page import visitor  # noqa: PLC0415 - after its home is set
-    from include.ledger.ledger import Ledger  # noqa: PLC0415 - after its home is set
+    from hector_salto.ledger.ledger import Ledger  # noqa: PLC0415 - after its home is set
 
     path = home / "ledger.db"
     runs(Ledger.open(f"sqlite:///{path}"), names, datetime.now(UTC))

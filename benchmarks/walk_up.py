@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks.airflow_server import MissingError
 from benchmarks.section import Chart, Ratio, Section, Table
-from include.sandbox import Sandbox, empty, openings
+from sandbox import Sandbox, empty, openings
 from tests.ledger import postgres
 from tests.prove.airflow_server import AirflowServer, airflow_server
 
@@ -52,7 +52,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from hector.hook import HectorHook
 from hector.triggers import asked
-from runs import watching
+from hector_salto.workflow import watching
 
 NAMES = @@NAMES@@
 

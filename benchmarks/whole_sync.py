@@ -26,10 +26,10 @@ from benchmarks.clients import Clients, PlainTransport, one_by_one
 from benchmarks.school import RULES, School, a_busy_day, in_step, names_of_groups, shut
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.server import server
-from include.access.remembered import Remembered
-from include.access.rules import MARKER_PREFIX
-from include.access.schemas import WEEKDAYS
-from include.access.windows import schedules
+from hector_salto.access.remembered import Remembered
+from hector_salto.access.rules import MARKER_PREFIX
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.windows import schedules
 from salto.models import Schedule
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.server import Server
-    from include.access.desired import Desired
+    from hector_salto.access.desired import Desired
 
 CONNECTIONS = 8
 LATENCIES = (0.0, 50.0, 100.0)

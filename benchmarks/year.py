@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
 
-from include.ledger.tables import (
+from hector_salto.ledger.tables import (
     Operation,
     Problem,
     Run,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from include.ledger.ledger import Ledger
+    from hector_salto.ledger.ledger import Ledger
 
 CHUNK = 5_000
 ZONE = "America/Toronto"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from commands.settings import ROOT, airflow, environment, home
-from include.report.summary import DID
+from hector_salto.reports.summary import DID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-OURS = ("runs", "salto", "hector", "rest", "include")
+OURS = ("hector_salto", "salto", "hector")
 STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
-REPORT = "runs.reporting"
-PARSING = "runs.parsing"  # its errors are DAGs that could not be built
-ALERTS = "runs.alerting"
+REPORT = "hector_salto.workflow.reporting"
+PARSING = "hector_salto.workflow.parsing"  # its errors are DAGs that could not be built
+ALERTS = "hector_salto.workflow.alerting"
 ASKING = "^(look_for_held|ask_for_approval)$"
 _HELD: set[int] = set()  # file descriptors of the locks that this process holds
 QUIET = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over

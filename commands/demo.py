@@ -15,16 +15,14 @@ from zoneinfo import ZoneInfo
 import requests
 
 from commands.settings import ROOT
-from include.access.texts import comparable
-from include.sandbox import Sandbox, Scenario, campus, openings
-from include.sandbox.__main__ import load, save
+from hector_salto.access.texts import comparable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
-    from include.sandbox import HectorState
+    from sandbox import HectorState, Scenario
 
 FOLDER_SETTING = "HECTOR_SALTO_SANDBOX"  # where the campus is kept; default: .sandbox
 NAME = "sandbox"
@@ -97,8 +95,11 @@ def demo(console: Console) -> Iterator[Campus]:
         )
         yield found
         return
+    from sandbox import Sandbox  # noqa: PLC0415 - not in the image
+    from sandbox.__main__ import save  # noqa: PLC0415 - not in the image
+
     todays_campus(console)
-    with Sandbox(load(state_file())) as sandbox:
+    with Sandbox(saved_campus()) as sandbox:
         console.print(f"sandbox: Hector at {sandbox.hector_url}, Salto KS at {sandbox.salto_url}", highlight=False)
         zone = sandbox.salto.site.time_zone
         try:
@@ -123,6 +124,9 @@ def todays_campus(console: Console) -> bool:
     Returns:
         True when the campus is new.
     """
+    from sandbox import campus  # noqa: PLC0415 - not in the image
+    from sandbox.__main__ import save  # noqa: PLC0415 - not in the image
+
     path, now = state_file(), datetime.now(UTC)
     if path.exists():
         why = _unusable(path, now)
@@ -136,11 +140,18 @@ def todays_campus(console: Console) -> bool:
 
 def _unusable(path: Path, now: datetime) -> str | None:
     try:
-        load(path)
+        saved_campus()
         day = json.loads(path.read_text(encoding="utf-8"))["day"]
     except (OSError, ValueError, KeyError, TypeError):
         return f"{path.name} cannot be read"
     return None if day == now.date().isoformat() else "a new day"
+
+
+def saved_campus() -> Scenario:
+    """Load the state of the sandbox from its file; raise OSError or ValueError where it cannot be read."""
+    from sandbox.__main__ import load  # noqa: PLC0415 - not in the image
+
+    return load(state_file())
 
 
 def kept_day() -> str:
@@ -182,6 +193,8 @@ def _numbered(hector: HectorState) -> list[dict[str, Any]]:
 
 def _somebody(kept: Scenario, now: datetime) -> str | None:
     """The Hector user of the first who can open a door in the days to come."""
+    from sandbox import openings  # noqa: PLC0415 - not in the image
+
     users: dict[str, list[str]] = {}
     for user, row in kept.hector.users.items():
         users.setdefault(comparable(row["email"] or ""), []).append(user)

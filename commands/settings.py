@@ -36,7 +36,9 @@ def server_environment() -> dict[str, str]:
         **_folders(home()),
     }
     needed = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [*(str(ROOT / folder) for folder in ("", "include", "plugins")), os.environ.get("PYTHONPATH")])
+        ),
         # What our processes write is read back by this one, whatever this terminal can show.
         "PYTHONUTF8": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from commands.settings import adopt_home, prepare
 from commands.why import OWN_STORE
-from include.access.texts import few
+from hector_salto.access.texts import few
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from include.ledger.ledger import Ledger
+    from hector_salto.ledger.ledger import Ledger
 
 DONE, NOT_DONE = 0, 1
 CUT_OFF = "the run was cut off by make down; look at what it had sent (calls in the ledger), then start a new run"
@@ -21,7 +21,7 @@ CUT_OFF = "the run was cut off by make down; look at what it had sent (calls in 
 
 def release_site(site_id: str, console: Console) -> int:
     """Release a site, so that the next integration which applies a plan to it owns it."""
-    from include.ledger import sites  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger import sites  # noqa: PLC0415 - with the ledger
 
     kept, now = _ledger(), datetime.now(UTC)
     before = sites.release(kept, site_id, now)
@@ -63,6 +63,6 @@ def _ledger() -> Ledger:
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
 
     return ledger()

@@ -22,7 +22,17 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from commands.dag_run import DagRun, alone, is_taken
-from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
+from commands.demo import (
+    NAME,
+    Campus,
+    announcement,
+    booking,
+    kept_day,
+    running,
+    saved_campus,
+    state_file,
+    todays_campus,
+)
 from commands.page import ANSWERS, Page, UpError
 from commands.settings import adopt_home, home, prepare, server_environment
 from commands.sites import close_after_down
@@ -38,15 +48,14 @@ from commands.supervision import (
     tail_of,
     write_secret,
 )
-from include.integrations.integration import integrations_folder, load_all
-from include.sandbox.__main__ import load
+from hector_salto.integration import integrations_folder, load_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 LOGINS = {"admin": "admin", "desk": "user", "guest": "viewer"}
 MAY = {"admin": "everything", "desk": "looks, starts syncs, answers required actions", "guest": "looks"}
@@ -59,7 +68,7 @@ LAST_PORT = 65_535
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SANDBOX, API_SERVER = "sandbox", "api-server"
 SANDBOX_COMMAND = (
-    "python -m include.sandbox --state %(ENV_UP_STATE)s --announce %(ENV_UP_ANNOUNCE)s"
+    "python -m sandbox --state %(ENV_UP_STATE)s --announce %(ENV_UP_ANNOUNCE)s"
     " --hector-port %(ENV_UP_HECTOR)s --salto-port %(ENV_UP_SALTO)s"
 )
 # Airflow binds its log servers to every address, and no setting says otherwise. The page reads the logs of this machine's
@@ -130,7 +139,7 @@ def down(console: Console) -> int:
 
 def _close_cut_off(console: Console) -> int:
     """Close in the ledger the runs whose processes were just ended, but for those that a terminal runs beside."""
-    from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
 
     names = [name for name, one in load_all()[0].items() if not is_taken(one.pool)]
     try:
@@ -182,7 +191,7 @@ def _causes(folder: str | None) -> tuple[str, ...]:
     if folder is None:
         return ()
     adopt_home()  # Airflow makes its home as it is imported
-    from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow
+    from hector_salto.workflow.folder import RunFolder  # noqa: PLC0415 - imports Airflow
 
     try:
         return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
@@ -235,7 +244,7 @@ def _start_processes(port: int) -> tuple[Page, Supervisor]:
     supervisor = Supervisor.made(own)
     _keep_secret("record.json", {"port": port, "supervisor": asdict(supervisor)})
     hector_url, salto_url = f"http://{LOOPBACK}:{hector}/api/v1", f"http://{LOOPBACK}:{salto}"
-    connections = load(state_file()).credentials.connections(NAME, hector_url, salto_url, salto_url)
+    connections = saved_campus().credentials.connections(NAME, hector_url, salto_url, salto_url)
     where = {
         "UP_STATE": shlex.quote(str(state_file())),
         "UP_ANNOUNCE": shlex.quote(str(announcement())),
@@ -327,9 +336,9 @@ def _synced_today(campus: Campus) -> bool:
     """Whether the ledger has a green sync of the sandbox of today, and scheduled runs of this very one apply their plans."""
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
-    from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
-    from include.ledger.questions import last_success  # noqa: PLC0415
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.questions import last_success  # noqa: PLC0415
+    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
 
     try:
         began, release = last_success(ledger(), NAME), ledger().last_release(NAME)
@@ -559,7 +568,7 @@ def _try_this(campus: Campus) -> list[str]:
     if NAME not in load_all()[0]:
         return []
     try:
-        found = booking(load(state_file()), campus.hector_url, datetime.now(UTC))
+        found = booking(saved_campus(), campus.hector_url, datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError):
         found = None  # somebody has changed the campus by hand into what nothing can be booked in
     if found is None:

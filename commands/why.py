@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
 from commands.settings import adopt_home, prepare
-from include.access.references import resolved, spellings
-from include.integrations.integration import integrations_folder, load
-from include.report.inquiry import Look, Question, QuestionError, answered
-from include.report.search import meanings
+from hector_salto.access.references import resolved, spellings
+from hector_salto.integration import integrations_folder, load
+from hector_salto.reports.inquiry import Look, Question, QuestionError, answered
+from hector_salto.reports.search import meanings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from include.ledger.ledger import Ledger
-    from include.report.answers import Answer
+    from hector_salto.ledger.ledger import Ledger
+    from hector_salto.reports.answers import Answer
 
 OPEN, CLOSED, WRONG = 0, 1, 2
 BAD, GOOD = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
@@ -38,7 +38,7 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
+    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
 
     kept, now = ledger(), datetime.now(UTC)
     names = _integrations(kept, integration, live=live)
@@ -72,7 +72,7 @@ def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
     """
     if not question.reference:
         return question
-    from include.ledger.ledger import About  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.ledger import About  # noqa: PLC0415 - with the ledger
 
     looks = [
         kept.seen(name, about=About(reference=one), names=("reservations",)) for one in spellings(question.reference)
@@ -100,7 +100,7 @@ def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
 
 
 def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
-    from include.ledger.questions import integrations  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.questions import integrations  # noqa: PLC0415 - with the ledger
 
     if integration:
         return [integration]
@@ -111,8 +111,8 @@ def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
 
 
 def _live(name: str, now: datetime, console: Console) -> Look:
-    from rest.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
-    from runs.looking import look_now  # noqa: PLC0415 - imports Airflow
+    from hector_salto.http_client.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
+    from hector_salto.workflow.looking import look_now  # noqa: PLC0415 - imports Airflow
 
     path = integrations_folder() / f"{name}.yaml"
     if not path.exists():

@@ -9,12 +9,12 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from runs import approving, parameters
-from runs.naming import derived_run_id
-from runs.parsing import dags_of
+from hector_salto.workflow import approving, parameters
+from hector_salto.workflow.naming import derived_run_id
+from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 DOC = """
 ### Removals at {site} that somebody must look at

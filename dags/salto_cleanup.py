@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import alerting, applying, opening, planning, reporting, retention, starting
-from runs.failures import told_to
-from runs.folder import RunFolder
-from runs.parsing import dags_of, next_times
-from runs.reporting import Ending
+from hector_salto.workflow import alerting, applying, opening, planning, reporting, retention, starting
+from hector_salto.workflow.failures import told_to
+from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow.parsing import dags_of, next_times
+from hector_salto.workflow.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 STEPS = ("plan", "apply", "remove_outdated")
 DAILY = "30 3 * * *"

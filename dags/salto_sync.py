@@ -19,19 +19,29 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.access.texts import few
-from runs import alerting, applying, approving, extraction, history, opening, planning, reporting, starting
-from runs.failures import told_to
-from runs.folder import RunFolder
-from runs.naming import derived_run_id
-from runs.parsing import dags_of, next_times
-from runs.reporting import Ending
+from hector_salto.access.texts import few
+from hector_salto.workflow import (
+    alerting,
+    applying,
+    approving,
+    extraction,
+    history,
+    opening,
+    planning,
+    reporting,
+    starting,
+)
+from hector_salto.workflow.failures import told_to
+from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow.naming import derived_run_id
+from hector_salto.workflow.parsing import dags_of, next_times
+from hector_salto.workflow.reporting import Ending
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 DEADLINES_SETTING = "HECTOR_SALTO_DEADLINES"  # "off": `airflow dags test` of Airflow 3.3 cannot run a DAG that has any
 STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")

@@ -11,12 +11,12 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.state import DagRunState
 
 from hector.sensors import EVERY, LONGEST, HectorChangeSensor
-from runs import watching
-from runs.naming import derived_run_id
-from runs.parsing import dags_of
+from hector_salto.workflow import watching
+from hector_salto.workflow.naming import derived_run_id
+from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 DOC = """
 ### Walk-up bookings of {site}

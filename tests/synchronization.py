@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector.client import HectorReader, hector_service
-from include.access import schemas
-from include.access.desired import Desired, desired_state
-from include.access.outcomes import DONE, HELD, NOT_SENT
-from include.access.plan import Plan, expired_plan, make_plan, members_by_group
-from include.access.remembered import Remembered, scope_of
-from include.access.rules import AccessRules
-from include.ledger.ledger import MADE
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import FixedToken, Service, Transport
+from hector_salto.access import schemas
+from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.outcomes import DONE, HELD, NOT_SENT
+from hector_salto.access.plan import Plan, expired_plan, make_plan, members_by_group
+from hector_salto.access.remembered import Remembered, scope_of
+from hector_salto.access.rules import AccessRules
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import FixedToken, Service, Transport
+from hector_salto.ledger.ledger import MADE
 from salto.apply import Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from include.sandbox.sandbox import Sandbox
+    from sandbox.sandbox import Sandbox
 
 FINGERPRINT = Fingerprint(b"one key for both sides")
 

@@ -12,20 +12,20 @@ from pydantic import TypeAdapter
 from hector import mapping, payloads
 from hector.errors import UNAUTHORISED, refusal
 from hector.pages import read_all
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.people import HectorPeople
-from rest.errors import MalformedAnswerError, RefusedError
-from rest.instants import NoInstantError, instant
-from rest.transport import READS, FixedToken, Service, Transport
+from hector_salto.access import schemas
+from hector_salto.access.bookings import HectorLoaners
+from hector_salto.access.people import HectorPeople
+from hector_salto.http_client.errors import MalformedAnswerError, RefusedError
+from hector_salto.http_client.instants import NoInstantError, instant
+from hector_salto.http_client.transport import READS, FixedToken, Service, Transport
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rest.clocks import ClockReading
-    from rest.pacing import Pacing
-    from rest.timing import Timing
-    from rest.transport import Journal
+    from hector_salto.http_client.clocks import ClockReading
+    from hector_salto.http_client.pacing import Pacing
+    from hector_salto.http_client.timing import Timing
+    from hector_salto.http_client.transport import Journal
 
 CHANGES = frozenset({"POST"})
 _ENVIRONMENT = TypeAdapter(payloads.EnvironmentPayload)

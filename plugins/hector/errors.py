@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest.errors import NotActiveError, NotFoundError, RefusedError
-from rest.redaction import readable
+from hector_salto.http_client.errors import NotActiveError, NotFoundError, RefusedError
+from hector_salto.http_client.redaction import readable
 
 if TYPE_CHECKING:
-    from rest.answers import Said
-    from rest.errors import Exchange, RestError
+    from hector_salto.http_client.answers import Said
+    from hector_salto.http_client.errors import Exchange, RestError
 
 UNAUTHORISED = "make a new API token in Hector and put it into the connection's password"
 

@@ -12,16 +12,16 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
-from rest.connections import BLANKS, ConnectionFields
-from rest.errors import ConfigurationError, Exchange, RestError
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import REAL, Timing
+from hector_salto.http_client.connections import BLANKS, ConnectionFields
+from hector_salto.http_client.errors import ConfigurationError, Exchange, RestError
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import REAL, Timing
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from rest.transport import Journal, Service
+    from hector_salto.http_client.transport import Journal, Service
 
 
 class HectorHook(BaseHook):

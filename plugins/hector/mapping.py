@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.access.texts import comparable, one_line
-from rest.instants import instant
-from rest.tag_numbers import shape
+from hector_salto.access.texts import comparable, one_line
+from hector_salto.http_client.instants import instant
+from hector_salto.http_client.tag_numbers import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import TypeAdapter
 
 from hector.payloads import Entry, Page
-from rest.addresses import query
-from rest.errors import IncompleteReadError
-from rest.paging import PageBound
+from hector_salto.http_client.addresses import query
+from hector_salto.http_client.errors import IncompleteReadError
+from hector_salto.http_client.paging import PageBound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
 E = TypeVar("E", bound=Entry)
 LIMIT = "200"

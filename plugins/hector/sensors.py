@@ -9,9 +9,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hector.triggers import HectorChangeTrigger
-from include.access.texts import few
-from runs import parameters, watching
-from runs.parameters import ParameterError
+from hector_salto.access.texts import few
+from hector_salto.workflow import parameters, watching
+from hector_salto.workflow.parameters import ParameterError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

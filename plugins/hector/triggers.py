@@ -13,8 +13,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from hector.hook import HectorHook
-from include.access.changes import AHEAD, BACK, Mark, News, news
-from rest.errors import RestError
+from hector_salto.access.changes import AHEAD, BACK, Mark, News, news
+from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -6,7 +6,7 @@ import re
 
 from urllib3.util import Url, parse_url
 
-from rest.errors import ConfigurationError, Exchange
+from hector_salto.http_client.errors import ConfigurationError, Exchange
 
 OWN = (".my-clay.com", ".saltoks.com")  # Salto's own hosts serve both services at their root
 API, IDENTITY = "https://connect.my-clay.com", "https://identity.eu.my-clay.com"

@@ -13,10 +13,10 @@ from contextlib import nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
-from include.access import schemas
-from include.access.operations import HELD, KINDS, PHASES, TAKE_AWAY
-from include.access.order import Operation, Standing, rows
-from include.access.outcomes import (
+from hector_salto.access import schemas
+from hector_salto.access.operations import HELD, KINDS, PHASES, TAKE_AWAY, describe_operation, held_sentence
+from hector_salto.access.order import Operation, Standing, rows
+from hector_salto.access.outcomes import (
     DONE,
     FAILED,
     NO_SEAT,
@@ -27,9 +27,8 @@ from include.access.outcomes import (
     FailureCause,
     as_table,
 )
-from include.access.outcomes import HELD as HELD_BACK
-from include.report.words import held_sentence, told
-from rest.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
+from hector_salto.access.outcomes import HELD as HELD_BACK
+from hector_salto.http_client.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.made import Made
 from salto.sending import BATCHED, NOT_PERMITTED, NotConfirmedError, Sending
 
@@ -208,7 +207,7 @@ class Application:
         except (NotConfirmedError, schemas.SchemaError) as error:
             state, message, cause = FAILED, str(error), FailureCause.MISMATCH
         except Exception as error:  # whatever it is, all other reservations and users go on
-            LOG.exception("%s: unexpected %s", told(batch[0]), type(error).__name__)
+            LOG.exception("%s: unexpected %s", describe_operation(batch[0]), type(error).__name__)
             message = f"unexpected {type(error).__name__}; report it with this task's log"
             state, cause = UNKNOWN, FailureCause.MISMATCH
         for operation in batch:
@@ -226,7 +225,7 @@ class Application:
         if state in {DONE, NO_SEAT, FAILED, UNKNOWN}:
             self._brake.note(failed=cause in STOPPING)
         level = logging.INFO if state == DONE else logging.WARNING
-        LOG.log(level, "%s: %s%s", told(operation), state, f" ({message})" if message else "")
+        LOG.log(level, "%s: %s%s", describe_operation(operation), state, f" ({message})" if message else "")
 
     def _await_deletions(self) -> None:
         """Salto deletes users in its own time; the run ends when they are gone, so that it can say so."""
@@ -237,7 +236,7 @@ class Application:
                 return
             self._sleep(wait)
         for operation in gone:
-            LOG.warning("%s: accepted, but Salto still shows the user", told(operation))
+            LOG.warning("%s: accepted, but Salto still shows the user", describe_operation(operation))
 
     def _state(self, operation: Operation) -> str:
         return self._states.get(str(operation["key"]), ("", ""))[0]
@@ -248,7 +247,7 @@ class Application:
         except NotFoundError:
             return False
         except RestError as error:
-            LOG.warning("%s: accepted, but reading the user back failed: %s", told(operation), error)
+            LOG.warning("%s: accepted, but reading the user back failed: %s", describe_operation(operation), error)
             return False
         return True
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from include.access.operations import GROUP, KINDS
-from include.access.schemas import WEEKDAYS
-from include.access.texts import comparable
-from include.access.windows import SCHEDULE_COLUMNS, same_schedule
+from hector_salto.access.operations import GROUP, KINDS
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.texts import comparable
+from hector_salto.access.windows import SCHEDULE_COLUMNS, same_schedule
 from salto.models import CreatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from include.access.order import Operation
+    from hector_salto.access.order import Operation
     from salto.made import Made
     from salto.reader import SaltoReader
 

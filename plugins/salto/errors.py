@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest.errors import ForbiddenError, NotActiveError, NotFoundError, RefusedError
-from rest.redaction import readable
+from hector_salto.http_client.errors import ForbiddenError, NotActiveError, NotFoundError, RefusedError
+from hector_salto.http_client.redaction import readable
 
 if TYPE_CHECKING:
-    from rest.answers import Said
-    from rest.errors import Exchange, RestError
+    from hector_salto.http_client.answers import Said
+    from hector_salto.http_client.errors import Exchange, RestError
 
 UNAUTHORISED = "check client id, client secret, username and user_password in the connection"
 ACTIVATE = (

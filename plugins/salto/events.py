@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from rest.addresses import query, same_service
-from rest.answers import validated
-from rest.errors import IncompleteReadError, MalformedAnswerError
-from rest.paging import PageBound
+from hector_salto.http_client.addresses import query, same_service
+from hector_salto.http_client.answers import validated
+from hector_salto.http_client.errors import IncompleteReadError, MalformedAnswerError
+from hector_salto.http_client.paging import PageBound
 from salto.payloads import DoorEvent, Payload
 
 if TYPE_CHECKING:
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
 MOST_EMPTY = 1000  # a document database gives a page for each part that it has searched, also without a find
 HEADER = "CLP-Continuation-Token"

@@ -11,12 +11,12 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from include.access.texts import comparable
-from rest.connections import BLANKS, ConnectionFields
-from rest.errors import ConfigurationError, Exchange, RestError
-from rest.pacing import Pacing
-from rest.timing import REAL, Timing
-from rest.transport import READS, Service, Transport
+from hector_salto.access.texts import comparable
+from hector_salto.http_client.connections import BLANKS, ConnectionFields
+from hector_salto.http_client.errors import ConfigurationError, Exchange, RestError
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import REAL, Timing
+from hector_salto.http_client.transport import READS, Service, Transport
 from salto.addresses import api_address, identity_address
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
@@ -27,7 +27,7 @@ from salto.writer import CHANGES, SaltoWriter
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from rest.transport import Journal
+    from hector_salto.http_client.transport import Journal
 
 VERSIONS = ("v1.1", "v1.2")
 HOST = "host (the API URL)"

@@ -12,8 +12,8 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from pydantic import TypeAdapter
 
-from rest.answers import Answer, json_of, parsed, validated
-from rest.errors import (
+from hector_salto.http_client.answers import Answer, json_of, parsed, validated
+from hector_salto.http_client.errors import (
     ConfigurationError,
     CredentialsError,
     Exchange,
@@ -23,9 +23,9 @@ from rest.errors import (
     StopError,
     UnavailableError,
 )
-from rest.retries import retrying
-from rest.timing import REAL, Timing
-from rest.transport import FAILURES, TIMEOUT, Service, answer_of, failed, prepare_session, refused
+from hector_salto.http_client.retries import retrying
+from hector_salto.http_client.timing import REAL, Timing
+from hector_salto.http_client.transport import FAILURES, TIMEOUT, Service, answer_of, failed, prepare_session, refused
 from salto.errors import UNAUTHORISED
 from salto.payloads import TokenPayload
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from rest.answers import Said
+    from hector_salto.http_client.answers import Said
 
 SCOPE = "user_api.full_access"
 PATH = "/connect/token"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from runs import applying, releasing
-from runs.failures import told_to
-from runs.folder import RunFolder
+from hector_salto.workflow import applying, releasing
+from hector_salto.workflow.failures import told_to
+from hector_salto.workflow.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 
 class SaltoApplyOperator(BaseOperator):

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
-from rest.addresses import query, same_service
-from rest.answers import validated
-from rest.errors import IncompleteReadError, MalformedAnswerError
-from rest.paging import PageBound
+from hector_salto.http_client.addresses import query, same_service
+from hector_salto.http_client.answers import validated
+from hector_salto.http_client.errors import IncompleteReadError, MalformedAnswerError
+from hector_salto.http_client.paging import PageBound
 from salto.payloads import Entry, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
 E = TypeVar("E", bound=Entry)
 _ANY_PAGE: TypeAdapter[Page[Entry]] = TypeAdapter(Page[Entry])

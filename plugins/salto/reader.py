@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from include.access import schemas
-from include.access.texts import comparable
-from include.access.windows import spelled_zone
-from rest.addresses import query, segment
-from rest.answers import validated
-from rest.errors import MalformedAnswerError, NotActiveError, NotFoundError
+from hector_salto.access import schemas
+from hector_salto.access.texts import comparable
+from hector_salto.access.windows import spelled_zone
+from hector_salto.http_client.addresses import query, segment
+from hector_salto.http_client.answers import validated
+from hector_salto.http_client.errors import MalformedAnswerError, NotActiveError, NotFoundError
 from salto import payloads, rows, sites
 from salto.errors import ACTIVATE
 from salto.events import read_events
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rest.clocks import ClockReading
-    from rest.transport import Transport
+    from hector_salto.http_client.clocks import ClockReading
+    from hector_salto.http_client.transport import Transport
 
 _SITE_USER = TypeAdapter(payloads.SiteUser)
 _TAG = TypeAdapter(payloads.Tag)

@@ -1,6 +1,6 @@
 """Reads a site, as the current state that plans are made from: all of it, or what can have changed since the last run.
 
-Everything here is decided in ``include.access.remembered``: which groups, people and doors have to be looked at.
+Everything here is decided in ``hector_salto.access.remembered``: which groups, people and doors have to be looked at.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from include.access import schemas
-from include.access.absence import Listing, with_more_locks, with_more_site_users
-from include.access.current import Current, Groups, named_like_ours
-from include.access.remembered import (
+from hector_salto.access import schemas
+from hector_salto.access.absence import Listing, with_more_locks, with_more_site_users
+from hector_salto.access.current import Current, Groups, named_like_ours
+from hector_salto.access.remembered import (
     FEW,
     SMALL_GROUPS,
     SMALL_LOCKS,
@@ -29,14 +29,14 @@ from include.access.remembered import (
     tags_fit,
     with_counts,
 )
-from include.access.texts import few
-from rest.errors import NotFoundError
+from hector_salto.access.texts import few
+from hector_salto.http_client.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from include.access.plan import Plan
+    from hector_salto.access.plan import Plan
     from salto.models import Me, Site
     from salto.reader import SaltoReader
     from salto.rows import Fingerprinting

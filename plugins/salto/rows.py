@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from include.access.schemas import WEEKDAYS
-from rest.errors import MalformedAnswerError
-from rest.instants import NoInstantError, wall_clock
-from rest.tag_numbers import shape
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.http_client.errors import MalformedAnswerError
+from hector_salto.http_client.instants import NoInstantError, wall_clock
+from hector_salto.http_client.tag_numbers import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from rest.errors import Exchange
+    from hector_salto.http_client.errors import Exchange
     from salto.payloads import DoorEvent, Group, Lock, Role, SiteUser, Tag, TimeSchedule
 
     Fingerprinting = Callable[[str | None], str | None]

@@ -7,18 +7,18 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.access import schemas
-from include.access.outcomes import DONE, NO_SEAT
-from include.access.schemas import WEEKDAYS
-from include.report.words import told
-from rest.errors import RefusedError, RestError, StopError, UnknownOutcomeError
+from hector_salto.access import schemas
+from hector_salto.access.operations import describe_operation
+from hector_salto.access.outcomes import DONE, NO_SEAT
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.http_client.errors import RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.confirming import SUBSCRIBED, Confirmation, after_of
 from salto.models import NewUser, Schedule, UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from include.access.order import Operation
+    from hector_salto.access.order import Operation
     from salto.made import Made
     from salto.models import CreatedUser
     from salto.reader import SaltoReader
@@ -75,7 +75,7 @@ class Sending:
         except StopError:
             raise
         except (RestError, schemas.SchemaError) as unread:
-            LOG.warning("%s: reading back what happened failed too: %s", told(batch[0]), unread)
+            LOG.warning("%s: reading back what happened failed too: %s", describe_operation(batch[0]), unread)
             raise error from unread
 
     def _group_delete(self, operation: Operation) -> None:
@@ -134,7 +134,9 @@ class Sending:
         try:
             self._site.writer.create_schedule(group_id, schedule_of(operation))
         except UnknownOutcomeError:
-            LOG.warning("%s: the reply to its schedule was lost; reading it back decides", told(operation))
+            LOG.warning(
+                "%s: the reply to its schedule was lost; reading it back decides", describe_operation(operation)
+            )
         if not self._confirmation.has_schedule(group_id, operation):
             msg = f"the schedule of {operation['group_name']} does not read back as sent, so the group is not armed"
             raise NotConfirmedError(msg)
@@ -197,7 +199,7 @@ class Sending:
         try:
             made = self._made_user(person)
         except UnknownOutcomeError:
-            LOG.warning("%s: the reply was lost; looking whether the user is there", told(operation))
+            LOG.warning("%s: the reply was lost; looking whether the user is there", describe_operation(operation))
             if not self._confirmation.happened([operation]):
                 raise
             return None if self._made.users[str(operation["user_id"])].subscription_state == SUBSCRIBED else _no_seat()

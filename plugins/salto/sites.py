@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from include.access.texts import comparable, few
-from include.access.windows import spelled_zone
-from rest.addresses import segment
-from rest.errors import ConfigurationError, NotActiveError, NotFoundError
+from hector_salto.access.texts import comparable, few
+from hector_salto.access.windows import spelled_zone
+from hector_salto.http_client.addresses import segment
+from hector_salto.http_client.errors import ConfigurationError, NotActiveError, NotFoundError
 from salto.errors import ACTIVATE, STOPPING
 from salto.models import Site
 from salto.pages import read_all
 from salto.payloads import ListedSite, SitePayload
 
 if TYPE_CHECKING:
-    from rest.errors import Exchange
-    from rest.transport import Transport
+    from hector_salto.http_client.errors import Exchange
+    from hector_salto.http_client.transport import Transport
 
 _SITE = TypeAdapter(SitePayload)
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter
 
-from include.access.schemas import WEEKDAYS
-from rest.addresses import segment
-from rest.errors import NotFoundError
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.http_client.addresses import segment
+from hector_salto.http_client.errors import NotFoundError
 from salto import payloads
 from salto.models import LEAVE_OUT, ChangedUser, CreatedUser, NewUser, Schedule, UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
 CHANGES = frozenset({"POST", "PATCH", "DELETE"})
 Subscription = Literal["subscribed", "suspended"]

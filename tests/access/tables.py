@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.current import Current, Groups
-from include.access.desired import Desired, desired_state
-from include.access.people import HectorPeople
-from include.access.plan import Plan, make_plan
-from include.access.rules import AccessRules
+from hector_salto.access import schemas
+from hector_salto.access.bookings import HectorLoaners
+from hector_salto.access.current import Current, Groups
+from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.rules import AccessRules
 
 NOW = pd.Timestamp("2026-01-14T15:00:00Z")
 ZONE = "America/Toronto"

@@ -6,8 +6,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.access import schemas
-from include.access.changes import OVERLAP, Mark, News, news
+from hector_salto.access import schemas
+from hector_salto.access.changes import OVERLAP, Mark, News, news
 
 NOW = pd.Timestamp("2026-01-14T15:00:00Z")
 LATER = NOW + pd.Timedelta(minutes=20)

@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.guards import Live, Situation, guarded, name_of
-from include.access.history import NOTHING_YET, History, Read
-from include.access.operations import HELD, KINDS, READY, in_order, operations
-from include.access.order import Standing, rows, with_dependents_held
-from include.access.rules import Limits
+from hector_salto.access import schemas
+from hector_salto.access.guards import Live, Situation, guarded, name_of
+from hector_salto.access.history import NOTHING_YET, History, Read
+from hector_salto.access.operations import HELD, KINDS, READY, in_order, operations
+from hector_salto.access.order import Standing, rows, with_dependents_held
+from hector_salto.access.rules import Limits
 
 READ = Read(users=100, reservations=100)
 LIMITS = Limits(hold_above=10, hold_above_percent=10)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.access.history import DatedRead, Read, baseline
+from hector_salto.access.history import DatedRead, Read, baseline
 
 NOW = datetime(2026, 1, 14, 21, 0, tzinfo=UTC)
 GOOD = Read(60, 80)

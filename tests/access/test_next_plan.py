@@ -9,13 +9,13 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.access import plan as planning
-from include.access import schemas
-from include.access.operations import KINDS, MALFORMED, TAKE_AWAY, as_json, operations
-from include.access.order import without_malformed
-from include.access.outcomes import DONE, FAILED, HELD, NOT_SENT, UNKNOWN
-from include.access.plan import Previous, members_by_group
-from include.ledger.ledger import Begun, Ledger
+from hector_salto.access import plan as planning
+from hector_salto.access import schemas
+from hector_salto.access.operations import KINDS, MALFORMED, TAKE_AWAY, as_json, operations
+from hector_salto.access.order import without_malformed
+from hector_salto.access.outcomes import DONE, FAILED, HELD, NOT_SENT, UNKNOWN
+from hector_salto.access.plan import Previous, members_by_group
+from hector_salto.ledger.ledger import Begun, Ledger
 from tests.access.tables import FITTING, LATER, NOW, group, ours, schedule
 from tests.access.test_plan import BUSY_GROUPS as GROUPS
 from tests.access.test_plan import BUSY_RULES, busy

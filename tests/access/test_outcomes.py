@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.access.outcomes import DONE, FAILED, FailureBrake, as_table
+from hector_salto.access.outcomes import DONE, FAILED, FailureBrake, as_table
 
 
 def tripped(outcomes):

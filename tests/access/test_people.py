@@ -1,15 +1,15 @@
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.people import (
+from hector_salto.access import schemas
+from hector_salto.access.people import (
     Untouchable,
     desired_people,
     matched_people,
     may_toggle_office_mode,
     salto_people,
 )
-from include.access.rules import AccessRules, OfficeMode
+from hector_salto.access.rules import AccessRules, OfficeMode
 from tests.access.tables import codes, hector_people, salto_user, user
 
 # --- Hector's side ----------------------------------------------------------------------------------------------------

@@ -3,14 +3,14 @@ import json
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.current import Current, Groups
-from include.access.desired import desired_state
-from include.access.operations import CAUSES, HELD, KINDS
-from include.access.people import HectorPeople
-from include.access.plan import expired_plan, make_plan
-from include.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access import schemas
+from hector_salto.access.bookings import HectorLoaners
+from hector_salto.access.current import Current, Groups
+from hector_salto.access.desired import desired_state
+from hector_salto.access.operations import CAUSES, HELD, KINDS
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.plan import expired_plan, make_plan
+from hector_salto.access.rules import AccessRules, Limits, OfficeMode
 from tests.access.tables import (
     LATER,
     NOW,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.access.references import resolved
+from hector_salto.access.references import resolved
 
 KNOWN = frozenset({"7", "8", "A 7", "9,5", "Hector_3", "BAD-7"})
 

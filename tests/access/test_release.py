@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.access.release import Gate, Release, Target, Trigger, gate, is_release
+from hector_salto.access.release import Gate, Release, Target, Trigger, gate, is_release
 
 NOW = datetime(2026, 1, 14, tzinfo=UTC)
 HERE = Target("site-1", "https://hector.example/api/v1", "campus")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from include.access.rules import Limits
+from hector_salto.access.rules import Limits
 from tests.access.test_plan import BUSY_RULES, busy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -43,7 +43,11 @@ def on(machine: dict[str, str], shuffled: int | None) -> str:
     """The digest that a process with this environment, and nothing else of ours, prints."""
     inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     command = [sys.executable, "-c", f"from tests.access.test_same_plan import told; told({shuffled})"]
-    environment = inherited | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"} | machine
+    environment = (
+        inherited
+        | {"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "include", "plugins"))}
+        | machine
+    )
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 

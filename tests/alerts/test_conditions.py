@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.alerts.conditions import (
+from hector_salto.alerts.conditions import (
     CLEANUP,
     CREDENTIALS,
     FAILED,

@@ -78,7 +78,7 @@ def test_growth_and_many_sites_are_measured_in_their_smallest_form():
     grown = growth.measure((100, 200))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HECTOR_SALTO_"))}
     command = [sys.executable, "-m", "benchmarks.sites", "2"]
-    environment = {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+    environment = {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")])}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
 
     assert done.returncode == 0, done.stderr

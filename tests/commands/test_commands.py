@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox import Sandbox, empty
+from sandbox import Sandbox, empty
 
 ROOT = Path(__file__).resolve().parents[2]
 INTEGRATION = "hector_conn_id: hector_{0}\nsalto_conn_id: salto_{0}\nsite_id: DE4520000000\nschedule: null\n"
@@ -24,7 +24,7 @@ def command(tmp_path, integrations):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HECTOR_SALTO"))}
         made = {
             "AIRFLOW_HOME": str(tmp_path / "airflow"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
             "HECTOR_SALTO_INTEGRATIONS": str(integrations.folder),
         }
         ended = subprocess.run(

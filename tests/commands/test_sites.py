@@ -13,8 +13,8 @@ from rich.console import Console
 from sqlalchemy import insert, select
 
 from commands import dag_run, sites
-from include.ledger.ledger import Begun, Ledger
-from include.ledger.tables import Run, Site
+from hector_salto.ledger.ledger import Begun, Ledger
+from hector_salto.ledger.tables import Run, Site
 
 NOW = datetime.now(UTC)
 
@@ -70,8 +70,8 @@ def test_the_run_of_a_terminal_is_known_by_its_lock(tmp_path, monkeypatch):
 def test_a_dag_that_could_not_be_built_is_a_cause(tmp_path):
     """`make sync` and `make plan` name the file, not only that Airflow has no such DAG."""
     told = "campus.yaml: salto_sync__campus could not be built (ValueError: x); correct the file"
-    line = json.dumps({"event": told, "logger": "runs.parsing", "level": "error"})
-    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "runs.opening", "level": "info"})
+    line = json.dumps({"event": told, "logger": "hector_salto.workflow.parsing", "level": "error"})
+    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "hector_salto.workflow.opening", "level": "info"})
 
     def follow(*lines):
         with (tmp_path / "log").open("w") as file:

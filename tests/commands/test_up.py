@@ -22,8 +22,8 @@ from rich.console import Console
 
 from commands import supervision, up
 from commands.demo import announcement, booking, demo, running, state_file, todays_campus
-from include.sandbox import Sandbox, campus
-from include.sandbox.__main__ import announce, load, save
+from sandbox import Sandbox, campus
+from sandbox.__main__ import announce, load, save
 
 # That a process outlives the command is what `make up` is for.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -320,7 +320,7 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     }
     settings = {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
         "UI_PORT": port,
     }
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.sandbox import Sandbox, empty
-from runs import starting
-from runs.starting import trigger_of
+from hector_salto.workflow import starting
+from hector_salto.workflow.starting import trigger_of
+from sandbox import Sandbox, empty
 
 LINES = """
 hector_conn_id: hector_{name}
@@ -115,8 +115,8 @@ def spoilt(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     """Requests are tried again, and Salto is read again, without pauses."""
-    from rest.timing import REAL
-    from runs import reporting
+    from hector_salto.http_client.timing import REAL
+    from hector_salto.workflow import reporting
 
     pause = REAL.sleep
     object.__setattr__(REAL, "sleep", lambda seconds: pause(min(seconds, 0.01)))

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Run
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Run
 from tests.dags.conftest import spoilt
 from tests.mail_server import mail_server
 
@@ -99,7 +99,7 @@ def test_the_daily_cleanup_and_the_deadline_tell_when_no_sync_has_succeeded_for_
     for _ in range(2):
         run_dag("cleanup", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert [mail["Subject"] for mail in mailbox] == ["Salto sync campus: new: stale"]
-    from runs.alerting import deadline_passed
+    from hector_salto.workflow.alerting import deadline_passed
 
     asyncio.run(deadline_passed("campus", context={}))
     assert len(mailbox) == 1
@@ -199,7 +199,7 @@ def test_a_run_that_did_not_begin_is_told(sandbox, run_dag, mailbox, kind):
 
 
 def test_a_report_that_breaks_after_its_causes_were_written_is_told(sandbox, run_dag, mailbox, monkeypatch):
-    from runs import history
+    from hector_salto.workflow import history
 
     monkeypatch.setattr(history, "remember_good", lambda folder: 1 / 0)
     assert run_dag("sync", "campus", sandbox=sandbox, lines=LINES).state == "failed"

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Call, Site
-from include.sandbox.faults import run, run_after
-from include.sandbox.web import json_reply
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Call, Site
+from sandbox.faults import run, run_after
+from sandbox.web import json_reply
 from tests.effort import EFFORT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def killed_at(sandbox, number, *, after):
         return arguments[1] if after else json_reply({}, 500)
 
     sandbox.salto_faults.at(number, run_after(kill) if after else run(kill), writes=True)
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'include'}:{ROOT / 'plugins'}"}
     process = subprocess.Popen(
         command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Entry, Problem, Run
-from include.sandbox.entries import try_door
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Entry, Problem, Run
+from sandbox.entries import try_door
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
@@ -474,7 +474,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_run_before_anything_is_sent(s
     school.book(school.person("ana"), "1")
     run_dag("sync", "campus", sandbox=school.sandbox, conf={"plan_only": True})
     written = len(school.sandbox.writes)
-    from include.ledger.ledger import LedgerError
+    from hector_salto.ledger.ledger import LedgerError
 
     def broken(*arguments):
         raise LedgerError("the ledger at sqlite:///x cannot be used (disk full)")
@@ -533,7 +533,7 @@ def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkey
 
 
 def test_events_that_cannot_be_read_are_a_problem_and_no_failure(school, run_dag):
-    from include.sandbox.faults import status
+    from sandbox.faults import status
 
     school.sandbox.salto_faults.when(lambda call: call.path.endswith("/entries"), status(403, "2203"))
     ended = run_dag("sync", "campus", sandbox=school.sandbox, lines="entries: true\n")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.sandbox import faults, openings
+from sandbox import faults, openings
 from tests.dags.conftest import spoilt
 
 NOW = datetime.now(UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from hector import sensors
 from hector.triggers import HectorChangeTrigger
-from include.sandbox import faults
-from runs import history, watching
+from hector_salto.workflow import history, watching
+from sandbox import faults
 from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
 
 

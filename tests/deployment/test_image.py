@@ -106,7 +106,7 @@ def test_the_code_imports_no_folder_of_the_project_that_is_left_out(context, roo
         "backup.sql",
         "tests/deployment/test_image.py",
         "include/integrations/campus.yaml",
-        "include/access/__pycache__/rules.cpython-312.pyc",
+        "include/hector_salto/access/__pycache__/rules.cpython-312.pyc",
         "plugins/hector_salto.egg-info/PKG-INFO",
     ],
 )

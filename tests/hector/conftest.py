@@ -6,8 +6,8 @@ import pytest
 import responses
 
 from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
-from rest.pacing import Pacing
-from rest.timing import Timing
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import Timing
 
 BASE = "https://acme.example/api/v1"
 

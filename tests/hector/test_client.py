@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import requests
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
     CredentialsError,
     IncompleteReadError,
     MalformedAnswerError,
@@ -18,7 +18,7 @@ from rest.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.fingerprint import Fingerprint
 
 BASE = "https://acme.example/api/v1"
 FINGERPRINT = Fingerprint(b"key")

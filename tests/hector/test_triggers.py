@@ -11,9 +11,9 @@ import pytest
 
 from hector import triggers
 from hector.triggers import HectorChangeTrigger
-from include.access.changes import Mark
-from include.sandbox import Sandbox, empty, faults
-from include.sandbox.web import json_reply
+from hector_salto.access.changes import Mark
+from sandbox import Sandbox, empty, faults
+from sandbox.web import json_reply
 
 NOW = dt.datetime.now(dt.UTC)
 SOON = NOW + dt.timedelta(minutes=10)

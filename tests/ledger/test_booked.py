@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from include.access.bookings import LEFT, NO_ACCESS
-from include.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
-from include.ledger.booked import OVER, REFUSED, WILL_NOT_OPEN, booked, states_of
-from include.ledger.ledger import Begun
-from tests.doors.conftest import look
+from hector_salto.access.bookings import LEFT, NO_ACCESS
+from hector_salto.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
+from hector_salto.ledger.booked import OVER, REFUSED, WILL_NOT_OPEN, booked, states_of
+from hector_salto.ledger.ledger import Begun
+from tests.ui.conftest import look
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from include.access import outcomes
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Table
+from hector_salto.access import outcomes
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Table
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
 

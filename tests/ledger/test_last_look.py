@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import update
 
-from include.access.operations import operations
-from include.ledger.tables import Run
+from hector_salto.access.operations import operations
+from hector_salto.ledger.tables import Run
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, members
 from tests.ledger.test_once import REQUEST, minutes
 

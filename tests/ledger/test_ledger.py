@@ -15,12 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
-from include.access import schemas
-from include.access.operations import operations
-from include.access.seen import SCHEMAS, nothing_seen
-from include.ledger import questions
-from include.ledger.ledger import MIGRATIONS, RESTARTING, VERSION, About, Begun, Ledger, LedgerError
-from include.ledger.tables import Call, Operation, Run, Table
+from hector_salto.access import schemas
+from hector_salto.access.operations import operations
+from hector_salto.access.seen import SCHEMAS, nothing_seen
+from hector_salto.ledger import questions
+from hector_salto.ledger.ledger import MIGRATIONS, RESTARTING, VERSION, About, Begun, Ledger, LedgerError
+from hector_salto.ledger.tables import Call, Operation, Run, Table
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 NOTHING = schemas.frame(schemas.PROBLEMS, [])

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from include.ledger.ledger import LedgerError
-from include.ledger.tables import Run
+from hector_salto.ledger.ledger import LedgerError
+from hector_salto.ledger.tables import Run
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, booked, members, problem, reservation, rows
 
 REQUEST = ("Salto KS", "PATCH", "/x")

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.history import DatedRead, Read
-from include.access.operations import operations
+from hector_salto.access import schemas
+from hector_salto.access.history import DatedRead, Read
+from hector_salto.access.operations import operations
 from tests.ledger.test_ledger import NOTHING, NOW, begun
 
 NONE = schemas.frame(schemas.OPERATIONS, [])

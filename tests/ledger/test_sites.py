@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from include.ledger import sites
-from include.ledger.sites import LEASE, Claim, Entry, OtherRun, Owner, SiteState, Verdict
+from hector_salto.ledger import sites
+from hector_salto.ledger.sites import LEASE, Claim, Entry, OtherRun, Owner, SiteState, Verdict
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun
 
 SITE, OTHER = "11111111-aaaa", "22222222-bbbb"

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select, text
 
-from include.access import schemas
-from include.access.seen import SCHEMAS, nothing_seen
-from include.ledger import questions
-from include.ledger.booked import booked as week
-from include.ledger.ledger import About, LedgerError
-from include.ledger.tables import SEEN, writable
+from hector_salto.access import schemas
+from hector_salto.access.seen import SCHEMAS, nothing_seen
+from hector_salto.ledger import questions
+from hector_salto.ledger.booked import booked as week
+from hector_salto.ledger.ledger import About, LedgerError
+from hector_salto.ledger.tables import SEEN, writable
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, problem, reservation, rows
 
 ODD = "a\x00b"

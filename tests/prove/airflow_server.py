@@ -85,7 +85,7 @@ def airflow_server(home: Path, integrations: Path, connections: dict[str, str]) 
     url = f"http://127.0.0.1:{port}"
     settings = {
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'include'}:{ROOT / 'plugins'}",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HECTOR_SALTO_INTEGRATIONS": str(integrations),
         "HECTOR_SALTO_RUNS": (home / "runs").as_uri(),

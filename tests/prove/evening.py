@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from include.sandbox import Sandbox, empty, openings
+from sandbox import Sandbox, empty, openings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

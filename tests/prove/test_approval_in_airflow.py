@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.sandbox import Sandbox, empty
+from sandbox import Sandbox, empty
 from tests.prove.airflow_server import airflow_server
 
 NOW = datetime.now(UTC)

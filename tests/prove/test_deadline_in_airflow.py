@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.sandbox import Sandbox, empty
+from sandbox import Sandbox, empty
 from tests.mail_server import mail_server
 from tests.prove.airflow_server import airflow_server
 

@@ -1,11 +1,11 @@
-"""Bad input, as a long sweep: tests/story/test_fuzz.py says what is proved; the counts are printed."""
+"""Bad input, as a long sweep: tests/scenarios/test_fuzz.py says what is proved; the counts are printed."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.effort import EFFORT
-from tests.story.trials import live_through_a_spoilt_reply, live_through_odd_names, noted, tried
+from tests.scenarios.trials import live_through_a_spoilt_reply, live_through_odd_names, noted, tried
 
 SHARES = range(8)  # so that all cores have work
 FIRST = 1_000_000  # beyond the sample's seeds

@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.sandbox.faults import hang, run
+from sandbox.faults import hang, run
 from tests.deployment import stack as stacks
 from tests.effort import EFFORT
 from tests.prove import evening as evenings
 from tests.prove.evening import Evening
-from tests.runs import bucket as s3
+from tests.workflow import bucket as s3
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(7200), pytest.mark.xdist_group("many_machines")]
 SITES = int(os.environ.get("SITES", "50" if EFFORT >= 20 else "8"))

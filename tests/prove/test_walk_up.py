@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from include.sandbox import Sandbox, empty, openings
+from sandbox import Sandbox, empty, openings
 from tests.prove.airflow_server import airflow_server
 
 NOW = dt.datetime.now(dt.UTC)

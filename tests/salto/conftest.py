@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import responses
 
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import READS, Service, Transport
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import READS, Service, Transport
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
 from salto.reader import SaltoReader

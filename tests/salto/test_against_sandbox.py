@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hector.hook import HectorHook
-from include.sandbox import Sandbox, Throttle, empty
-from rest.errors import NotActiveError, RefusedError
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.errors import NotActiveError, RefusedError
+from hector_salto.http_client.fingerprint import Fingerprint
 from salto.hook import SaltoHook
 from salto.models import NewUser, Schedule, UserChange
+from sandbox import Sandbox, Throttle, empty
 
 FINGERPRINT = Fingerprint(b"key")
 SITE = "DE4520000000"

@@ -10,12 +10,12 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.access.schemas import WEEKDAYS, SchemaError
-from rest.errors import IncompleteReadError, MalformedAnswerError, RestError
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import READS, FixedToken, Service, Transport
+from hector_salto.access.schemas import WEEKDAYS, SchemaError
+from hector_salto.http_client.errors import IncompleteReadError, MalformedAnswerError, RestError
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import READS, FixedToken, Service, Transport
 from salto.errors import refusal
 from salto.reader import SaltoReader
 

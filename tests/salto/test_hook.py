@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from rest.errors import ConfigurationError, NotActiveError
-from rest.timing import Timing
+from hector_salto.http_client.errors import ConfigurationError, NotActiveError
+from hector_salto.http_client.timing import Timing
 from salto.get_provider_info import get_provider_info
 from salto.hook import SaltoHook, budget, forget_grants
 

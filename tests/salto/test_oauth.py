@@ -8,7 +8,7 @@ import pytest
 import requests
 import responses
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
     ConfigurationError,
     CredentialsError,
     MalformedAnswerError,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
     CredentialsError,
     IncompleteReadError,
     MalformedAnswerError,
@@ -15,7 +15,7 @@ from rest.errors import (
     NotFoundError,
     RestError,
 )
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.fingerprint import Fingerprint
 from salto.payloads import Role, SiteUser
 from salto.reader import SaltoReader
 from salto.rows import is_above_site_user, is_pod_or_guest

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rest.errors import ConfigurationError, NotActiveError
-from rest.transport import READS
+from hector_salto.http_client.errors import ConfigurationError, NotActiveError
+from hector_salto.http_client.transport import READS
 from salto.reader import SaltoReader
 
 API = "https://connect.example"

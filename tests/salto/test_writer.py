@@ -5,7 +5,13 @@ import json
 import pytest
 import requests
 
-from rest.errors import CredentialsError, NotActiveError, NotFoundError, RefusedError, UnknownOutcomeError
+from hector_salto.http_client.errors import (
+    CredentialsError,
+    NotActiveError,
+    NotFoundError,
+    RefusedError,
+    UnknownOutcomeError,
+)
 from salto.models import CreatedUser, NewUser, Schedule, UserChange
 
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
