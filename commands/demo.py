@@ -8,12 +8,14 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import requests
 
+from commands.page import UpError
 from commands.settings import ROOT
 from hector_salto.access.texts import comparable
 
@@ -95,6 +97,7 @@ def demo(console: Console) -> Iterator[Campus]:
         )
         yield found
         return
+    require_sandbox()
     from sandbox import Sandbox  # noqa: PLC0415 - not in the image
     from sandbox.__main__ import save  # noqa: PLC0415 - not in the image
 
@@ -124,6 +127,7 @@ def todays_campus(console: Console) -> bool:
     Returns:
         True when the campus is new.
     """
+    require_sandbox()
     from sandbox import campus  # noqa: PLC0415 - not in the image
     from sandbox.__main__ import save  # noqa: PLC0415 - not in the image
 
@@ -136,6 +140,12 @@ def todays_campus(console: Console) -> bool:
     path.unlink(missing_ok=True)
     save(campus(now), path, day=now.date().isoformat())
     return True
+
+
+def require_sandbox() -> None:
+    """Raise UpError where this installation has no sandbox, as in the production image."""
+    if find_spec("sandbox") is None:
+        raise UpError("this installation has no sandbox; name one of your own integrations: INTEGRATION=<name>")
 
 
 def _unusable(path: Path, now: datetime) -> str | None:
