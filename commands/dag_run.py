@@ -82,7 +82,7 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
     log = home() / "logs" / "commands" / f"{dag_id}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    # Nobody is asked in a page that does not run: the terminal prints what approves a held set.
+    # No page runs here, so no question is asked: the terminal prints what approves a held set.
     command = airflow("dags", "test", dag_id, "--conf", json.dumps(dict(conf)), "--mark-success-pattern", ASKING)
     with (
         log.open("w", encoding="utf-8") as file,

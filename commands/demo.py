@@ -170,7 +170,7 @@ def kept_day() -> str:
 
 
 def booking(kept: Scenario, hector_url: str, now: datetime) -> Booking | None:
-    """A booking from the next quarter hour, by somebody whose tag opens doors, of a free room whose lock is online."""
+    """Return a booking from the next quarter hour of a free room whose lock is online, by a user whose tag opens doors."""
     hector = kept.hector
     start = (now + QUARTER).replace(minute=(now + QUARTER).minute // 15 * 15, second=0, microsecond=0)
     user, place = _somebody(kept, now), _free_room(kept, start - SPARE, start + BOOKED + SPARE)
@@ -216,7 +216,7 @@ def _somebody(kept: Scenario, now: datetime) -> str | None:
 
 
 def _free_room(kept: Scenario, begin: datetime, end: datetime) -> str | None:
-    """A place that nobody has booked in between, and that leads to exactly one lock, online and in the site's zone."""
+    """Return a place free in between that leads to exactly one lock, online and in the site's zone."""
     names = Counter(comparable(lock.name) for lock in kept.salto.locks.values())
     online = {
         comparable(lock.name)

@@ -111,7 +111,7 @@ class Page:
         return str(run.json()["state"])
 
     def folder(self, dag_id: str, run_id: str) -> str | None:
-        """The folder of a run, as its first task told."""
+        """Return the folder of a run, as its first task returned it."""
         answer = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/begin/xcomEntries/return_value")
         return str(answer.json()["value"]) if answer.ok else None
 

@@ -17,7 +17,7 @@ SEEN_AT = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("
 
 
 class OnFirstRequest:
-    """The page's application, imported when somebody looks at it: every process of Airflow loads its plugins, only one serves them."""
+    """The page's application, imported at the first request: every process of Airflow loads its plugins, only one serves them."""
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None

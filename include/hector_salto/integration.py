@@ -106,7 +106,7 @@ class LimitFields(_Strict):
 
 
 class AlertFields(_Strict):
-    """Who is told when something begins to be wrong, gets worse, or is over; through Airflow connections."""
+    """Who is alerted when something begins to be wrong, gets worse, or is over; through Airflow connections."""
 
     email: list[Annotated[str, AfterValidator(_email)]] = []
     smtp_conn_id: Text = "smtp_default"

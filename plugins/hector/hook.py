@@ -54,7 +54,7 @@ class HectorHook(BaseHook):
         return self.new_reader()
 
     def new_reader(self) -> HectorReader:
-        """A reading client whose connections end with it: for whoever asks now and then, from many threads."""
+        """A reading client whose connections end with it: for callers that ask now and then, from many threads."""
         return HectorReader(hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing))
 
     def writer(self, journal: Journal | None = None) -> HectorWriter:

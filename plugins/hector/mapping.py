@@ -67,7 +67,7 @@ def lock_name(values: Iterable[AttributeValue]) -> str | None:
     """The value by the attribute's key, else by its display name; blank counts as none.
 
     Raises:
-        NoTextError: read as a name, it would fit no lock, and whoever has booked would lose their access.
+        NoTextError: read as a name, it would fit no lock, and the users of its reservations would lose their access.
     """
     values = list(values)
     keyed = [value for value in values if value.key == LOCK_KEY]
@@ -106,7 +106,7 @@ def changed_row(loaner: ChangedLoaner) -> Row:
 
 
 def people_rows(loaner: Loaner) -> Iterator[Row]:
-    """Borrower first; somebody who is both is a borrower."""
+    """Borrower first; a user who is both is a borrower."""
     seen: set[tuple[str, str]] = set()
     for part, party in _parties(loaner):
         if (party.type, party.id) not in seen:

@@ -1,4 +1,4 @@
-"""Hector's lists: all of it, or an error. From half a list somebody would lose access."""
+"""Hector's lists: all of it, or an error. From half a list users would lose access."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_all(transport: Transport, path: str, entry: type[E], parameters: Mappin
     """
     try:
         return _read_once(transport, path, entry, parameters or {})
-    except IncompleteReadError:  # somebody may have edited between two pages: once more from the start
+    except IncompleteReadError:  # the list may have been edited between two pages: once more from the start
         return _read_once(transport, path, entry, parameters or {})
 
 

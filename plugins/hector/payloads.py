@@ -115,7 +115,7 @@ class Loaner(Entry):
     start: str
     finish: str
     blocking: bool
-    # Never null: read as "none", a null would take somebody's access away.
+    # Never null: read as "none", a null would take a user's access away.
     borrower: Party
     participants: list[Party]
     lines: list[Line]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from salto.sending import Site
 
 LOG = logging.getLogger(__name__)
-# Threads. The site's budget of requests is the real limit (8 at a time): with a few more, somebody is always ready to take
+# Threads. The site's budget of requests is the real limit (8 at a time): with a few more, one is always ready to take
 # a turn while others write down what became of theirs.
 WRITERS = 12
 # Salto may not know a new user everywhere for up to a minute (salto_connect_api.md, 3.3).
@@ -50,7 +50,7 @@ DELETION_LAG = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 
 
 class Diary(Protocol):
-    """Whoever writes down what an application does."""
+    """Records what an application does."""
 
     def about(self, keys: Iterable[str]) -> AbstractContextManager[None]:
         """The requests that this thread sends inside carry these operations."""
@@ -77,7 +77,7 @@ class Application:
     :param operations: OPERATIONS in order.
     :param members: platform user ids in our groups before the run, by group id.
     :param seats_short: users need more seats than are free now, so they take them one by one, earliest window first.
-    :param diary: is told which operations the requests of a thread carry, and what became of each.
+    :param diary: records which operations the requests of a thread carry, and what became of each.
     :param sleep: seconds; replaced in tests.
     """
 
@@ -138,7 +138,7 @@ class Application:
             self._late(late)
 
     def _chain(self, chain: list[Operation]) -> list[Operation]:
-        """Send one chain; return what Salto is not ready for yet (it concerns somebody made a moment ago)."""
+        """Send one chain; return what Salto is not ready for yet (it concerns a user made a moment ago)."""
         late: list[Operation] = []
         broken = ""
         for batch in _batches(chain):

@@ -102,7 +102,7 @@ class SaltoHook(BaseHook):
         return self._grant
 
     def test_connection(self) -> tuple[bool, str]:
-        forget_grants()  # a token that somebody got earlier says nothing about the account as it is now
+        forget_grants()  # an earlier token says nothing about the account as it is now
         try:
             once = type(self)(self.salto_conn_id, timing=replace(self._timing, patient=False))
             sites = visible_sites(once._transport("", READS), once._version)  # noqa: SLF001 - this class's own

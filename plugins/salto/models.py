@@ -48,7 +48,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Somebody to be created on the site. An email makes Salto send an invitation."""
+    """A user to be created on the site. An email makes Salto send an invitation."""
 
     first_name: str = field(repr=False)
     last_name: str = field(repr=False)
@@ -60,7 +60,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class CreatedUser:
-    """Somebody who has just been put on the site; "suspended" means that no seat was free."""
+    """A user who has just been put on the site; "suspended" means that no seat was free."""
 
     site_user_id: str
     platform_user_id: str

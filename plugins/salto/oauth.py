@@ -65,7 +65,7 @@ class ClientRefusedError(CredentialsError):
 class PasswordGrant:
     """One account's token, shared by all threads. A refused account is not tried again.
 
-    :param on_token: told of each new token, so that whoever keeps logs can mask it.
+    :param on_token: called with each new token, so that the log can mask it.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def read_all(transport: Transport, path: str, entry: type[E], where: str | None 
     """
     try:
         return _read_once(transport, path, entry, where)
-    except IncompleteReadError:  # somebody may have edited between two pages: once more from the start
+    except IncompleteReadError:  # the list may have been edited between two pages: once more from the start
         return _read_once(transport, path, entry, where)
 
 

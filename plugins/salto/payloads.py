@@ -138,7 +138,7 @@ class TimeSchedule(Entry):
 
 
 class SearchedUser(Entry):
-    """An item of users/search, whose shape nobody documents: a platform user, or a site user that holds one."""
+    """An item of users/search, whose shape is not documented: a platform user, or a site user that holds one."""
 
     email: str | None = Field(default=None, repr=False)
     user: SearchedUser | None = None

@@ -155,7 +155,7 @@ class SaltoReader:
         return [rows.schedule_row(group_id, schedule) for schedule in found]
 
     def events(self, since: datetime) -> pd.DataFrame:
-        """What the doors told since a moment (DOOR_EVENTS). Only v1.1 has this list, whatever version is set."""
+        """What the doors reported since a moment (DOOR_EVENTS). Only v1.1 has this list, whatever version is set."""
         path = "/".join(["/v1.1/sites", segment(self.site_id), "entries"])
         where = f"utc_date_time ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
         exchange = self._transport.service.exchange("GET", path)
@@ -188,7 +188,7 @@ class SaltoReader:
         return self._group_frame([group for group in found if group.customer_reference == name])
 
     def search_platform_user(self, email: str) -> str | None:
-        """Platform id of the one person on the platform with exactly this email; None when nobody, or several."""
+        """Platform id of the one person on the platform with exactly this email; None when there is none, or several."""
         path = f"/{self._version}/users/search"
         asked = query({"search_for": email.strip(), "for_site_id": self.site_id})
         try:
@@ -218,7 +218,7 @@ def _same(email: str | None, other: str) -> bool:
 
 
 def _items(value: object) -> object:
-    """The items of a search, whose shape nobody documents: a list, an envelope, one object, or nothing."""
+    """The items of a search, whose shape is not documented: a list, an envelope, one object, or nothing."""
     if isinstance(value, dict) and "items" in value:
         return value["items"]
     if isinstance(value, dict):

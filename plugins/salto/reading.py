@@ -129,7 +129,7 @@ class SiteReading:
         return self._keep(replace(found, groups=groups, verified_at=verified_at))
 
     def some(self, scope: Scope) -> Current:
-        """What a few reservations need, everything else as it is remembered; all lists when that cannot be told apart."""
+        """What a few reservations need, everything else as it is remembered; all lists where the two cannot be distinguished."""
         remembered = self._known()
         last = remembered.current
         me, site = self._begin()
@@ -252,7 +252,7 @@ class SiteReading:
         return gone if found is None else found
 
     def _missing_tags(self, current: Current, problems: pd.DataFrame) -> Current:
-        """Somebody's tag is unknown: a new one shows in the number of tags, without reading them all."""
+        """A user's tag is unknown: a new one shows in the number of tags, without reading them all."""
         if self._tags is None or self._counted or not problems["code"].eq(TAG_MISSING).any():
             return current
         self._counted = True
@@ -316,7 +316,7 @@ class SiteReading:
         return replaced(last, doors, "lock_id", ())
 
     def _users_of(self, pool: ThreadPoolExecutor, scope: Scope) -> pd.DataFrame | None:
-        """The scope's people; None: somebody is no longer where they were, so that only the list tells who is who."""
+        """The scope's users; None: a user is no longer where they were, so that only the list tells who is who."""
         ask = functools.partial(self.reader.user, fingerprint=self.fingerprint)
         known = [pool.submit(_or_none, functools.partial(ask, one)) for one in scope.site_user_ids]
         new = [pool.submit(self.reader.users_with_email, email, self.fingerprint) for email in scope.emails]
@@ -377,7 +377,7 @@ def _listed_after(
     deleted: list[str],
     made: Mapping[str, str | None],
 ) -> pd.DataFrame:
-    """The groups (SALTO_GROUPS) without those that have gone, with those that came; ``made`` None: nobody knows its id."""
+    """The groups (SALTO_GROUPS) without those that have gone, with those that came; ``made`` None: its id is unknown."""
     unsure = [name for name, group_id in made.items() if group_id is None]
     if len(deleted) + len(unsure) > FEW:
         return named_like_ours(reader.groups())

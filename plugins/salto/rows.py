@@ -31,7 +31,7 @@ def role_codes(roles: Iterable[Role]) -> tuple[str, ...]:
 
 
 def is_above_site_user(roles: Iterable[Role]) -> bool:
-    """A hierarchical role nobody has told us about counts as above: then we keep our hands off."""
+    """A hierarchical role that the contract does not name counts as above: such a user is never changed."""
     return any(role.code in ABOVE or (role.is_hierarchical and role.code not in NOT_ABOVE) for role in roles)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from salto.writer import SaltoWriter
 
 LOG = logging.getLogger(__name__)
-NOT_PERMITTED = "2203"  # also "not permitted yet", of somebody made a moment ago
+NOT_PERMITTED = "2203"  # also "not permitted yet", of a user made a moment ago
 SITE_USER_ROLE = "site_user"
 BATCHED = frozenset({"member_remove", "lock_remove", "lock_add", "member_add"})  # the contract has a bulk form
 

@@ -72,7 +72,7 @@ class SaltoWriter:
     def link_existing_user(
         self, platform_user_id: str, role_id: str, alias: str | None, *, office_mode: bool
     ) -> CreatedUser:
-        """Put somebody on this site whom the platform knows already."""
+        """Put a user on this site whom the platform knows already."""
         body = {
             "id": platform_user_id,
             "role_ids": [role_id],

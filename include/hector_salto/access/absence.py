@@ -97,7 +97,7 @@ def _unshown(shown: Shown) -> dict[Listing, pd.Series]:
 
 
 def _people_in_doubt(removals: pd.DataFrame, operations: pd.DataFrame, shown: Shown) -> bool:
-    """Whether somebody loses something, or their Salto user, because Hector's lists of people do not show them."""
+    """Return whether a user loses access, or their Salto user, because Hector's lists of users do not show them."""
     known = shown.people.users["user_id"]
     adopted = operations.loc[operations["kind"].eq("user_adopt"), "site_user_id"]
     users = shown.current.users

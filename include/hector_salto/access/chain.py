@@ -1,7 +1,7 @@
-"""Why a door opens for somebody, or the first thing that keeps it shut (design, section 7).
+"""Why a door opens for a user, or the first thing that keeps it shut (design, section 7).
 
 booking -> status -> person -> place -> window -> group -> schedule -> door -> member -> seat -> tag -> lock. Each link is
-judged from what was seen (``Seen``); whoever asks about the ledger, about Salto now or about tomorrow's doors asks here.
+judged from one snapshot (``Seen``); questions about the ledger, about Salto now and about tomorrow's doors all come here.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _fitting(rows: pd.DataFrame, found: pd.DataFrame) -> set[str]:
 
 
 def _cases(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> list[_Case]:
-    """Cases, in the order of the links; inside a link the first that holds is told."""
+    """Cases, in the order of the links; inside a link the first that holds is reported."""
     person = "user " + rows["user_id"].astype("str")
     place = rows["place_name"].astype("str").where(rows["place_name"].notna(), rows["place_id"].astype("str"))
     door = rows["salto_lock_name"].astype("str")
@@ -210,11 +210,11 @@ def _text(rows: pd.DataFrame, words: str) -> pd.Series:
 
 
 def _refusals(rows: pd.DataFrame) -> list[_Case]:
-    """What Hector's side said no to, told at its own link."""
+    """What Hector's side refused, reported at its own link."""
     refused = rows["decision"].ne(ACCESS)
     about = "reservation " + rows["reference"] + " (status " + rows["status"] + "): "
     link = rows["reason"].map(REFUSALS).fillna(STATUS)
-    # One person of several may be the trouble: whatever is known of this one is told by the person's own link.
+    # One user of several may be the cause: what is known of this one is reported by the user's own link.
     apart = {PERSON, PLACE}
     told = [link_ for link_ in LINKS if link_ not in apart]
     cases = [_Case(one, refused & link.eq(one), about + rows["reason"]) for one in told]

@@ -67,7 +67,7 @@ def our_groups(
     Cases:
         every schedule has an end date         -> ours; over when the last of them is
         no schedule, named like a wanted group -> ours (a run died between group and schedule)
-        no schedule, nobody and nothing in it  -> ours (the same, and the reservation has gone since)
+        no schedule, no members and no locks   -> ours (the same, and the reservation has gone since)
         anything else                          -> a look-alike: reported, never touched
 
     Args:

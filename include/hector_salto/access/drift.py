@@ -1,7 +1,7 @@
-"""Drift: what somebody changed by hand on our groups and users since the last run (issue of every full verification).
+"""Drift: manual changes to our groups and users since the last run (issue of every full verification).
 
 An operation repairs drift when Salto was last seen as the operation would make it: what differs now was changed by
-somebody else, not by Hector and not by us.
+another person, not by Hector and not by us.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Account:
     """How a run left Salto: what it saw last, and the units (of OPERATIONS) it answers for; None: all of the site.
 
     Only a run that brings its units in step with Hector answers for them. A cleanup, a plan only or a reload of other
-    reservations also looks at Salto, but what somebody changed by hand before that look is no less drift for it.
+    reservations also looks at Salto, but a manual change before that look is no less drift for it.
     """
 
     seen: Seen
@@ -39,7 +39,7 @@ class Account:
 
 
 def drifted(operations: pd.DataFrame, accounts: Iterable[Account], *, unsure: Collection[str] = ()) -> pd.Series:
-    """True for the operations (OPERATIONS) that repair what somebody changed by hand.
+    """True for the operations (OPERATIONS) that repair a manual change.
 
     Args:
         operations: a plan's, in order.

@@ -1,4 +1,4 @@
-"""What is held back although the plan asks for it: removals that look like somebody's mistake (design, section 5).
+"""What is held back although the plan asks for it: removals that look like a mistake (design, section 5).
 
 Every kind of removal counts, unless Hector or the clock itself shows that it is no mistake (EVIDENT). Held is not lost: the digest of a held set, passed as
 ``approve``, lets exactly that set through once.

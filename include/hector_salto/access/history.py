@@ -27,7 +27,7 @@ class History:
     """What is remembered when a plan is made.
 
     read: the baseline, see ``baseline``; None: there is none.
-    removed: keys (of OPERATIONS) of removals sent within REMEMBERED before ``as_of``. Those that somebody approved are
+    removed: keys (of OPERATIONS) of removals sent within REMEMBERED before ``as_of``. Approved removals are
         left out: they were looked at. An operation that is planned again has the same key, so it counts once.
     approvals: how often a set was let through by approval, by the name of the set (``guards.name_of``).
     """

@@ -27,7 +27,7 @@ class Kind:
     """One kind of operation: what it changes, when, and in which order inside its phase.
 
     Stages of a phase are finished one after the other: users are deleted after all other removals; an email is given up
-    before somebody is made who has it now; tags and office mode come after people.
+    before a user is made who has it now; tags and office mode come after people.
     """
 
     name: str

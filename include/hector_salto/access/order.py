@@ -1,7 +1,7 @@
 """What may not be sent once something before it failed or is held.
 
-A removal that did not happen leaves somebody, a door or an old window standing; whatever would widen what they open must
-wait (design, section 5). At every request whoever can open a door could before the run or may after it.
+A removal that did not happen leaves a user, a lock or an old window in place; what would widen what they open must
+wait (design, section 5). At every request a user who can open a door could before the run or may after it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ STOPPING = frozenset({FailureCause.OUTAGE, FailureCause.ACCOUNT})  # others say 
 class FailureBrake:
     """Stops grants after 5 failures in a row, or when over 40 % of 20 or more operations failed.
 
-    Only failures of the service or the account count (``STOPPING``): one person's bad data stops nobody else.
+    Only failures of the service or the account count (``STOPPING``): one user's bad data stops no other user.
     """
 
     in_a_row: int = 5

@@ -69,7 +69,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
 
 
 def _of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
-    """They get no access, as anybody who is not active; but nobody has said that they left, so nothing is deleted."""
+    """They get no access, as users who are not active; but Hector does not say that they left, so nothing is deleted."""
     status = users["status"].str.strip().str.lower()
     return users[~status.isin({ACTIVE, *DEPARTED})]
 
@@ -95,7 +95,7 @@ def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
 
 
 def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: OfficeMode) -> pd.Series:
-    """True for users who match; with ``match: all`` each non-empty list must match, both empty match nobody."""
+    """True for users who match; with ``match: all`` each non-empty list must match, both empty match no user."""
     in_group = among(users["user_id"], _members_of(people, office.groups))
     department = users["department_id"].map(folded(people.departments.set_index("department_id")["name"]))
     in_department = department.isin([comparable(name) for name in office.departments])
@@ -147,7 +147,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
     """SALTO_USERS with ``email`` folded, ``marker`` (the Hector user id in the alias, null if none), ``no_alias`` and
     ``protected`` (never touched: design section 4).
 
-    Somebody without any role yet, and without our marker, is one whom Salto has not told us enough about: left alone.
+    A user without any role yet, and without our marker, is one whom Salto does not describe well enough: left alone.
     """
     alias = users["alias"].astype("str").str.strip().where(users["alias"].notna())
     marker = alias.str.removeprefix(MARKER_PREFIX).where(
@@ -161,7 +161,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
         no_alias=alias.isna() | alias.eq(""),
         protected=users["above_site_user"]
         | users["pod_or_guest"]
-        | users["blocked"]  # somebody blocked them by hand
+        | users["blocked"]  # blocked manually in Salto
         | users["platform_user_id"].isin(never)
         | email.isin([comparable(address) for address in untouchable.emails])
         | (users["role_codes"].eq("") & marker.isna()),
@@ -177,7 +177,7 @@ def matched_people(
         desired: DESIRED_PEOPLE.
         salto: from ``salto_people``.
         departed: Hector user ids in markers that are no longer part of Hector; their Salto user may be taken over by
-            the person who has the same email now (somebody registered anew).
+            the user who has the same email now (a user registered anew).
 
     Returns:
         ``people``: the desired rows, left-joined with the Salto user's columns (prefix ``salto_`` for email, tag and
@@ -211,7 +211,7 @@ def matched_people(
 
 
 def _giving_up_email(marked: pd.DataFrame, users: pd.DataFrame) -> pd.Series:
-    """Site users of ours whose email changes in this run: the old one is free for whoever has it in Hector now."""
+    """Site users of ours whose email changes in this run: the old one is free for the user who has it in Hector now."""
     can = marked["has_profile"].eq(other=False) & marked["managed_here"].eq(other=True)
     can &= marked["protected"].eq(other=False) & marked["address"].notna()
     changed = marked[can & marked["salto_email"].ne(marked["email"])]

@@ -59,7 +59,7 @@ def _looks(written: pd.Series, names: pd.Series) -> pd.Series:
 def unclear_doors(rooms: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Locks that reservations may mean although their places' names do not say which.
 
-    A renamed lock, or a second lock of its name, says nothing about a reservation: whoever is in keeps the door.
+    A renamed lock, or a second lock of its name, says nothing about a reservation: its users keep the door.
 
     Args:
         rooms: DESIRED_PLACES.
@@ -86,7 +86,7 @@ FEW, ALIKE = 3, 0.5
 
 
 def silent_places(lines: pd.DataFrame, places: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
-    """Places that name no lock although reservations with access have them: whoever booked those stands before them.
+    """Places that name no lock although reservations with access have them: their users wait at a shut door.
 
     One problem a place, whatever number of reservations: a site may well have rooms without a lock.
 
@@ -108,7 +108,7 @@ def _booked(references: list[str]) -> str:
 
 
 def _nameless(places: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
-    """One row when there are places and none names a lock: a first run, or somebody removed the attribute."""
+    """One row when there are places and none names a lock: a first run, or the attribute was removed."""
     return pd.DataFrame({"count": [len(places)] if len(places) and named.empty else []})
 
 

@@ -430,7 +430,7 @@ def _without_address(people: pd.DataFrame, desired: Desired, rules: AccessRules)
 
 
 def _with_those_left(people: pd.DataFrame, current: Current, left: frozenset[str], as_of: pd.Timestamp) -> pd.DataFrame:
-    """Whoever is in a group that is left as it is needs their seat from now on."""
+    """A user in a group that is left as it is needs their seat from now on."""
     groups = current.groups.groups.loc[current.groups.groups["name"].isin(left), "group_id"]
     inside = current.groups.users.loc[among(current.groups.users["group_id"], groups), "platform_user_id"]
     here = people["platform_user_id"].notna() & among(people["platform_user_id"], inside)
@@ -440,7 +440,7 @@ def _with_those_left(people: pd.DataFrame, current: Current, left: frozenset[str
 def _wanted(
     desired: Desired, doors: _Doors, people: pd.DataFrame, salto: pd.DataFrame, current: Current
 ) -> tuple[WantedGroups, pd.DataFrame]:
-    """The groups that should exist, and the bookings they come from: somebody, some lock, one zone."""
+    """The groups that should exist, and the reservations they come from: at least one user and one lock, one zone."""
     possible = _contradicted(desired.frozen, people, salto)
     unmoved = frozenset(possible["platform_user_id"])
     usable = people.loc[people["usable"], ["user_id", "platform_user_id"]]
@@ -492,7 +492,7 @@ def _claims(possible: pd.DataFrame, desired: Desired) -> pd.DataFrame:
 
 
 def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:
-    """Names of groups that hold somebody whose membership stays as it is."""
+    """Names of groups with a member whose membership stays as it is."""
     holding = current.groups.users.loc[current.groups.users["platform_user_id"].isin(unmoved), "group_id"]
     return current.groups.groups.loc[among(current.groups.groups["group_id"], holding), "name"]
 
@@ -562,7 +562,7 @@ def _memberships(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
 
 
 def _closed_people(people: pd.DataFrame) -> list[pd.DataFrame]:
-    """People with a reservation whose door will stay shut for a reason that only somebody's hand can change."""
+    """Users with a reservation whose door will stay shut for a reason that only a person can remove."""
     booked = people[people["first_window"].notna() & people["usable"]]
     asleep = booked["subscription_state"].notna() & booked["subscription_state"].ne(SUBSCRIBED) & ~booked["ours"]
     bare = booked["tag"].isna() & booked["salto_tag"].isna()
@@ -574,7 +574,7 @@ def _closed_people(people: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd.DataFrame:
-    """Hector's decisions, corrected by what Salto has: no lock of that name, locks in several zones, nobody left."""
+    """Hector's decisions, corrected by what Salto has: no lock of that name, locks in several zones, no user left."""
     hoped = decisions["decision"].eq(ACCESS)
     shut = hoped & ~among(decisions["reference"], chosen["reference"])  # few, so the rest is asked of them alone
     refused = decisions.loc[shut, "reference"]

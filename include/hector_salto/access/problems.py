@@ -1,4 +1,4 @@
-"""Problems: data that somebody must mend. Each says what is wrong, with what, who must act, and the next step.
+"""Problems: data that a person must fix. Each says what is wrong, with what, who must act, and the next step.
 
 A problem is no failure: everything else goes on and the run stays green (design, section 4). The one exception is a
 person who got no seat, which turns the run red.
@@ -450,7 +450,7 @@ TOKEN_DAYS = 14
 
 
 def token_problems(expires: datetime | None, connection: str, now: datetime) -> pd.DataFrame:
-    """A problem when a token expires within TOKEN_DAYS; ``expires`` None: nobody knows, or never."""
+    """A problem when a token expires within TOKEN_DAYS; ``expires`` None: unknown, or never."""
     left = (expires - now).days if expires is not None else TOKEN_DAYS + 1
     rows = [{"connection": connection, "day": f"{expires:%Y-%m-%d}", "left": max(left, 0)}] if expires else []
     return problems("token_expires", pd.DataFrame(rows if left <= TOKEN_DAYS else []))

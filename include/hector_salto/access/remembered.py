@@ -1,7 +1,7 @@
 """What an everyday run need not read again: Salto as the last run left it (design section 9, "Speed").
 
 Lists are short, details are long: three requests a group. So the lists say which groups can have changed since their
-details were last read; only those are read again, and whatever a plan is about to change. What somebody changes by hand
+details were last read; only those are read again, and what a plan is about to change. What is changed manually
 without changing a count (one member for another, a window) shows at the next full verification.
 """
 

@@ -18,7 +18,7 @@ AHEAD = pd.Timedelta(hours=24)
 
 
 def risks(seen: Seen, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Reservations of the next 24 hours whose door would stay shut for somebody.
+    """Reservations of the next 24 hours whose door would stay shut for one of their users.
 
     Args:
         seen: read after everything was applied.

@@ -14,7 +14,7 @@ MARKER_PREFIX = "hector:"
 
 @dataclass(frozen=True, slots=True)
 class OfficeMode:
-    """Who may toggle manual office mode: names of Hector groups and departments. Both empty: nobody."""
+    """Who may toggle manual office mode: names of Hector groups and departments. Both empty: no user."""
 
     groups: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
@@ -42,4 +42,4 @@ class AccessRules:
     access_statuses: frozenset[str] = DEFAULT_ACCESS_STATUSES
     protected_emails: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
-    drift: Literal["repair", "report"] = "repair"  # what somebody changed by hand on our groups and users
+    drift: Literal["repair", "report"] = "repair"  # manual changes to our groups and users

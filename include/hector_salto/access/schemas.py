@@ -212,7 +212,7 @@ PROBLEMS = _table(
         "reference": _text(null=True),  # of the reservation it hurts, when there is one
         "message": _text(),
         "next_step": _text(),
-        "red": _flag(),  # a problem leaves the run green; only somebody without a seat turns it red (design, section 4)
+        "red": _flag(),  # a problem leaves the run green; only a user without a seat turns it red (design, section 4)
     },
 )
 DECISIONS = _table(
@@ -236,7 +236,7 @@ DESIRED_PEOPLE = _table(
         "last_name": _text(),
         "tag": _text(null=True),
         **NEAR_CODE,
-        "tag_conflict": _flag(),  # another Hector user has the same code: nobody's tag is changed
+        "tag_conflict": _flag(),  # another Hector user has the same code: no tag is changed
         "office_mode": _flag(),
     },
 )
@@ -330,7 +330,7 @@ SEEN_PEOPLE = _table(
     {
         "person": _text(
             unique=True
-        ),  # "hector:<user id>", or "salto:<platform user id>" of somebody Hector does not have
+        ),  # "hector:<user id>", or "salto:<platform user id>" of a user whom Hector does not have
         "user_id": _text(null=True),
         "email": _text(null=True),  # Hector's, else Salto's
         "name": _text(null=True),  # first and last, as Hector shows them; null: not Hector's, or none

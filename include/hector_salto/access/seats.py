@@ -56,7 +56,7 @@ def forecast(  # noqa: PLR0913 - what a forecast depends on, each named
         begin = (today + pd.DateOffset(days=ahead)).tz_convert("UTC")
         end = (today + pd.DateOffset(days=ahead + 1)).tz_convert("UTC")
         on_day = (timetable["window_start"] < end) & (timetable["window_end"] > begin)
-        # Whoever has a reservation still ahead keeps the seat until it is over; only known reservations count.
+        # A user with a reservation still ahead keeps the seat until it is over; only known reservations count.
         still = timetable["window_end"] > begin
         holding = timetable.loc[still, "user_id"].nunique() if provision == "with_reservations" else use.everybody
         booked = int(timetable.loc[on_day, "user_id"].nunique())

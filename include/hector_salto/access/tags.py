@@ -1,6 +1,6 @@
 """Which tag goes to whom, which comes off, and which cannot be given (design section 4, "Tags").
 
-A tag is never taken from somebody who is not ours. Numbers are compared through their fingerprints.
+A tag is never taken from a user who is not ours. Numbers are compared through their fingerprints.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _with_tag(wanting: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _releasable(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
-    """Users of ours whose tag may go to somebody else: it is not the code of anybody who should keep it.
+    """Users of ours whose tag may go to another user: it is not the code of a user who should keep it.
 
     A user of ours who should carry the very tag, or about whom Hector contradicts itself, keeps it.
     """

@@ -1,4 +1,4 @@
-"""Compare and clean texts that people typed: composed or not, with or without characters that nobody sees.
+"""Compare and clean texts that people typed: composed or not, with or without invisible characters.
 
 Matching ignores letter case, Unicode composition and invisible format characters (zero-width space, soft hyphen, byte
 order mark, direction marks). What is sent keeps its letters and letter case, composed, without such characters.

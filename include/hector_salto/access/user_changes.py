@@ -164,7 +164,7 @@ def _suspended(rows: pd.DataFrame, departed: pd.DataFrame, leave: Suspendable) -
 
 
 def _gone(departed: pd.DataFrame, rules: AccessRules) -> pd.DataFrame:
-    """Departed users to suspend: only where users without a reservation give their seat back and nobody is deleted."""
+    """Departed users to suspend: only where users without a reservation give their seat back and no user is deleted."""
     rows = departed.assign(user_id=departed["marker"], ours=True)
     return rows if rules.provision_users == "with_reservations" and not rules.delete_users else rows.iloc[:0]
 

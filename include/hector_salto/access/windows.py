@@ -134,7 +134,7 @@ def _mend_folds(wall: pd.DataFrame, bookings: pd.DataFrame, zone: str) -> None:
     """Widen, in place, windows that hold an autumn clock change to every wall-clock minute they touch.
 
     From 00:45 to the second 01:15 is a window of an hour and a half, in which 01:40 comes once; its mere ends would
-    close the door at 01:15, come back, and close it again. A wall clock cannot tell the two hours apart: whoever has
+    close the door at 01:15, come back, and close it again. A wall clock cannot tell the two hours apart: a user who has
     booked gets in, and what opens too long lies inside the hour that exists twice (docs: known limits).
     """
     for change, before, after in _folds(bookings, zone):
@@ -189,7 +189,7 @@ def schedule_ends(schedules_: pd.DataFrame, zones: pd.Series) -> pd.Series:
     """The instant (UTC) after which each schedule opens nothing; null for open-ended ones.
 
     A frame includes its last second, so an end of 12:14:59 is over at 12:15:00. In the hour that exists twice the
-    later reading counts: too late a removal hurts nobody, too early a one locks somebody out.
+    later reading counts: too late a removal hurts no user, too early a one locks a user out.
     """
     ends = wall_clock(schedules_["end_date"], end_of_day=True)
     ends = ends.where(ends.dt.second != LAST_SECOND, ends + pd.Timedelta(seconds=1))

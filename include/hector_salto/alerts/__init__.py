@@ -1,1 +1,1 @@
-"""When somebody is told: conditions of an integration that begin, get worse, or are over; never the same news twice."""
+"""When an alert is sent: conditions of an integration that begin, get worse, or are over; never the same alert twice."""

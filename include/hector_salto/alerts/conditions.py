@@ -25,7 +25,7 @@ class Condition:
     """One thing that is wrong: its name, how bad (higher is worse), in words, and what to do.
 
     marks: what it consists of (kinds of failure, the digest of a held set), each with the words for it. One that was
-    not told before is news, although the condition as a whole is not.
+    not reported before is news, although the condition as a whole is not.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What somebody knows of a condition that is open: severity and words of the last news, marks of all news so far."""
+    """What the recipients know of an open condition: severity and text of the last alert, marks of all alerts so far."""
 
     severity: int
     text: str
@@ -111,7 +111,7 @@ def of_run(facts: RunFacts) -> tuple[list[Condition], frozenset[str]]:
     """What a run shows to be wrong, and the kinds of condition it could judge to be over.
 
     Only a run that came as far as a plan can say that a problem, a held set, a token or credentials are well again, and
-    only a green one that FAILED is over. A run that is red for held removals alone is told as HELD: it neither begins
+    only a green one that FAILED is over. A run that is red for held removals alone is reported as HELD: it neither begins
     nor ends FAILED, so that the two do not take turns.
     """
     found = _red(FAILED, "run", [cause for cause in facts.causes if cause.kind != HELD])
@@ -138,7 +138,7 @@ def of_cleanup(causes: Sequence[Cause]) -> tuple[list[Condition], frozenset[str]
 
 
 def _red(name: str, what: str, causes: Sequence[Cause]) -> list[Condition]:
-    """Refused credentials make no mark: they are told as CREDENTIALS."""
+    """Refused credentials make no mark: they are reported as CREDENTIALS."""
     if not causes:
         return []
     more = f" (and {counted(len(causes) - 1, 'more cause')})" if len(causes) > 1 else ""
@@ -159,7 +159,7 @@ def _problems(problems: Iterable[Problem]) -> list[Condition]:
     """One condition for each thing to mend, however many reservations it concerns."""
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
-        if problem.code != "token_expires":  # told as TOKEN
+        if problem.code != "token_expires":  # reported as TOKEN
             alike.setdefault(f"{PROBLEM}{problem.code}:{problem.subject}", []).append(problem)
     return [Condition(name, 1, _all_told(those), those[0].next_step) for name, those in alike.items()]
 
@@ -172,7 +172,7 @@ def _all_told(problems: Sequence[Problem]) -> str:
 def of_age(last_success: datetime | None, since: datetime, now: datetime, interval: timedelta) -> list[Condition]:
     """Whether no sync has succeeded for longer than twice its interval.
 
-    It is worse each time its age has doubled, but never before a day has passed: a sync of every five minutes is told of
+    It is worse each time its age has doubled, but never before a day has passed: a sync of every five minutes is alerted
     after ten minutes, after one day, after two, after four.
 
     Args:
@@ -199,12 +199,12 @@ def _long(span: timedelta) -> str:
 def news(open_: Mapping[str, Told], found: Iterable[Condition], judged: Collection[str]) -> list[Change]:
     """Conditions that began, got worse or are over.
 
-    An open condition is worse when its severity is higher than told last, and it is told as new when it has a mark that
-    was not told since it began: a failure of another kind, another held set. A kind that comes back, fewer held, or
-    another number in the words is no news, so that nothing can be told at every run.
+    An open condition is worse when its severity is higher than reported last, and it is new when it has a mark that
+    was not reported since it began: a failure of another kind, another held set. A kind that comes back, fewer held, or
+    another number in the text is no news, so that an alert is not sent at every run.
 
     Args:
-        open_: what was told of those that are open, by name.
+        open_: what was reported of those that are open, by name.
         found: what is wrong now.
         judged: kinds (names, or the prefix PROBLEM) that were looked at; others keep their state.
     """

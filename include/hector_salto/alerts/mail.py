@@ -5,7 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 
-# The provider starts TLS on port 465 and STARTTLS on top of it unless it is told not to.
+# The provider starts TLS on port 465 and STARTTLS on top of it unless a parameter forbids it.
 FIELDS = (
     "in its extra, port 465 needs disable_tls: true, port 587 disable_ssl: true, a server without TLS both; "
     "see README, Alerts"

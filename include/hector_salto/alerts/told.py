@@ -1,4 +1,4 @@
-"""What was told of an integration's conditions, and through which channel: the ledger's table ``alerts``.
+"""What was reported of an integration's conditions, and through which channel: the ledger's table ``alerts``.
 
 A change is for the channels that are set up when it becomes news. Each gets it once, whatever becomes of the others: one
 that is broken gets all it missed as soon as it works. One that is taken out of the settings is no longer waited for; one
@@ -40,7 +40,7 @@ def keep_news(  # noqa: PLR0913 - whose, what, for whom, when
 
 
 def keep_past(book: Ledger, name: str, change: Change, channels: Mapping[str, str | None], at: datetime) -> None:
-    """Write down what was told while the ledger could not be used: when, by channel; None: not there yet."""
+    """Write down what was reported while the ledger could not be used: when, by channel; None: not delivered yet."""
     with book.transaction() as connection:
         _add(connection, [_row(name, change, channels, at)])
 
@@ -68,7 +68,7 @@ def forget_other_channels(book: Ledger, name: str, channels: Collection[str], no
 
 
 def _open(connection: Connection, name: str) -> dict[str, Told]:
-    """What was told of each condition that is open, by name."""
+    """What was reported of each condition that is open, by name."""
     found: dict[str, Told] = {}
     for row in connection.execute(select(Alert).where(Alert.integration == name).order_by(Alert.id)):
         if row.change == RECOVERED:

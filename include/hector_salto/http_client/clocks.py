@@ -44,7 +44,7 @@ class ServiceClock:
 
 
 def require_same_time(clocks: Sequence[ClockReading]) -> None:
-    """Check that this machine and the services agree on the time; a clock that nobody knows is no fault.
+    """Check that this machine and the services agree on the time; an unknown clock is no fault.
 
     Raises:
         ClockError: when two of them are more than two minutes apart.

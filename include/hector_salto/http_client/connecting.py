@@ -1,4 +1,4 @@
-"""Why no connection came about: name, route, port, TLS or certificate, told apart by type and number of the error."""
+"""Why a connection failed: name, route, port, TLS or certificate, distinguished by type and number of the error."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class CredentialsError(StopError):
 
 
 class NotActiveError(StopError):
-    """The credentials are right, but the account may not act (yet): somebody must give it the right to."""
+    """The credentials are right, but the account may not act (yet): an administrator must give it the right to."""
 
     step = "give the account of the connection the rights it needs"
 

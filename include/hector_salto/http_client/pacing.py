@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNITS = 1000  # of the bucket a second; a request costs more of them while we go slower
-LOWERED = 0.8  # of the rate, after each "too many requests": gentle, because waiting as told already keeps the quota
+LOWERED = 0.8  # of the rate, after each "too many requests": gentle, because the wait already keeps the quota
 LEAST = 0.1
 RECOVERY = 60.0  # seconds from nothing back to the full rate
 LONGEST_HOLD = 120.0
 # Seconds after which a service that asked for silence is asked again, however much longer it said: what a task may take.
 # The watch lives in one process for hours, and would otherwise never ask again.
 LONGEST_SILENCE = 1800.0
-WINDOW = (
-    60.0  # seconds of a quota nobody tells us the end of (salto_connect_api.md, 1.5: a minute from its first request)
-)
+WINDOW = 60.0  # seconds of a quota whose end is unknown (salto_connect_api.md, 1.5: a minute from its first request)
 ALIKE = 0.2  # two windows that were full after about as many requests show a quota; one alone may be a stray refusal
 SOON = 0.05  # seconds; the first answer of a window is on its way
 REMEMBERED = 10  # windows, after which a learnt quota is tried anew
@@ -133,7 +131,7 @@ class Pacing:
                     self._quota.answered(self._timing.monotonic())
 
     def hold(self, seconds: float, *, told: bool = True) -> None:
-        """The service said "too many": nobody asks before the pause is over. Answers to one burst count once.
+        """The service said "too many": no request goes out before the pause is over. Answers to one burst count once.
 
         Args:
             seconds: until it may be asked again.

@@ -33,7 +33,7 @@ _jitter = tenacity.wait_exponential_jitter(initial=1, max=30)
 
 
 def retrying(timing: Timing) -> tenacity.Retrying:
-    """Only UnavailableError is tried again: whoever raises it says that a second try can double nothing."""
+    """Retry only UnavailableError: it is raised only where a second try can double nothing."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=_wait,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes
 # Seconds without a request after which a kept connection is not used again: the server may be closing it at this very
-# moment (usual limits are 5, 60 and 75 s), and of a write sent into that nobody knows whether it was carried out.
+# moment (usual limits are 5, 60 and 75 s), and of a write sent into that it is unknown whether it was carried out.
 IDLE = 4.0
 WITHOUT_RETRY_AFTER = 60.0  # seconds after a 429 that names no time
 FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, UnicodeError)
@@ -74,7 +74,7 @@ class Journal(Protocol):
 
 
 class FixedToken:
-    """A token that somebody typed into a connection: there is no other to try."""
+    """A token typed into a connection: there is no other to try."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -164,7 +164,7 @@ class Transport:
         return f"{self.service.base_url}{path}{'?' + query if query else ''}"
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> tuple[Exchange, object]:
-        """The JSON value at an address of this service, and the exchange for whoever finds fault with it."""
+        """The JSON value at an address of this service, and the exchange for the caller that finds fault with it."""
         request = replace(self._request("GET", url), headers=headers or {})
         answer = self._send(request)
         exchange = replace(request.exchange, status=answer.status)
@@ -211,7 +211,7 @@ class Transport:
         """One try: the answer, or the error that says whether another may follow.
 
         What changes something is written down right before it is sent, so that it is known also when this process dies;
-        its answer after the turn is given back, so that somebody else's request goes out meanwhile.
+        its answer after the turn is given back, so that another request goes out meanwhile.
         """
         entry = _Entry(None if request.exchange.method in READS else self._journal)
         try:

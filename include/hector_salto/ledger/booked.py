@@ -110,7 +110,7 @@ def _tuples(rows: Iterable[Row[Any]]) -> list[tuple[Any, ...]]:
 
 
 def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> tuple[dict[str, str], set[str]]:
-    """Who holds each reservation, as people know them (name and email); and those with somebody who can open no door."""
+    """Who holds each reservation, by name and email; and those with a user who can open no door."""
     query = _now(SeenBorrower, integration, ["reservation_id", "user_id"])
     borrowers = among(connection, query, SeenBorrower.reservation_id, reservations)
     query = _now(SeenPerson, integration, ["user_id", "name", "email", *_ABLE])

@@ -53,7 +53,7 @@ VERSION = "0002"  # of the tables that this code knows: the last of the migratio
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 RESTART = 30.0  # seconds: a PostgreSQL that restarts is there again
-# What libpq and a server that has just begun, or ends, say to whoever connects.
+# What libpq and a server that has just begun, or ends, say to a client that connects.
 RESTARTING = re.compile(
     r"refused|starting up|shutting down|not yet accepting|recovery mode|closed the connection|terminating connection"
     r"|reset by peer|timeout expired|timed out|no route to host|translate host name",
@@ -63,7 +63,7 @@ MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
 BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
-SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out nobody knows
+SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out is unknown
 LATE = timedelta(hours=1)  # after which a request without an answer is not carried out any more
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
@@ -121,7 +121,7 @@ class LastLook:
     """The last look at the site that a sync has kept, and what runs have changed since or may still change.
 
     folder: name of that run's folder; groups: ids and names; people: whether users are among it; own: the same of whatever
-    its own run has sent at all, for whoever knows that the look was made before it.
+    its own run has sent at all, for a caller that knows that the look was made before it.
     """
 
     folder: str
@@ -174,7 +174,7 @@ class Ledger:
         self.url = make_url(url)
         self.patience = patience
         self.engine = self._engine()
-        # SQLite has one writer, and whoever finds it taken sleeps, at last 50 ms a time: threads hand it over instead.
+        # SQLite allows one writer. Our threads are serialized here, so that none waits in SQLite's 50 ms back-off.
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else nullcontext()
 
     @classmethod
@@ -295,7 +295,7 @@ class Ledger:
             )
 
     def unfinished(self, integration: str) -> list[UnfinishedRun]:
-        """Return the runs that have not told their end: under way, or cut off."""
+        """Return the runs without a recorded end: under way, or cut off."""
         query = select(Run.id, Run.kind, Run.airflow_run_id, Run.began_at).where(
             Run.integration == integration, Run.state == "running"
         )
@@ -303,7 +303,7 @@ class Ledger:
             return [UnfinishedRun(*row) for row in connection.execute(query.order_by(Run.id))]
 
     def close_run(self, run_id: int, ended_at: datetime, cause: str) -> None:
-        """End a run that was cut off. One that has told its end meanwhile keeps it."""
+        """End a run that was cut off. One that has recorded its end meanwhile keeps it."""
         values = {"ended_at": ended_at, "state": "red", "causes": [cause]}
         with self.transaction() as connection:
             connection.execute(update(Run).where(Run.id == run_id, Run.state == "running").values(**values))
@@ -549,7 +549,7 @@ class Ledger:
         """The last look of a sync; None: there was none, or another integration may have changed the site since.
 
         What was changed since is what calls after it concern; those of other runs that were under way at that moment; and
-        those that nobody has answered for, because they may be carried out late.
+        those that got no answer, because they may be carried out late.
         """
         with self.reading() as connection:
             columns: list[Any] = [Run.id, Run.folder, Run.observed_at, Run.site_id]
@@ -854,7 +854,7 @@ def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable
 
 
 def _about(connection: Connection, integration: str, at: datetime | None, about: About) -> set[str]:
-    """Ids of the reservations that somebody asks about."""
+    """Ids of the reservations that are asked about."""
     query = about.narrowed(_live(select(SeenReservation.reservation_id), SeenReservation, integration, at))
     if about.user_ids is None:
         return set(connection.execute(query).scalars())

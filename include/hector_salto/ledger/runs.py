@@ -150,7 +150,7 @@ def _one(ledger: Ledger, query: Select[Any]) -> RunLine | None:
 
 def _runs() -> Select[Any]:
     outcome = func.coalesce(Operation.outcome, "")
-    # What was to be sent and has no outcome was cut off, once its run is not under way any more (or never told its end).
+    # What was to be sent and has no outcome was cut off, once its run is not under way any more (or recorded no end).
     lost = and_(
         Operation.outcome.is_(None), Operation.state == READY, Run.plan_only.is_(False), Run.planned_at.is_not(None)
     )

@@ -199,7 +199,7 @@ class Call(Table):
     method: Mapped[str]
     path: Mapped[str]
     sent_at: Mapped[datetime]
-    answered_at: Mapped[datetime | None]  # null: nobody knows what became of it
+    answered_at: Mapped[datetime | None]  # null: what became of it is unknown
     status: Mapped[int | None]  # HTTP; null: no whole answer came
     error: Mapped[str | None]
 
@@ -255,7 +255,7 @@ class Entry(Table):
 
 
 class Alert(Table):
-    """One change of an alert condition, and who was told when."""
+    """One change of an alert condition, and who was alerted when."""
 
     __tablename__ = "alerts"
     __table_args__ = (Index("alerts_by_time", "integration", "at"),)
@@ -268,7 +268,7 @@ class Alert(Table):
     at: Mapped[datetime]
     text: Mapped[str]
     next_step: Mapped[str]
-    marks: Mapped[list[str]]  # kinds of failure, or the digest of the held set, that were told
+    marks: Mapped[list[str]]  # kinds of failure, or the digest of the held set, that were reported
     channels: Mapped[dict[str, str | None]] = mapped_column(
         JSON()
     )  # whom it is for, each with when it got it; null: not yet

@@ -60,7 +60,7 @@ class Way:
     errors: tuple[str, ...]
     next_step: str | None
     refused: bool = False
-    person: str = ""  # name and email, for whoever may see them
+    person: str = ""  # name and email, for readers who may see them
 
     @property
     def opens(self) -> bool:
@@ -94,7 +94,7 @@ class Answer:
 
     :param head: lines to begin with, where there is no chain to show.
     :param ways: the chains.
-    :param notes: lines to end with: what the doors themselves told.
+    :param notes: lines to end with: what the doors themselves reported.
     :param known: false when nothing is known of what was asked about.
     :param parts: an answer for each turn of an hour that comes twice, instead of ``ways`` and ``notes``.
     """
@@ -262,7 +262,7 @@ def settled(reservations: pd.DataFrame) -> pd.Series:
 
 
 def _best(answer: Answer) -> Answer:
-    """A cancelled reservation is not told beside another one that stands; one good way to a door is enough."""
+    """A cancelled reservation is left out beside another one that stands; one good way to a door is enough."""
     good = {way.lock_name for way in answer.ways if way.opens and not way.refused}
     standing = [way for way in answer.ways if not way.refused or (way.opens and way.lock_name not in good)]
     answer.ways = standing or answer.ways
@@ -360,7 +360,7 @@ def _moment(row: pd.Series, now: pd.Timestamp, at: pd.Timestamp | None) -> pd.Ti
 
 
 def _still(sources: Sources, whose: tuple[str | None, str | None], moment: pd.Timestamp) -> list[str]:
-    """Access groups through which Salto opens the door to the person all the same: whoever takes access away must know."""
+    """Access groups through which Salto opens the door to the user all the same: who takes access away must know."""
     user, door = whose
     if user is None or door is None:
         return []
@@ -433,7 +433,7 @@ def door_events(sources: Sources, locks: pd.Series) -> list[str]:
 
 
 def _events(sources: Sources, events: pd.DataFrame) -> list[str]:
-    """What the locks themselves have told."""
+    """What the locks themselves reported."""
     told = []
     for row in events.tail(10).to_dict("records"):
         by = f" with a {row['access_by']}" if row["access_by"] else ""

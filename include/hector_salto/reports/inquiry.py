@@ -34,7 +34,7 @@ class QuestionError(ValueError):
 class Question:
     """What is asked: a reservation, a person (both: that person in it), or a door at a moment.
 
-    at: ISO 8601; without an offset it is meant on the wall clock of the door. user_id: for somebody without an email.
+    at: ISO 8601; without an offset it is meant on the wall clock of the door. user_id: for a user without an email.
     """
 
     reference: str = ""
@@ -75,7 +75,7 @@ def answered(kept: Ledger, name: str, question: Question, now: datetime, *, live
     """The answer about one integration.
 
     Args:
-        kept: the ledger; with ``live`` it only adds what failed last and what the doors told.
+        kept: the ledger; with ``live`` it only adds what failed last and what the doors reported.
         name: of the integration.
         question: checked.
         now: aware.

@@ -1,4 +1,4 @@
-"""A run in one page: what changed for whom and why, what is held, what somebody must mend, seats, and what it took."""
+"""A run in one page: what changed for whom and why, what is held, what a person must fix, seats, and what it took."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DID = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run is told by, besides its tables.
+    """What describes a run, besides its tables.
 
     integration, site_id, kind: whose run; run_id: Airflow's; began: ISO 8601, UTC; by: who triggered it, None: its
     schedule; plan_only; references: None: all; causes: why it is red; holds: guard and why; digest: what approves them;
@@ -196,7 +196,7 @@ def _is_by_hand(row: Operation) -> bool:
 
 
 def _by_hand(row: Operation, about: About, outcome: str | None = None) -> dict[str, Any]:
-    """What somebody changed by hand: ``before`` as it was found, ``after`` as Hector says; and whether it was repaired."""
+    """A manual change: ``before`` as it was found, ``after`` as Hector says; and whether it was repaired."""
     change = _change(row, about)
     kept = ("for", "what", "did", "reference", "user_id", "door", "people", "before", "after", "why", "message")
     held = f"; {held_sentence(row)}" if row["state"] == HELD else ""

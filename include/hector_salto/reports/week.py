@@ -212,7 +212,7 @@ def _drawn(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
 
 
 def _told(table: pd.DataFrame) -> list[str]:
-    """What each bar says to whoever cannot see its place, length and colour."""
+    """What each bar says to readers who cannot see its place, length and colour."""
     moments = ("start", "finish", "window_start", "window_end")
     # Plain datetimes of the wall clock: thousands of pandas' own take ten times as long to write.
     walls = [table[name].dt.tz_localize(None).to_numpy("datetime64[s]").astype(object) for name in moments]

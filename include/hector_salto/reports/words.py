@@ -54,7 +54,7 @@ PLAN_ONLY_BECAUSE = {
 
 
 def plan_only_sentence(because: Gate, integration: str) -> str:
-    """Return why a run that nobody asked to plan only does so, and what changes that."""
+    """Return why a run only plans although that was not asked for, and what changes that."""
     why = PLAN_ONLY_BECAUSE[because].format(name=integration)
     return f"plans only, nothing is sent: {why}. Read the plan, then press Sync now once (or make sync INTEGRATION={integration})"
 

@@ -80,7 +80,7 @@ READER = [Depends(get_user)]
 
 @app.middleware("http")
 async def close_the_page(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Nothing of others is loaded, nobody else frames the page, and no cache keeps what it shows."""
+    """Nothing is loaded from other sites, no other site frames the page, and no cache keeps what it shows."""
     answer = await call_next(request)
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -353,7 +353,7 @@ def one_run(request: Request, site: SiteDep, number: Number) -> HTMLResponse:
 
 @app.get("/run", dependencies=READER)
 def tab_of_a_run(request: Request, visitor: VisitorDep, dag_id: str = "", run_id: str = "") -> HTMLResponse:
-    """The tab that Airflow shows on every run; those of other DAGs are told so."""
+    """The tab that Airflow shows on every run; those of other DAGs say so."""
     _, kind, name = dag_id.split("_", 2) if dag_id.count("_") > 1 else ("", "", "")
     found = _readable(visitor)
     if not dag_id.startswith("salto_") or name.removeprefix("_") not in found:

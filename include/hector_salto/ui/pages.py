@@ -31,7 +31,7 @@ def clock(instant: datetime | None, zone: str) -> str:
 
 
 def known_zone(zone: str | None) -> str:
-    """A zone that can be told time in: what Salto calls one need not be."""
+    """A zone in which times can be shown: what Salto calls one need not be."""
     return zone if zone and is_known_zone(zone) else "UTC"
 
 

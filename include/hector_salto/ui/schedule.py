@@ -116,7 +116,7 @@ def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = 
 
 
 def waiting_for(name: str, digest: str) -> Waiting | None:
-    """The question about just this held set, while nobody has answered it."""
+    """The open question about just this held set, None when it is answered."""
     query = (
         select(TaskInstance.run_id, TaskInstance.task_id, DagRun.conf)
         .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)

@@ -70,7 +70,7 @@ def own_form(request: Request, visitor: VisitorDep, token: Annotated[str, Form()
     """A form that one of our pages gave to this very person, a while ago at most.
 
     Raises:
-        HTTPException: 403, when the form was forged, is too old, or was given to somebody else.
+        HTTPException: 403, when the form was forged, is too old, or was given to another visitor.
     """
     if request.headers.get("sec-fetch-site", "same-origin") not in OWN_PAGES:
         raise HTTPException(status.HTTP_403_FORBIDDEN, "this form was sent by another site's page")

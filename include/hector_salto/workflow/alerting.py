@@ -1,4 +1,4 @@
-"""Tells somebody when a condition of an integration begins, gets worse or is over; what was told is kept in the ledger."""
+"""Sends alerts when a condition of an integration begins, gets worse or is over; the ledger records what was sent."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recov
 HELD_CAUSE = re.compile(r"\d+ operations? (is|are) held\b")  # as the report words it (reporting.py)
 NOT_BEGUN = "the run did not begin, and nothing was written: see the log of the task begin"
 NOT_REPORTED = "the report was not finished: see the log of the task report"
-WITHOUT_LEDGER = "ledger_away.json"  # beside the runs' folders: who was told that the ledger cannot be used
+WITHOUT_LEDGER = "ledger_away.json"  # beside the runs' folders: who was alerted that the ledger cannot be used
 
 
 class ChannelError(Exception):
@@ -296,12 +296,12 @@ def _send_waiting(book: Ledger, name: str, channel: Channel, where: str) -> str 
 
 
 def _sent(channel: Channel, message: Message) -> str | None:
-    """One that fails does not keep the others from being told; why it failed."""
+    """One that fails does not keep the others from being alerted; why it failed."""
     try:
         channel.send(_connection(channel), message)
     except ChannelError as error:
         why = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a provider raises is told
+    except Exception as error:  # noqa: BLE001 - whatever a provider raises is reported
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"
     else:
         LOG.info("told by %s: %s", channel.label, message.subject)
@@ -350,7 +350,7 @@ def _tell_without_ledger(name: str, channels: list[Channel], why: str, where: st
 
 
 def _ledger_is_back(book: Ledger, name: str, channels: list[Channel]) -> None:
-    """What was told without it goes into the ledger, and its end to every channel."""
+    """What was sent without it goes into the ledger, and its end to every channel."""
     note = _kept_note(name)
     if note is None:
         return
@@ -367,7 +367,7 @@ def _note(name: str) -> ObjectStoragePath:
 
 
 def _kept_note(name: str) -> dict[str, Any] | None:
-    """None: nobody was told, or the file cannot be read: then somebody is told once more."""
+    """None: no alert was sent, or the file cannot be read: then it is sent once more."""
     with suppress(OSError, ValueError):
         return read_note(_note(name))
     return None

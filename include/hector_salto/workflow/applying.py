@@ -47,7 +47,7 @@ def apply(
     The site is the run's own meanwhile. When another run changed it after the plan was made, the plan is made again.
 
     Args:
-        fingerprint: of the plan as the task that made it told Airflow; the folder may be within others' reach.
+        fingerprint: of the plan as the task that made it returned it; the folder may be within others' reach.
         fingerprinted: false for the cleanup, which compares no tags.
 
     Raises:
@@ -112,7 +112,7 @@ def _current_plan(
     opening.refuse_outdated(folder, clock())  # the run may have waited for the site
     operations = _checked(folder, fingerprint)
     verdict = check_plan(*entered, writes=not operations.empty)
-    if verdict is Verdict.CHANGED:  # nobody else changes the site now, so once is enough
+    if verdict is Verdict.CHANGED:  # no other run changes the site now, so once is enough
         LOG.info("plan outdated: %s changed the site after it was made; planning again", other_run(*entered))
         folder.write_json(PLANNED_AGAIN, {"after": other_run(*entered)})
         operations = _checked(folder, plan_again(integration, folder))

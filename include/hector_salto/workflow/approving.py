@@ -31,7 +31,7 @@ class UnknownDigestError(ValueError):
 
 
 def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
-    """The run parameters of an approval run: about what this run holds, unless somebody is being asked about it already.
+    """The run parameters of an approval run: about what this run holds, unless that question is open already.
 
     None: nothing is held, or nothing was applied beside it, or the question is open.
     """
@@ -131,7 +131,7 @@ def keep(name: str, digest: str, answer: Mapping[str, Any] | None, now: datetime
     """Write down who approved, and when; their name.
 
     Args:
-        answer: of Airflow's approval; None: somebody marked the task as done instead, and Airflow does not say who.
+        answer: of Airflow's approval; None: the task was marked as done instead, and Airflow does not say by whom.
     """
     given = answer or {}
     user = given.get("responded_by_user") or {}

@@ -68,7 +68,7 @@ def _write_people(folder: RunFolder, people: HectorPeople) -> None:
 def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame:
     """A problem (PROBLEMS) when Hector's token is about to expire.
 
-    Whoever may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
+    An account that may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
     """
     now, expires, instance = as_of(folder), None, None
     try:

@@ -144,7 +144,7 @@ def failures(folder: RunFolder, steps: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
-    """What failed in this run, by step; steps that one and the same remedy mends are told once."""
+    """What failed in this run, by step; steps that one and the same remedy fixes are listed once."""
     found = failures(folder, steps)
     first = {failure["remedy"]: failure for failure in reversed(found)}
     return [f"{failure['step']}: {failure['sentence']}" for failure in found if first[failure["remedy"]] is failure]

@@ -3,7 +3,7 @@
 ``history/<run>.removals.json``: keys of the removals a run set out to send, written before the first of them, so that
 they count also when the process dies; ``history/good.json``: what the last green sync of everything, or the last approved one, had read;
 ``history/watched.json``: how far the watch has seen Hector's changes;
-``history/<digest>.asked.json`` and ``.approved.json``: when somebody was asked about a held set, and who approved it.
+``history/<digest>.asked.json`` and ``.approved.json``: when approval of a held set was asked for, and who approved it.
 Ids only: no name, no email but the approver's own, as Airflow shows it.
 """
 
@@ -79,7 +79,7 @@ def _whole(path: ObjectStoragePath) -> Iterator[None]:
 
 
 def note_removals(folder: RunFolder, operations: pd.DataFrame) -> None:
-    """Before anything is sent: every removal this run may send, those left out that somebody approved."""
+    """Before anything is sent: every removal this run may send, except the approved ones."""
     _keep_removals(folder, operations, used=False)
 
 

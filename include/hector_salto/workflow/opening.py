@@ -98,7 +98,7 @@ def run_note(folder: RunFolder) -> dict[str, Any]:
 
 
 def refuse_outdated(folder: RunFolder, now: datetime) -> None:
-    """Raise an error when what a run read is too old to plan with: somebody may have cleared a task of an old run.
+    """Raise an error when what a run read is too old to plan with: a task of an old run may have been cleared.
 
     Raises:
         StalePlanError: naming age and limit.

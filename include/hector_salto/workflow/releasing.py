@@ -43,7 +43,7 @@ def plan_only_because(folder: RunFolder) -> Gate | None:
 
 
 def plans_only(folder: RunFolder) -> bool:
-    """Return whether a run sends nothing: it was asked to, or nobody has let its integration loose."""
+    """Return whether a run sends nothing: it was asked to, or its integration is not released yet."""
     return _is_asked(folder) or plan_only_because(folder) is not None
 
 

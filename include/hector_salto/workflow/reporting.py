@@ -83,7 +83,7 @@ class _Found:
     """What the report itself found.
 
     look: Salto after all was sent; unchecked: why tomorrow's doors were not checked; before: our groups before the run;
-    problems: of the whole run, None: nobody looked for more; events: at the doors, None: not read.
+    problems: of the whole run, None: not looked for; events: at the doors, None: not read.
     """
 
     look: Look | None = None
@@ -142,7 +142,7 @@ def _overtaken(folder: RunFolder) -> list[str]:
 def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
     """Salto after all was sent, and everything that is wrong; adds to ``causes``.
 
-    Whatever happens here the run gets its report: without one nobody would know what else is wrong.
+    Whatever happens here the run gets its report: without one it is unknown what else is wrong.
     """
     before = None
     try:
@@ -470,7 +470,7 @@ def _people_and_held(folder: RunFolder, causes: list[str]) -> dict[str, Any]:
 
 
 def _hector(folder: RunFolder, causes: list[str]) -> Hector | None:
-    """What Hector showed of the reservations; None: nobody asked, nothing was decided, or it cannot be read."""
+    """What Hector showed of the reservations; None: not read, nothing was decided, or it cannot be read."""
     if not (folder.has("decisions") and folder.has("reservations")):
         return None
     with _unreadable_in(causes):
