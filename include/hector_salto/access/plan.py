@@ -40,6 +40,7 @@ from hector_salto.access.user_changes import (
     SUBSCRIBED,
     Seats,
     Suspendable,
+    UserOperations,
     seats_lacking,
     user_operations,
     with_seats,
@@ -122,88 +123,181 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         previous: how Salto was last seen; None: nothing is called drift.
         created: Hector user ids of users whom the sync created, as far as is known: others are never suspended.
     """
-    salto = salto_people(
-        current.users,
-        Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails),
-    )
-    gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
-    people, people_problems = matched_people(desired.people, salto, gone["marker"])
-    people = people.assign(email_holder=_email_holders(people, salto))
-    # Who is not usable may be there twice: their places stay as they are, whatever their address.
-    unsendable = people["usable"] & people["site_user_id"].isna() & people["address"].isna()
-    people, people_problems = (
-        people[~unsendable],
-        pd.concat([people_problems, _without_address(people[unsendable], desired, rules)]),
-    )
-    gone = gone[~among(gone["site_user_id"], people["site_user_id"].dropna())]
-    doors = _Doors.of(desired, current)
-    wanted, chosen = _wanted(desired, doors, people, salto, current)
-    left = left_groups(desired.decisions, GROUP_PREFIX) | doors.left
-    people = people.join(_first_windows(wanted.members, chosen), on="user_id")
-    people = _with_those_left(people, current, left, as_of)
-    people = people[people["site_user_id"].notna() | _needed(people, rules)]
-
-    ours, look_alikes = our_groups(
-        current.groups, current.locks, current.site_zone, wanted=[*wanted.groups["group_name"], *left], as_of=as_of
-    )
-    ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
-    matches = _matches(people, salto)
-    group_tables = group_operations(wanted, ours, current.groups, matches)
-    moves = tag_moves(people, current.tags, salto, desired.frozen["user_id"])
-    members, seats = _memberships(ours, current), Seats(current.seats, current.seats_used)
-    leave = _suspendable(created, current, ours, group_tables, members)
-    users = user_operations(people, gone, moves, rules, leave)
-    operations, malformed = without_malformed(
-        in_order([*group_tables, *users.tables]), lambda: members_by_group(members)
-    )
-    scope_problems, candidates = schemas.frame(schemas.PROBLEMS, []), users.seat_candidates
-    if references is not None:
-        whole = operations
-        operations, waiting = _narrowed(operations, references, desired.members, moves, members_by_group(members))
-        scope_problems = pd.concat([_not_found(references, desired), waiting])
-        operations, lacking = _with_seats_given_back(operations, whole, seats, current.users)
-        candidates = candidates[: lacking + FEW_CANDIDATES] if lacking else ()
-    operations, undone = _drifted(operations, previous, rules, members)
-    live = Live(groups=int((~ours["over"]).sum()), users=int((salto["marker"].notna() & ~salto["protected"]).sum()))
-    read = Read(users=int(desired.read["users"].iloc[0]), reservations=int(desired.read["reservations"].iloc[0]))
-    found = guarded(operations, Situation(live, read, history, members), rules.limits, approve=approve)
-    inside = members_by_group(members if found.holds else members.iloc[:0])  # without a hold nothing builds on one
+    users = _match_users(desired, current, rules)
+    groups = _find_groups(desired, current, users, rules, as_of=as_of)
+    draft = _list_operations(desired, current, rules, users, groups, created)
+    scope = _limit_to_scope(draft, references, desired, current, groups.members)
+    operations, undone = _drifted(scope.operations, previous, rules, groups.members)
+    live, read = _live(users, groups), _read(desired)
+    found = guarded(operations, Situation(live, read, history, groups.members), rules.limits, approve=approve)
+    # Without a hold nothing builds on one.
+    inside = members_by_group(groups.members if found.holds else groups.members.iloc[:0])
     sendable, seat_problems, seats_short = with_seats(
-        with_dependents_held(found.operations, inside), seats, current.users
+        with_dependents_held(found.operations, inside), draft.seats, current.users
     )
+    tables = [
+        desired.problems,
+        users.problems,
+        groups.doors.problems,
+        _site_zone_unknown(current),
+        groups.look_alikes,
+        draft.users.problems,
+        seat_problems,
+        draft.moves.problems,
+        scope.problems,
+        drift_problems(undone),
+        undone_problems(operations, rules.drift),
+        problems("operation_malformed", draft.malformed),
+        _unmatched(approve if found.approved_set is None else None),
+        *_closed_people(groups.people),
+    ]
     return Plan(
         operations=sendable,
-        problems=all_problems(
-            [
-                desired.problems,
-                people_problems,
-                doors.problems,
-                _site_zone_unknown(current),
-                look_alikes,
-                users.problems,
-                seat_problems,
-                moves.problems,
-                scope_problems,
-                drift_problems(undone),
-                undone_problems(operations, rules.drift),
-                problems("operation_malformed", malformed),
-                _unmatched(approve if found.approved_set is None else None),
-                *_closed_people(people),
-            ]
-        ),
-        decisions=_decided(desired.decisions, chosen, doors),
-        members=members,
-        timetable=_timetable(wanted, chosen),
+        problems=all_problems(tables),
+        decisions=_decided(desired.decisions, groups.chosen, groups.doors),
+        members=groups.members,
+        timetable=_timetable(groups.wanted, groups.chosen),
         seats_short=seats_short,
-        matches=matches,
+        matches=groups.matches,
         left=undone,
         holds=found.holds,
         digest=found.digest,
         approved=found.approved,
         approved_set=found.approved_set,
         approved_guards=found.approved_guards,
-        seat_candidates=candidates,
+        seat_candidates=scope.seat_candidates,
     )
+
+
+@dataclass(frozen=True)
+class _Users:
+    """Who stands for whom.
+
+    Attributes:
+        people: Hector users, each with the site user who stands for them, if any.
+        gone: site users of ours who stand for a Hector user that has gone.
+        salto: every user of the site.
+        problems: PROBLEMS.
+    """
+
+    people: pd.DataFrame
+    gone: pd.DataFrame
+    salto: pd.DataFrame
+    problems: pd.DataFrame
+
+
+def _match_users(desired: Desired, current: Current, rules: AccessRules) -> _Users:
+    protected = Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails)
+    salto = salto_people(current.users, protected)
+    gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
+    people, found = matched_people(desired.people, salto, gone["marker"])
+    people = people.assign(email_holder=_email_holders(people, salto))
+    # Who is not usable may be there twice: their places stay as they are, whatever their address.
+    unsendable = people["usable"] & people["site_user_id"].isna() & people["address"].isna()
+    found = pd.concat([found, _without_address(people[unsendable], desired, rules)])
+    people = people[~unsendable]
+    gone = gone[~among(gone["site_user_id"], people["site_user_id"].dropna())]
+    return _Users(people, gone, salto, found)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Which access groups should exist, and which of ours do.
+
+    Attributes:
+        wanted: what should exist; ``chosen`` are the reservations it comes from.
+        people: Hector users who need a site user, with the start of their first window.
+        ours: groups of ours, as Salto holds them; ``members`` are group_id, platform_user_id of them.
+        look_alikes: PROBLEMS of groups that look like ours.
+        matches: platform_user_id, user_id of site users who stand for a Hector user.
+    """
+
+    doors: _Doors
+    wanted: WantedGroups
+    chosen: pd.DataFrame
+    people: pd.DataFrame
+    ours: pd.DataFrame
+    members: pd.DataFrame
+    look_alikes: pd.DataFrame
+    matches: pd.DataFrame
+
+
+def _find_groups(
+    desired: Desired, current: Current, users: _Users, rules: AccessRules, *, as_of: pd.Timestamp
+) -> _Groups:
+    doors = _Doors.of(desired, current)
+    wanted, chosen = _wanted(desired, doors, users.people, users.salto, current)
+    left = left_groups(desired.decisions, GROUP_PREFIX) | doors.left
+    people = users.people.join(_first_windows(wanted.members, chosen), on="user_id")
+    people = _with_those_left(people, current, left, as_of)
+    people = people[people["site_user_id"].notna() | _needed(people, rules)]
+    ours, look_alikes = our_groups(
+        current.groups, current.locks, current.site_zone, wanted=[*wanted.groups["group_name"], *left], as_of=as_of
+    )
+    ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
+    members = _memberships(ours, current)
+    return _Groups(doors, wanted, chosen, people, ours, members, look_alikes, _matches(people, users.salto))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """Every operation that would bring the site in step, before scope, drift, guards and seats.
+
+    Attributes:
+        operations: OPERATIONS in order; ``malformed`` are those that can never be sent.
+        users: the changes of users; ``moves`` those of tags.
+    """
+
+    operations: pd.DataFrame
+    malformed: pd.DataFrame
+    users: UserOperations
+    moves: TagMoves
+    seats: Seats
+
+
+def _list_operations(  # noqa: PLR0913, PLR0917 - the stages before it, each named
+    desired: Desired, current: Current, rules: AccessRules, users: _Users, groups: _Groups, created: frozenset[str]
+) -> _Draft:
+    changes = group_operations(groups.wanted, groups.ours, current.groups, groups.matches)
+    moves = tag_moves(groups.people, current.tags, users.salto, desired.frozen["user_id"])
+    leave = _suspendable(created, current, groups.ours, changes, groups.members)
+    of_users = user_operations(groups.people, users.gone, moves, rules, leave)
+    operations, malformed = without_malformed(
+        in_order([*changes, *of_users.tables]), lambda: members_by_group(groups.members)
+    )
+    return _Draft(operations, malformed, of_users, moves, Seats(current.seats, current.seats_used))
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The operations (OPERATIONS) of the references that were asked for, and PROBLEMS of those that wait."""
+
+    operations: pd.DataFrame
+    problems: pd.DataFrame
+    seat_candidates: tuple[str, ...]
+
+
+def _limit_to_scope(
+    draft: _Draft, references: Collection[str] | None, desired: Desired, current: Current, members: pd.DataFrame
+) -> _Scope:
+    if references is None:
+        return _Scope(draft.operations, schemas.frame(schemas.PROBLEMS, []), draft.users.seat_candidates)
+    operations, waiting = _narrowed(
+        draft.operations, references, desired.members, draft.moves, members_by_group(members)
+    )
+    found = pd.concat([_not_found(references, desired), waiting])
+    operations, lacking = _with_seats_given_back(operations, draft.operations, draft.seats, current.users)
+    return _Scope(operations, found, draft.users.seat_candidates[: lacking + FEW_CANDIDATES] if lacking else ())
+
+
+def _live(users: _Users, groups: _Groups) -> Live:
+    ours = users.salto["marker"].notna() & ~users.salto["protected"]
+    return Live(groups=int((~groups.ours["over"]).sum()), users=int(ours.sum()))
+
+
+def _read(desired: Desired) -> Read:
+    counts = desired.read.iloc[0]
+    return Read(users=int(counts["users"]), reservations=int(counts["reservations"]))
 
 
 def _suspendable(

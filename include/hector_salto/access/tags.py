@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from hector_salto.access.columns import among
 from hector_salto.access.near_codes import unknown_codes
 from hector_salto.access.problems import problems
+
+UNKNOWN_CODE, AMBIGUOUS, BLOCKED, RIGHT, HELD_BY_ANOTHER, GIVE = (
+    "unknown code",
+    "ambiguous",
+    "blocked",
+    "right",
+    "held by another",
+    "give",
+)
 
 
 @dataclass(frozen=True)
@@ -33,48 +43,66 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
         frozen: Hector user ids about whom Hector contradicts itself; what they hold stays with them.
     """
     acting = people[people["usable"] & ~people["protected"] & ~people["tag_conflict"]]
+    releasable = _releasable(people, salto[~among(salto["marker"], frozen)])
     wanting = _with_tag(acting[acting["tag"].notna()], tags)
-    held = tags.dropna(subset="site_user_id")
+    wanting = wanting.assign(case=_cases(wanting, releasable))
+    on = wanting.loc[wanting["case"].eq(GIVE), ["user_id", "site_user_id", "tag_id"]]
+    off, bare = _tags_to_take(acting, tags.dropna(subset="site_user_id"), releasable, on)
+    return TagMoves(
+        off=off[["site_user_id", "user_id", "tag_id", "reason"]].reset_index(drop=True),
+        on=on.reset_index(drop=True),
+        problems=pd.concat([_code_gone(bare), *_tag_problems(wanting, tags)]),
+    )
+
+
+def _cases(wanting: pd.DataFrame, releasable: pd.DataFrame) -> np.ndarray:
+    """Name the case of each user who should carry a tag; of the cases that hold, the first in this order decides."""
     right = wanting["holder_id"].eq(wanting["site_user_id"]) & wanting["holder_id"].notna()
     right |= wanting["salto_tag"].eq(wanting["tag"]) & wanting["salto_tag"].notna()
-    elsewhere = wanting["holder_id"].notna() & ~right
-    releasable = _releasable(people, salto[~among(salto["marker"], frozen)])
-    unknown, ambiguous, blocked = wanting["found"].eq(0), wanting["found"].gt(1), wanting["tag_blocked"]
-    refused = elsewhere & ~among(wanting["holder_id"], releasable["site_user_id"]) | wanting["is_pod_tag"]
-    give = ~unknown & ~ambiguous & ~blocked & ~refused & ~right
-    on = wanting.loc[give, ["user_id", "site_user_id", "tag_id"]]
+    taken = wanting["holder_id"].notna() & ~among(wanting["holder_id"], releasable["site_user_id"])
+    cases = {
+        UNKNOWN_CODE: wanting["found"].eq(0),
+        AMBIGUOUS: wanting["found"].gt(1),
+        BLOCKED: wanting["tag_blocked"],
+        RIGHT: right,
+        HELD_BY_ANOTHER: taken | wanting["is_pod_tag"],
+    }
+    return np.select(list(cases.values()), list(cases), default=GIVE)
+
+
+def _tag_problems(wanting: pd.DataFrame, tags: pd.DataFrame) -> list[pd.DataFrame]:
+    def of(case: str) -> pd.DataFrame:
+        return wanting[wanting["case"].eq(case)]
+
+    held = of(HELD_BY_ANOTHER)
+    return [
+        unknown_codes(of(UNKNOWN_CODE), tags),
+        problems("tag_ambiguous", of(AMBIGUOUS).assign(count=of(AMBIGUOUS)["found"])),
+        problems("tag_blocked", of(BLOCKED)),
+        problems("tag_held", held.assign(holder=("Salto user " + held["holder_id"]).fillna("a pod"))),
+    ]
+
+
+def _tags_to_take(
+    acting: pd.DataFrame, held: pd.DataFrame, releasable: pd.DataFrame, on: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tags to take, with a ``reason``, and users who lose theirs although they hold a reservation."""
     carried = acting.dropna(subset="site_user_id").merge(
         held[["tag_id", "tag", "site_user_id"]].rename(columns={"tag": "carried"}), on="site_user_id"
     )
     wrong = carried[carried["carried"].ne(carried["tag"]) | carried["carried"].isna()]
     another = among(wrong["user_id"], on["user_id"])
-    replaced, stale = wrong[another], wrong[wrong["ours"] & ~another]
+    stale = wrong[wrong["ours"] & ~another]
     taken = held[among(held["tag_id"], on["tag_id"])].merge(releasable, on="site_user_id")
     off = pd.concat(
         [
-            replaced.assign(reason="another tag takes its place"),
+            wrong[another].assign(reason="another tag takes its place"),
             stale.assign(reason="it is no longer the user's unique code in Hector"),
             taken.assign(reason="it is somebody else's unique code now"),
         ]
     ).drop_duplicates("tag_id")
     bare = acting[acting["tag"].isna() & acting["first_window"].notna()]
-    bare = bare[among(bare["user_id"], stale["user_id"])]
-    holder = ("Salto user " + wanting["holder_id"]).fillna("a pod")
-    return TagMoves(
-        off=off[["site_user_id", "user_id", "tag_id", "reason"]].reset_index(drop=True),
-        on=on.reset_index(drop=True),
-        problems=pd.concat(
-            [
-                _code_gone(bare),
-                unknown_codes(wanting[unknown], tags),
-                problems("tag_ambiguous", wanting.assign(count=wanting["found"])[ambiguous]),
-                problems("tag_blocked", wanting[~ambiguous & blocked]),
-                problems(
-                    "tag_held", wanting.assign(holder=holder)[~unknown & ~ambiguous & ~blocked & refused & ~right]
-                ),
-            ]
-        ),
-    )
+    return off, bare[among(bare["user_id"], stale["user_id"])]
 
 
 def _code_gone(people: pd.DataFrame) -> pd.DataFrame:
