@@ -22,7 +22,7 @@ from benchmarks.clients import Clients, journal
 from benchmarks.school import RULES, School, a_busy_day, without_groups
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.server import Server, server
-from hector_salto.access.outcomes import DONE
+from hector_salto.access.results import DONE
 
 CONNECTIONS, RATE = 8, 100  # the product's own budget (include/hector_salto/http_client/pacing.py)
 LATENCIES = (0.0, 50.0, 100.0)

@@ -10,15 +10,15 @@ import pandas as pd
 
 from hector.client import HectorReader, hector_service
 from hector_salto.access import schemas
-from hector_salto.access.desired import Desired, desired_state
-from hector_salto.access.outcomes import DONE, HELD, NOT_SENT
+from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.plan import Plan, make_plan, members_by_group
+from hector_salto.access.results import DONE, HELD, NOT_SENT
 from hector_salto.http_client.fingerprint import Fingerprint
 from hector_salto.http_client.pacing import Pacing
 from hector_salto.http_client.transport import FixedToken, Service, Transport, new_session
-from hector_salto.ledger.ledger import Begun, Ledger
-from hector_salto.ledger.sites import Claim, Owner, enter
-from hector_salto.workflow.bookkeeping import RunJournal
+from hector_salto.ledger.ledger import Ledger, RunStart
+from hector_salto.ledger.site_claims import Claim, Owner, enter
+from hector_salto.workflow.recorder import AuditLog
 from salto.apply import UNWRITTEN, Application
 from salto.errors import UNAUTHORISED, refusal
 from salto.oauth import Account, PasswordGrant
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from benchmarks.server import Server
     from hector_salto.access.current import Current
-    from hector_salto.access.remembered import Remembered
-    from hector_salto.access.rules import AccessRules
+    from hector_salto.access.read_cache import Remembered
+    from hector_salto.access.settings import AccessRules
 
 FINGERPRINT = Fingerprint(b"of the benchmarks")
 NAME, VERSION, SITE = "bench", "v1.1", "DE4520000000"
@@ -83,7 +83,7 @@ class Clients:
         """A new one: a reader remembers its site, seats included."""
         return SaltoReader(self._kind(self._service, self._grant, pacing=self._pacing), VERSION, SITE)
 
-    def writer(self, reader: SaltoReader, journal: RunJournal | None = None) -> SaltoWriter:
+    def writer(self, reader: SaltoReader, journal: AuditLog | None = None) -> SaltoWriter:
         writing = self._kind(self._service, self._grant, verbs=CHANGES, pacing=self._pacing, journal=journal)
         return SaltoWriter(writing, VERSION, reader.site.site_id)
 
@@ -102,7 +102,7 @@ class Clients:
         people, _, places = self.hector.users(FINGERPRINT), self.hector.has_lock_attribute(), self.hector.places()
         begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
         loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
-        return desired_state(people, places, loaners, rules, as_of=now)
+        return build_desired_state(people, places, loaners, rules, as_of=now)
 
     def compared(self, rules: AccessRules, known: Remembered | None = None) -> Compared:
         """The plan of now, with nothing held back; ``known``: only what can have changed since is read."""
@@ -117,7 +117,7 @@ class Clients:
                 return Compared(desired, current, plan)
             current = deeper
 
-    def application(self, plan: Plan, journal: RunJournal | None = None) -> Application:
+    def application(self, plan: Plan, journal: AuditLog | None = None) -> Application:
         """Of a plan, ready to run."""
         reader = self.reader()
         site = Site(reader, self.writer(reader, journal), FINGERPRINT)
@@ -164,12 +164,12 @@ def sent(plan: Plan, application: Application) -> Sent:
     )
 
 
-def journal(path: Path, plan: Plan) -> RunJournal:
+def journal(path: Path, plan: Plan) -> AuditLog:
     """A ledger of SQLite, as in production, that has this plan written down."""
     ledger = Ledger.open(f"sqlite:///{path}")
-    begun = Begun(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
+    begun = RunStart(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
     run_id = ledger.begin_run(begun)
     ledger.plan(run_id, plan.operations, plan.problems, plan.left, planned_at=datetime.now(UTC))
     claim = Claim(SITE, Owner(NAME, "of the benchmarks"), run_id, NAME)
     enter(ledger, claim, frozenset(), datetime.now(UTC) + timedelta(days=1))  # nothing extends it meanwhile
-    return RunJournal(ledger, run_id, claim.holder)
+    return AuditLog(ledger, run_id, claim.holder)

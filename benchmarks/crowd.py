@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.bookings import HectorLoaners
 from hector_salto.access.current import Current, Groups
 from hector_salto.access.people import HectorPeople
-from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules, OfficeMode
+from hector_salto.access.reservations import HectorReservations
+from hector_salto.access.settings import GROUP_PREFIX, MARKER_PREFIX, AccessRules, OfficeMode
 from hector_salto.access.windows import SCHEDULE_COLUMNS, schedules, windows
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Crowd:
 
     people: HectorPeople
     places: pd.DataFrame
-    loaners: HectorLoaners
+    loaners: HectorReservations
     current: Current
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -74,7 +74,7 @@ class Crowd:
         return cls(
             people=HectorPeople(**part("hector_")),
             places=tables["places"],
-            loaners=HectorLoaners(**part("loaners_")),
+            loaners=HectorReservations(**part("loaners_")),
             current=_current(Groups(**part("group_")), **site),
         )
 
@@ -123,7 +123,7 @@ def _uuids(kind: str, numbers: NDArray[np.int64]) -> pd.Series:
 
 
 def _table(schema: schemas.Schema, columns: dict[str, Any]) -> pd.DataFrame:
-    return schemas.checked(schema, pd.DataFrame(columns)[list(schema.columns)])
+    return schemas.validate(schema, pd.DataFrame(columns)[list(schema.columns)])
 
 
 def _codes(tag: pd.Series) -> dict[str, pd.Series]:
@@ -196,7 +196,7 @@ def _places(size: Size) -> pd.DataFrame:
     )
 
 
-def _loaners(size: Size, dice: np.random.Generator) -> HectorLoaners:
+def _loaners(size: Size, dice: np.random.Generator) -> HectorReservations:
     rows = size.reservations
     numbers = np.arange(rows)
     ids = _text("l_", numbers)
@@ -219,7 +219,7 @@ def _loaners(size: Size, dice: np.random.Generator) -> HectorLoaners:
     who = [(ids, "borrower"), (ids[second], "participant"), (ids[third], "participant")]
     people = pd.concat([pd.DataFrame({"reservation_id": some, "part": part}) for some, part in who], ignore_index=True)
     where = pd.concat([ids, ids[_share(dice, rows, SECOND_PLACE)]], ignore_index=True)
-    return HectorLoaners(
+    return HectorReservations(
         reservations=reservations,
         people=_table(
             schemas.RESERVATION_PEOPLE,
@@ -289,8 +289,8 @@ def _site_users(users: pd.DataFrame, dice: np.random.Generator) -> tuple[pd.Data
     }
     here, known = there.to_numpy(), holder.notna() | ~_share(dice, rows, TAG_MISSING)
     return (
-        schemas.checked(schemas.SALTO_USERS, _table(schemas.SALTO_USERS, site)[here]),
-        schemas.checked(schemas.SALTO_TAGS, _table(schemas.SALTO_TAGS, tags)[known]),
+        schemas.validate(schemas.SALTO_USERS, _table(schemas.SALTO_USERS, site)[here]),
+        schemas.validate(schemas.SALTO_TAGS, _table(schemas.SALTO_TAGS, tags)[known]),
     )
 
 
@@ -299,7 +299,7 @@ def _holders(carried: pd.Series, site_users: pd.Series) -> pd.Series:
 
 
 def _groups(  # noqa: PLR0913, PLR0917 - what a group is made of
-    loaners: HectorLoaners,
+    loaners: HectorReservations,
     people: HectorPeople,
     places: pd.DataFrame,
     locks: pd.DataFrame,

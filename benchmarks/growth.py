@@ -24,10 +24,10 @@ import pandas as pd
 from benchmarks.crowd import AS_OF, RULES, Size, crowd
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.sites import ROOT, Sites
-from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.plan import Plan, make_plan
-from hector_salto.access.seen import Seen, seen
-from hector_salto.ledger.ledger import Begun, Ledger
+from hector_salto.access.snapshot import Snapshot, take_snapshot
+from hector_salto.ledger.ledger import Ledger, RunStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,7 @@ def measure(steps: Sequence[int] = STEPS) -> list[Grown]:
 def _grown(reservations: int, folder: Path) -> Grown:
     folder.mkdir()
     both = crowd(Size(users=reservations, reservations=reservations, doors=max(reservations // DOORS, 10)))
-    rules, desired = timed(lambda: desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF))
+    rules, desired = timed(lambda: build_desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF))
     plan, made = timed(lambda: make_plan(desired, both.current, RULES, as_of=AS_OF))
     looked = _seen(both, desired, made)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
@@ -175,12 +175,14 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
     return time.process_time() - began, found
 
 
-def _seen(both: Crowd, desired: Desired, made: Plan) -> Seen:
-    return seen(both.people, both.places, both.loaners, both.current, decisions=desired.decisions, matches=made.matches)
+def _seen(both: Crowd, desired: Desired, made: Plan) -> Snapshot:
+    return take_snapshot(
+        both.people, both.places, both.loaners, both.current, decisions=desired.decisions, matches=made.matches
+    )
 
 
 def _run(ledger: Ledger, folder: Path, number: int) -> int:
-    return ledger.begin_run(Begun(NAME, "sync", f"run {number}", folder.name, _now()))
+    return ledger.begin_run(RunStart(NAME, "sync", f"run {number}", folder.name, _now()))
 
 
 def _now() -> datetime:

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from benchmarks.crowd import AS_OF, RULES, Crowd, Size, crowd
-from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.plan import Plan, make_plan
-from hector_salto.access.risks import risks
-from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX
-from hector_salto.access.seen import seen
-from hector_salto.access.texts import folded
+from hector_salto.access.settings import GROUP_PREFIX, MARKER_PREFIX
+from hector_salto.access.snapshot import take_snapshot
+from hector_salto.access.texts import fold_all
+from hector_salto.access.upcoming_failures import risks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,14 +85,14 @@ class Keyed:
             reservations=booked.assign(group_name=GROUP_PREFIX + booked["reference"]),
             lines=both.loaners.people.rename(columns={"person_id": "user_id"})[["reservation_id", "user_id"]],
             rooms=both.loaners.places,
-            users=both.people.users.assign(email=folded(both.people.users["email"])),
-            places=both.places.assign(wanted=folded(both.places["lock_name"]))[["place_id", "wanted"]],
+            users=both.people.users.assign(email=fold_all(both.people.users["email"])),
+            places=both.places.assign(wanted=fold_all(both.places["lock_name"]))[["place_id", "wanted"]],
             site_users=site.users.assign(
                 user_id=alias.str.removeprefix(MARKER_PREFIX).where(alias.str.startswith(MARKER_PREFIX)),
-                email=folded(site.users["email"]),
+                email=fold_all(site.users["email"]),
             ).drop(columns=["alias", "role_codes", "tag"]),
             tags=site.tags,
-            locks=site.locks.assign(wanted=folded(site.locks["name"]))[["lock_id", "name", "zone", "wanted"]],
+            locks=site.locks.assign(wanted=fold_all(site.locks["name"]))[["lock_id", "name", "zone", "wanted"]],
             groups=site.groups.groups.rename(columns={"name": "group_name"}),
             inside=site.groups.users,
             doors=site.groups.locks,
@@ -198,7 +198,7 @@ def _measured(home: Path, rounds: int) -> dict[str, Any]:
 
 
 def _desired(both: Crowd) -> Desired:
-    return desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF)
+    return build_desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF)
 
 
 def _plan(both: Crowd) -> Plan:
@@ -215,7 +215,7 @@ def _seen_after(both: Crowd, made: Plan, taken: dict[str, list[float]]) -> None:
     looked = _timed(
         taken,
         "seen",
-        lambda: seen(
+        lambda: take_snapshot(
             both.people, both.places, both.loaners, both.current, decisions=made.decisions, matches=made.matches
         ),
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from hector_salto.access.rules import GROUP_PREFIX, MARKER_PREFIX, AccessRules
+from hector_salto.access.settings import GROUP_PREFIX, MARKER_PREFIX, AccessRules
 from hector_salto.access.windows import SCHEDULE_COLUMNS, schedules, windows
 from sandbox import Sandbox, Scenario, empty
 from sandbox.salto_state import Group

@@ -26,9 +26,9 @@ from benchmarks.clients import Clients, PlainTransport, one_by_one
 from benchmarks.school import RULES, School, a_busy_day, in_step, names_of_groups, shut
 from benchmarks.section import Chart, Ratio, Section, Table
 from benchmarks.server import server
-from hector_salto.access.remembered import Remembered
-from hector_salto.access.rules import MARKER_PREFIX
+from hector_salto.access.read_cache import Remembered
 from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.settings import MARKER_PREFIX
 from hector_salto.access.windows import schedules
 from salto.models import Schedule
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from hector_salto.ledger.tables import (
     Operation,
-    Problem,
+    ProblemRow,
     Run,
     SeenBorrower,
     SeenGroup,
@@ -56,7 +56,7 @@ def fill(ledger: Ledger, name: str, now: datetime, size: Size, seed: int = 1) ->
     with ledger.transaction() as connection:
         _write(connection, Run, _runs(name, now, size))
         _write(connection, Operation, _operations(now, size))
-        _write(connection, Problem, _problems(now, size))
+        _write(connection, ProblemRow, _problems(now, size))
         _write(connection, SeenLock, (seen | _lock(number) for number in range(size.doors)))
         _write(connection, SeenPlace, (seen | _place(number) for number in range(size.doors)))
         _write(connection, SeenPerson, (seen | _person(number) for number in range(size.people)))

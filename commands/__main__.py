@@ -24,7 +24,7 @@ from commands.why import OPEN, why
 from hector_salto.access.texts import few
 from hector_salto.integration import Integration, IntegrationError, integrations_folder, load, load_all
 from hector_salto.ledger.ledger import LedgerError
-from hector_salto.reports.inquiry import Question, QuestionError
+from hector_salto.reports.questions import Question, QuestionError
 from hector_salto.workflow import parameters
 
 GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -136,7 +136,7 @@ def _integration(name: str) -> Integration:
 
 def _show(run: DagRun, console: Console) -> None:
     adopt_home()  # Airflow makes its home as it is imported
-    from hector_salto.workflow.folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
+    from hector_salto.workflow.run_folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
 
     folder = RunFolder(run.folder) if run.folder else None
     if folder is None or not folder.has("operations"):

@@ -21,12 +21,12 @@ CUT_OFF = "the run was cut off by make down; look at what it had sent (calls in 
 
 def release_site(site_id: str, console: Console) -> int:
     """Release a site, so that the next integration which applies a plan to it owns it."""
-    from hector_salto.ledger import sites  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger import site_claims  # noqa: PLC0415 - with the ledger
 
     kept, now = _ledger(), datetime.now(UTC)
-    before = sites.release(kept, site_id, now)
+    before = site_claims.release(kept, site_id, now)
     if before is None:
-        known = few(sorted(sites.site_states(kept, now))) or "none"
+        known = few(sorted(site_claims.site_states(kept, now))) or "none"
         told = f"the ledger knows no site {site_id!r}; known: {known}"
     elif before.busy_with is not None:
         told = (
@@ -63,6 +63,6 @@ def _ledger() -> Ledger:
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
-    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow
 
     return ledger()

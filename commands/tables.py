@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from hector_salto.access.outcomes import DONE
+from hector_salto.access.results import DONE
 from hector_salto.access.texts import few
-from hector_salto.reports.words import many
+from hector_salto.reports.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -191,7 +191,7 @@ def _causes(folder: str | None) -> tuple[str, ...]:
     if folder is None:
         return ()
     adopt_home()  # Airflow makes its home as it is imported
-    from hector_salto.workflow.folder import RunFolder  # noqa: PLC0415 - imports Airflow
+    from hector_salto.workflow.run_folder import RunFolder  # noqa: PLC0415 - imports Airflow
 
     try:
         return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
@@ -337,8 +337,8 @@ def _synced_today(campus: Campus) -> bool:
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
-    from hector_salto.ledger.questions import last_success  # noqa: PLC0415
-    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    from hector_salto.ledger.queries import last_success  # noqa: PLC0415
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow
 
     try:
         began, release = last_success(ledger(), NAME), ledger().last_release(NAME)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
 from commands.settings import adopt_home, prepare
-from hector_salto.access.references import resolved, spellings
+from hector_salto.access.references import resolve_references, spellings
 from hector_salto.integration import integrations_folder, load
-from hector_salto.reports.inquiry import Look, Question, QuestionError, answered
-from hector_salto.reports.search import meanings
+from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
+from hector_salto.reports.search import matches
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hector_salto.ledger.ledger import Ledger
-    from hector_salto.reports.answers import Answer
+    from hector_salto.reports.explain import Explanation
 
 OPEN, CLOSED, WRONG = 0, 1, 2
 BAD, GOOD = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
@@ -34,20 +34,20 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         0: the door opens (for a reservation or person: in its window; at AT: then); 1: it stays shut; 2: not answered.
     """
     if not about:
-        question.checked()
+        question.validate()
     adopt_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     prepare()
-    from hector_salto.workflow.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
 
     kept, now = ledger(), datetime.now(UTC)
     names = _integrations(kept, integration, live=live)
-    answers: dict[str, Answer] = {}
+    answers: dict[str, Explanation] = {}
     unanswered: list[QuestionError] = []
     for name in names:
         try:
             asked = _meant(kept, name, about, question) if about else _with_reference(kept, name, question)
-            answers[name] = answered(kept, name, asked, now, live=_live(name, now, console) if live else None)
+            answers[name] = answer_question(kept, name, asked, now, live=_live(name, now, console) if live else None)
         except QuestionError as error:
             unanswered.append(error)
     if not answers:
@@ -72,13 +72,14 @@ def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
     """
     if not question.reference:
         return question
-    from hector_salto.ledger.ledger import About  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.ledger import Selection  # noqa: PLC0415 - with the ledger
 
     looks = [
-        kept.seen(name, about=About(reference=one), names=("reservations",)) for one in spellings(question.reference)
+        kept.read_snapshot(name, about=Selection(reference=one), names=("reservations",))
+        for one in spellings(question.reference)
     ]
     known = {str(one) for look in looks for one in look.reservations["reference"]}
-    found = resolved([question.reference], known)
+    found = resolve_references([question.reference], known)
     if len(found) != 1:
         raise QuestionError(f"ask about one reservation at a time; REFERENCE={question.reference!r} names {len(found)}")
     return replace(question, reference=found[0])
@@ -90,7 +91,7 @@ def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
     Raises:
         QuestionError: when it means nothing, or several things.
     """
-    found = meanings(kept, name, about)
+    found = matches(kept, name, about)
     if not found:
         raise QuestionError(f"nothing of {name} is called {about!r}: no reservation, user, door, place or access group")
     if len(found) > 1:
@@ -100,7 +101,7 @@ def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
 
 
 def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
-    from hector_salto.ledger.questions import integrations  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.queries import integrations  # noqa: PLC0415 - with the ledger
 
     if integration:
         return [integration]
@@ -110,9 +111,9 @@ def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
     return found
 
 
-def _live(name: str, now: datetime, console: Console) -> Look:
+def _live(name: str, now: datetime, console: Console) -> SiteView:
     from hector_salto.http_client.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
-    from hector_salto.workflow.looking import look_now  # noqa: PLC0415 - imports Airflow
+    from hector_salto.workflow.verification import read_live  # noqa: PLC0415 - imports Airflow
 
     path = integrations_folder() / f"{name}.yaml"
     if not path.exists():
@@ -121,7 +122,7 @@ def _live(name: str, now: datetime, console: Console) -> Look:
         if name == NAME and "AIRFLOW_CONN_SALTO_SANDBOX" not in os.environ:
             os.environ.update(stack.enter_context(demo(console)).connections(NAME))
         try:
-            seen, problems = look_now(load(path), now)
+            seen, problems = read_live(load(path), now)
         except RestError as error:
             raise QuestionError(str(error)) from None
-    return Look(seen, "as Hector and Salto show it now", problems)
+    return SiteView(seen, "as Hector and Salto show it now", problems)

@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from hector_salto.workflow import approving, parameters
+from hector_salto.workflow import approval, parameters
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of
 
@@ -43,7 +43,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_approval__{name}",
         description=f"Asks about removals that a sync of {integration.site_id} holds back",
-        doc_md=DOC.format(site=integration.site_id, name=name, hours=int(approving.ANSWER_WITHIN / timedelta(hours=1))),
+        doc_md=DOC.format(site=integration.site_id, name=name, hours=int(approval.ANSWER_WITHIN / timedelta(hours=1))),
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -59,13 +59,13 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         def describe() -> dict[str, str]:
             context = get_current_context()
             parameters.check("approval", context["dag_run"].conf)
-            return approving.text(integration, name, context["params"]["digest"])
+            return approval.text(integration, name, context["params"]["digest"])
 
         @task
         def keep(answer: dict[str, Any] | None) -> dict[str, Any]:
             digest = get_current_context()["params"]["digest"]
-            conf = approving.approved_conf(name, digest)
-            approving.keep(name, digest, answer, datetime.now(UTC))
+            conf = approval.approval_conf(name, digest)
+            approval.keep(name, digest, answer, datetime.now(UTC))
             return conf
 
         asked = describe()
@@ -73,7 +73,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
             task_id="approve",
             subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",
             body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
-            response_timeout=approving.ANSWER_WITHIN,
+            response_timeout=approval.ANSWER_WITHIN,
             defaults=ApprovalOperator.REJECT,
             retries=0,
         )

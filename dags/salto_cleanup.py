@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from hector_salto.workflow import alerting, applying, opening, planning, reporting, retention, starting
-from hector_salto.workflow.failures import told_to
-from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow import alerting, plan_application, planning, reporting, retention, run_start, starting
+from hector_salto.workflow.failures import record_step
 from hector_salto.workflow.parsing import dags_of, next_times
-from hector_salto.workflow.reporting import Ending
+from hector_salto.workflow.reporting import ReportSpec
+from hector_salto.workflow.run_folder import RunFolder
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
 
         @task
         def plan(folder: str) -> dict[str, int | str]:
-            with told_to(RunFolder(folder), "plan"):
-                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
+            with record_step(RunFolder(folder), "plan"):
+                run_start.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 return planning.plan_cleanup(integration, RunFolder(folder))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
@@ -72,18 +72,18 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
             """Also when nothing else works: what is removed here may be what the disk has no room for."""
             if get_current_context()["params"]["plan_only"]:
                 raise AirflowSkipException("plan_only: nothing is removed")
-            with told_to(RunFolder(folder), "remove_outdated") if folder else nullcontext():
+            with record_step(RunFolder(folder), "remove_outdated") if folder else nullcontext():
                 retention.remove_outdated(name, datetime.now(UTC))
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> str:
-            run_folder = opening.begun(folder)
+            run_folder = run_start.require_started(folder)
             again = (
                 (lambda: planning.look_for_outdated(integration, run_folder))
-                if applying.sent_anything(run_folder)
+                if plan_application.has_sent(run_folder)
                 else None
             )
-            reporting.report(run_folder, Ending(integration, STEPS, again, "no outdated access group is left"))
+            reporting.report(run_folder, ReportSpec(integration, STEPS, again, "no outdated access group is left"))
             return "green"
 
         @task(trigger_rule=TriggerRule.ALL_DONE)

@@ -22,20 +22,20 @@ from airflow.sdk.exceptions import AirflowSkipException
 from hector_salto.access.texts import few
 from hector_salto.workflow import (
     alerting,
-    applying,
-    approving,
+    approval,
     extraction,
-    history,
-    opening,
+    plan_application,
     planning,
     reporting,
+    run_history,
+    run_start,
     starting,
 )
-from hector_salto.workflow.failures import told_to
-from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow.failures import record_step
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of, next_times
-from hector_salto.workflow.reporting import Ending
+from hector_salto.workflow.reporting import ReportSpec
+from hector_salto.workflow.run_folder import RunFolder
 from salto.operators import SaltoApplyOperator
 
 if TYPE_CHECKING:
@@ -119,49 +119,49 @@ def sync_dag(name: str, integration: Integration) -> DAG:
 
         @task
         def extract_users(folder: str) -> None:
-            with told_to(RunFolder(folder), "extract_users"):
+            with record_step(RunFolder(folder), "extract_users"):
                 extraction.extract_people(integration, RunFolder(folder))
 
         @task
         def extract_places(folder: str) -> None:
-            with told_to(RunFolder(folder), "extract_places"):
+            with record_step(RunFolder(folder), "extract_places"):
                 extraction.extract_places(integration, RunFolder(folder))
 
         @task
         def extract_loaners(folder: str) -> None:
-            with told_to(RunFolder(folder), "extract_loaners"):
+            with record_step(RunFolder(folder), "extract_loaners"):
                 extraction.extract_loaners(integration, RunFolder(folder))
 
         @task
         def build_desired(folder: str) -> None:
-            with told_to(RunFolder(folder), "build_desired"):
-                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
+            with record_step(RunFolder(folder), "build_desired"):
+                run_start.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 extraction.build_desired(integration, RunFolder(folder))
 
         @task
         def plan(folder: str) -> dict[str, int | str]:
-            with told_to(RunFolder(folder), "plan"):
-                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
+            with record_step(RunFolder(folder), "plan"):
+                run_start.refuse_outdated(RunFolder(folder), datetime.now(UTC))
                 verify = bool(get_current_context()["params"]["verify"])
                 return planning.plan(integration, RunFolder(folder), **_scope(), verify=verify)
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def report(folder: str | None) -> str:
-            run_folder = opening.begun(folder)
+            run_folder = run_start.require_started(folder)
             again = (
-                (lambda: planning.look_again(integration, run_folder, **_scope()))
-                if applying.sent_anything(run_folder)
+                (lambda: planning.verify_sync(integration, run_folder, **_scope()))
+                if plan_application.has_sent(run_folder)
                 else None
             )
             only = few(_scope()["references"] or ())
             told = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
-            reporting.report(run_folder, Ending(integration, STEPS, again, told))
-            history.remember_good(run_folder)
+            reporting.report(run_folder, ReportSpec(integration, STEPS, again, told))
+            run_history.remember_good(run_folder)
             return "green"
 
         @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
         def look_for_held(folder: str | None) -> dict[str, Any]:
-            question = approving.question(RunFolder(folder), datetime.now(UTC)) if folder else None
+            question = approval.question(RunFolder(folder), datetime.now(UTC)) if folder else None
             if question is None:
                 raise AirflowSkipException("there is nothing to ask about")
             return question

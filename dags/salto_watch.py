@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.state import DagRunState
 
 from hector.sensors import EVERY, LONGEST, HectorChangeSensor
-from hector_salto.workflow import watching
+from hector_salto.workflow import watch_state
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of
 
@@ -61,13 +61,13 @@ def watch_dag(name: str, integration: Integration) -> DAG:
 
         @task
         def keep(due: dict[str, Any]) -> None:
-            watching.keep_done(name, due, datetime.now(UTC))
+            watch_state.keep_done(name, due, datetime.now(UTC))
 
         @task(trigger_rule=TriggerRule.ONE_FAILED)
         def try_again(due: dict[str, Any] | None) -> None:
             if due is None:
                 raise AirflowSkipException("Hector was not read, so nothing is due")
-            if not watching.keep_due(name, due, datetime.now(UTC)):
+            if not watch_state.keep_due(name, due, datetime.now(UTC)):
                 raise AirflowFailException("the sync ended red each time; what is due is left to the next sync of all")
 
         watch = HectorChangeSensor(task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id)

@@ -10,11 +10,11 @@ import pandas as pd
 
 from hector.client import HectorReader, hector_service
 from hector_salto.access import schemas
-from hector_salto.access.desired import Desired, desired_state
-from hector_salto.access.outcomes import DONE, HELD, NOT_SENT
-from hector_salto.access.plan import Plan, expired_plan, make_plan, members_by_group
-from hector_salto.access.remembered import Remembered, scope_of
-from hector_salto.access.rules import AccessRules
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.plan import Plan, make_cleanup_plan, make_plan, members_by_group
+from hector_salto.access.read_cache import Remembered, scope_of
+from hector_salto.access.results import DONE, HELD, NOT_SENT
+from hector_salto.access.settings import AccessRules
 from hector_salto.http_client.fingerprint import Fingerprint
 from hector_salto.http_client.pacing import Pacing
 from hector_salto.http_client.timing import Timing
@@ -106,7 +106,7 @@ class Synchronization:
         people, places = self.hector.users(FINGERPRINT), self.hector.places()
         begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
         loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
-        return desired_state(people, places, loaners, rules, as_of=now)
+        return build_desired_state(people, places, loaners, rules, as_of=now)
 
     def plan(self, rules: AccessRules, as_of: datetime, **options: object) -> tuple[Desired, Plan]:
         desired = self.desired(rules, as_of)
@@ -162,7 +162,7 @@ class Synchronization:
 
     def cleanup(self, as_of: datetime) -> Run:
         current = SiteReading(self.reader, FINGERPRINT, read_at=as_of).groups_only()
-        plan = expired_plan(current, as_of=pd.Timestamp(as_of))
+        plan = make_cleanup_plan(current, as_of=pd.Timestamp(as_of))
         return Run(None, plan, self.apply(plan))
 
     def apply(self, plan: Plan) -> pd.DataFrame:

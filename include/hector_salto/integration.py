@@ -20,7 +20,7 @@ from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from hector_salto.access.addresses import is_address
-from hector_salto.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
 from hector_salto.access.texts import few, plain
 from hector_salto.scalars import odd_numbers, quotes_needed, quotes_too_many, scalars
@@ -237,35 +237,35 @@ def load(path: Path) -> Integration:
         IntegrationError: naming the file, each wrong key and what is allowed.
     """
     if not NAME.fullmatch(path.stem):
-        raise IntegrationError(f"{_shown(path)}: the file's name is part of DAG ids; allowed are a-z, 0-9 and _")
+        raise IntegrationError(f"{_path_text(path)}: the file's name is part of DAG ids; allowed are a-z, 0-9 and _")
     if len(path.stem) > LONGEST_TEXT:
         raise IntegrationError(
-            f"{_shown(path)}: the file's name is part of DAG ids; allowed are {LONGEST_TEXT} letters"
+            f"{_path_text(path)}: the file's name is part of DAG ids; allowed are {LONGEST_TEXT} letters"
         )
     if path.suffix != ".yaml":
-        raise IntegrationError(f"{_shown(path)}: the file's name must end in .yaml")
+        raise IntegrationError(f"{_path_text(path)}: the file's name must end in .yaml")
     try:
-        found = _parsed(path.read_text(encoding="utf-8"))
+        found = _parse(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         shown = " ".join(str(error).split())
         hint = "a text that begins with * & @ % ! or ` needs quotes"
-        raise IntegrationError(f"{_shown(path)}: not readable as YAML: {shown}; {hint}") from None
+        raise IntegrationError(f"{_path_text(path)}: not readable as YAML: {shown}; {hint}") from None
     except (UnicodeDecodeError, OSError) as error:
-        raise IntegrationError(f"{_shown(path)}: not readable as YAML: {' '.join(str(error).split())}") from None
+        raise IntegrationError(f"{_path_text(path)}: not readable as YAML: {' '.join(str(error).split())}") from None
     except _FaultsError as error:
-        raise IntegrationError(f"{_shown(path)}: {error}") from None
+        raise IntegrationError(f"{_path_text(path)}: {error}") from None
     except UNREADABLE_VALUES as error:
         shown = f"it holds a value that cannot be read ({type(error).__name__}: {error})"
-        raise IntegrationError(f"{_shown(path)}: {shown}; put texts such as dates in quotes") from None
+        raise IntegrationError(f"{_path_text(path)}: {shown}; put texts such as dates in quotes") from None
     if found is None:
-        raise IntegrationError(f"{_shown(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
+        raise IntegrationError(f"{_path_text(path)}: must hold keys such as hector_conn_id, salto_conn_id and site_id")
     if warning := found.horizon_warning:
-        _warn_once(f"{_shown(path)}: {warning}")
+        _warn_once(f"{_path_text(path)}: {warning}")
     return found
 
 
 @functools.lru_cache(maxsize=2048)
-def _parsed(text: str) -> Integration | None:
+def _parse(text: str) -> Integration | None:
     """None: no mapping. Kept by text: a page of 200 sites reads each file again, and parsing one costs 2 ms."""
     fields = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - derived from SafeLoader
     if not isinstance(fields, dict):
@@ -320,7 +320,7 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _shown(path: Path) -> str:
+def _path_text(path: Path) -> str:
     return "/".join(path.parts[-3:])
 
 

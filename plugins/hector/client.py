@@ -13,8 +13,8 @@ from hector import mapping, payloads
 from hector.errors import UNAUTHORISED, refusal
 from hector.pages import read_all
 from hector_salto.access import schemas
-from hector_salto.access.bookings import HectorLoaners
 from hector_salto.access.people import HectorPeople
+from hector_salto.access.reservations import HectorReservations
 from hector_salto.http_client.errors import MalformedAnswerError, RefusedError
 from hector_salto.http_client.instants import NoInstantError, instant
 from hector_salto.http_client.transport import READS, FixedToken, Service, Transport
@@ -95,13 +95,13 @@ class HectorReader:
         places = read_all(self._transport, "/places", payloads.Place)
         return schemas.frame(schemas.HECTOR_PLACES, map(self._place_row, places))
 
-    def loaners(self, begin: datetime, end: datetime) -> HectorLoaners:
+    def loaners(self, begin: datetime, end: datetime) -> HectorReservations:
         """Every loaner, of any status, that overlaps [begin, end)."""
         span = {"from": _rfc3339(begin), "to": _rfc3339(_whole_second(end))}
         loaners = read_all(self._transport, "/loaners", payloads.Loaner, span)
         people = (row for loaner in loaners for row in mapping.people_rows(loaner))
         places = (row for loaner in loaners for row in mapping.place_rows(loaner))
-        return HectorLoaners(
+        return HectorReservations(
             reservations=schemas.frame(schemas.RESERVATIONS, map(self._reservation_row, loaners)),
             people=schemas.frame(schemas.RESERVATION_PEOPLE, people),
             places=schemas.frame(schemas.RESERVATION_PLACES, places),
@@ -133,7 +133,7 @@ class HectorReader:
 
     def _changed_row(self, loaner: payloads.ChangedLoaner) -> mapping.Row:
         try:
-            return mapping.changed_row(loaner)
+            return mapping.row_of_change(loaner)
         except NoInstantError:
             exchange = self._transport.service.exchange("GET", "/loaners")
         raise MalformedAnswerError(

@@ -97,7 +97,7 @@ def reservation_row(loaner: Loaner) -> Row:
     }
 
 
-def changed_row(loaner: ChangedLoaner) -> Row:
+def row_of_change(loaner: ChangedLoaner) -> Row:
     return {
         "reservation_id": loaner.id,
         "reference": one_line(loaner.reference),

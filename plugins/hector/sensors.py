@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from hector.triggers import HectorChangeTrigger
 from hector_salto.access.texts import few
-from hector_salto.workflow import parameters, watching
+from hector_salto.workflow import parameters, watch_state
 from hector_salto.workflow.parameters import ParameterError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class HectorChangeSensor(BaseOperator):
         except ParameterError as error:
             raise AirflowFailException(str(error)) from None
         now = datetime.now(UTC)
-        last = watching.watched(self.integration_name, now)
+        last = watch_state.last_watch(self.integration_name, now)
         self.log.info("waiting for changes in Hector since %s", last.mark.since)
         until = (now + LONGEST).isoformat()
         retries = {one: retry.not_before.isoformat() for one, retry in last.retries.items()}

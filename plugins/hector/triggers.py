@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from hector.hook import HectorHook
-from hector_salto.access.changes import AHEAD, BACK, Mark, News, news
+from hector_salto.access.watermark import AHEAD, BACK, News, Watermark, news
 from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
@@ -52,25 +52,25 @@ class HectorChangeTrigger(BaseTrigger):
         return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        hook, mark, silent = HectorHook(self.hector_conn_id), Mark.from_json(self.mark), 0.0
+        hook, mark, silent = HectorHook(self.hector_conn_id), Watermark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
-                found, mark = await sync_to_async(asked, thread_sensitive=False, executor=_ASKING)(hook, mark)
+                found, mark = await sync_to_async(poll_changes, thread_sensitive=False, executor=_ASKING)(hook, mark)
             except RestError as error:
                 LOG.warning("Hector was not asked for changes: %s", error)
                 if silent >= PATIENCE:
-                    yield fired({"error": str(error)})
+                    yield fire_event({"error": str(error)})
                     return
                 wait = min(SLOWEST, max(self.every, silent))  # twice as long each time
                 silent += wait
             else:
                 found = with_retries(found, self.retries, datetime.now(UTC))
                 if found:
-                    yield fired(_due(found, mark))
+                    yield fire_event(_due(found, mark))
                     return
                 wait, silent = self.every, 0.0
             await asyncio.sleep(wait)
-        yield fired(_due(News(()), mark))
+        yield fire_event(_due(News(()), mark))
 
 
 def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
@@ -81,15 +81,15 @@ def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News
     return News(tuple(sorted({*found.references, *late})))
 
 
-def _due(found: News, mark: Mark) -> dict[str, Any]:
+def _due(found: News, mark: Watermark) -> dict[str, Any]:
     return {"references": list(found.references), "everything": found.everything, "mark": mark.as_json()}
 
 
-def fired(payload: dict[str, Any]) -> TriggerEvent:
+def fire_event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own
 
 
-def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
+def poll_changes(hook: HectorHook, mark: Watermark) -> tuple[News, Watermark]:
     """One question: what has changed since the mark, and the mark after it.
 
     Raises:
@@ -97,6 +97,6 @@ def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
     """
     now = pd.Timestamp(datetime.now(UTC))
     changed = hook.new_reader().loaners_changed_since(
-        (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.asked_from.to_pydatetime()
+        (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.query_start.to_pydatetime()
     )
     return news(changed, mark, now)

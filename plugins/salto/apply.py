@@ -14,20 +14,20 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from hector_salto.access import schemas
-from hector_salto.access.operations import HELD, KINDS, PHASES, TAKE_AWAY, describe_operation, held_sentence
-from hector_salto.access.order import Operation, Standing, rows
-from hector_salto.access.outcomes import (
+from hector_salto.access.dependencies import DependencyTracker, Operation, rows
+from hector_salto.access.operations import HELD, KINDS, PHASES, TAKE_AWAY, describe_operation, reason_held
+from hector_salto.access.results import (
     DONE,
     FAILED,
     NO_SEAT,
     NOT_SENT,
     STOPPING,
     UNKNOWN,
-    FailureBrake,
+    CircuitBreaker,
     FailureCause,
     as_table,
 )
-from hector_salto.access.outcomes import HELD as HELD_BACK
+from hector_salto.access.results import HELD as HELD_BACK
 from hector_salto.http_client.errors import NotFoundError, RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.made import Made
 from salto.sending import BATCHED, NOT_PERMITTED, NotConfirmedError, Sending
@@ -93,11 +93,11 @@ class Application:
     ) -> None:
         self._site = site
         self._operations = rows(operations)
-        self._standing = Standing(members)
+        self._standing = DependencyTracker(members)
         self._seats_short = seats_short
         self._diary = diary
         self._sleep = sleep
-        self._brake = FailureBrake()
+        self._brake = CircuitBreaker()
         self._states: dict[str, tuple[str, str]] = {}
         self.made = Made()
         self._sending = Sending(site, self.made)
@@ -112,7 +112,7 @@ class Application:
         """
         for operation in self._operations:
             if operation["state"] == HELD:
-                self._settle(operation, HELD_BACK, held_sentence(operation))
+                self._settle(operation, HELD_BACK, reason_held(operation))
         for phase in PHASES:
             self._phase([op for op in self._operations if op["phase"] == phase and op["state"] != HELD])
         self._await_deletions()

@@ -16,7 +16,7 @@ from salto.models import CreatedUser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hector_salto.access.order import Operation
+    from hector_salto.access.dependencies import Operation
     from salto.made import Made
     from salto.reader import SaltoReader
 

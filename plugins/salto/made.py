@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hector_salto.access.order import Operation
+    from hector_salto.access.dependencies import Operation
     from salto.models import CreatedUser
     from salto.rows import Row
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from hector_salto.workflow import applying, releasing
-from hector_salto.workflow.failures import told_to
-from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow import plan_application, release
+from hector_salto.workflow.failures import record_step
+from hector_salto.workflow.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ class SaltoApplyOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:  # noqa: ARG002 - Airflow's signature
         folder = RunFolder(str(self.folder))
-        with told_to(folder, self.task_id):
-            if str(self.plan_only).lower() == "true" or releasing.plans_only(folder):
+        with record_step(folder, self.task_id):
+            if str(self.plan_only).lower() == "true" or release.plans_only(folder):
                 raise AirflowSkipException("plan only: nothing is sent")
-            return applying.apply(
+            return plan_application.apply(
                 self.integration, folder, datetime.now(UTC), str(self.fingerprint), fingerprinted=self.with_hector
             )

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from hector_salto.access import schemas
 from hector_salto.access.texts import comparable
-from hector_salto.access.windows import spelled_zone
+from hector_salto.access.windows import normalize_zone
 from hector_salto.http_client.addresses import query, segment
 from hector_salto.http_client.answers import validated
 from hector_salto.http_client.errors import MalformedAnswerError, NotActiveError, NotFoundError
@@ -112,7 +112,7 @@ class SaltoReader:
 
     def zones(self) -> dict[str, str | None]:
         """Return the time zone of each IQ by its id, unknown ones as Salto shows them."""
-        return {iq.id: spelled_zone(iq.time_zone) for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
+        return {iq.id: normalize_zone(iq.time_zone) for iq in read_all(self._transport, self._path("iqs"), payloads.Iq)}
 
     def locks_named(self, name: str, site_zone: str, zones: Mapping[str, str | None]) -> pd.DataFrame:
         """Locks of exactly this name: there can be several.

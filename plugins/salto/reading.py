@@ -1,6 +1,6 @@
 """Reads a site, as the current state that plans are made from: all of it, or what can have changed since the last run.
 
-Everything here is decided in ``hector_salto.access.remembered``: which groups, people and doors have to be looked at.
+Everything here is decided in ``hector_salto.access.read_cache``: which groups, people and doors have to be looked at.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.absence import Listing, with_more_locks, with_more_site_users
-from hector_salto.access.current import Current, Groups, named_like_ours
-from hector_salto.access.remembered import (
+from hector_salto.access.absence import HectorList, with_more_locks, with_more_site_users
+from hector_salto.access.current import Current, Groups, groups_named_like_ours
+from hector_salto.access.read_cache import (
     FEW,
     SMALL_GROUPS,
     SMALL_LOCKS,
     SMALL_TAGS,
     Remembered,
     Scope,
-    completed,
+    complete_groups,
     elsewhere,
-    replaced,
+    replace_rows,
     tags_fit,
     with_counts,
 )
@@ -93,7 +93,7 @@ class SiteReading:
         with ThreadPoolExecutor(READERS) as pool:
             users, tags = pool.submit(self.reader.users, self.fingerprint), pool.submit(self._all_tags)
             locks = pool.submit(self.reader.locks, site.zone)
-            listed = named_like_ours(self.reader.groups())
+            listed = groups_named_like_ours(self.reader.groups())
             groups = self._details(pool, listed)
             found = replace(_bare(me, site), users=users.result(), tags=tags.result(), locks=locks.result())
         self._users = None
@@ -108,7 +108,7 @@ class SiteReading:
             return self.everything()
         with ThreadPoolExecutor(READERS) as pool:
             users, locks = pool.submit(self.reader.users, self.fingerprint), pool.submit(self.reader.locks, site.zone)
-            listed = named_like_ours(self.reader.groups())
+            listed = groups_named_like_ours(self.reader.groups())
             small = len(listed) <= SMALL_GROUPS
             ids = listed["group_id"] if small else remembered.to_read(listed)
             read = self._details(pool, listed[listed["group_id"].isin(ids)])
@@ -119,7 +119,7 @@ class SiteReading:
         self._users = None
         whole = self._tags is None and len(read.groups) == len(listed)
         verified_at = self._moment() if whole else remembered.current.verified_at
-        groups = completed(listed, read, remembered.current.groups)
+        groups = complete_groups(listed, read, remembered.current.groups)
         LOG.info(
             "read in detail: %d of %d access groups; all of the site last at %s",
             len(read.groups),
@@ -146,17 +146,17 @@ class SiteReading:
             if not tags_fit(users, last.tags[theirs]):
                 return self.everyday()
             named = pd.concat([NO_DETAILS.groups, *(one.result() for one in groups)])
-            listed = replaced(
+            listed = replace_rows(
                 last.groups.groups[~last.groups.groups["name"].isin(scope.group_names)], named, "group_id", ()
             )
             stale = listed["group_id"].isin(remembered.to_read(listed)) & listed["name"].isin(scope.group_names)
             read = self._details(pool, listed[stale])
         found = replace(
             _bare(me, site),
-            users=replaced(last.users, users, "site_user_id", scope.site_user_ids),
+            users=replace_rows(last.users, users, "site_user_id", scope.site_user_ids),
             tags=last.tags,
             locks=locks,
-            groups=completed(listed, read, last.groups),
+            groups=complete_groups(listed, read, last.groups),
             verified_at=last.verified_at,
         )
         LOG.info("read: %s, with their people and doors", few(scope.group_names))
@@ -169,12 +169,12 @@ class SiteReading:
         known = self.remembered if self.remembered and self.remembered.current.site_id == site.site_id else None
         with ThreadPoolExecutor(READERS) as pool:
             locks = pool.submit(self.reader.locks, site.zone)
-            listed = named_like_ours(self.reader.groups())
+            listed = groups_named_like_ours(self.reader.groups())
             ids = listed["group_id"] if known is None else known.to_read(listed)
             read = self._details(pool, listed[listed["group_id"].isin(ids)])
             found = replace(_bare(me, site), locks=locks.result())
         self._users, self._tags = None, None
-        groups = completed(listed, read, known.current.groups if known else NO_DETAILS)
+        groups = complete_groups(listed, read, known.current.groups if known else NO_DETAILS)
         return self._keep(replace(found, groups=groups))
 
     # --- what a plan asks for more ----------------------------------------------------------------------------------------
@@ -193,10 +193,10 @@ class SiteReading:
 
     # --- a second look ----------------------------------------------------------------------------------------------------
 
-    def again(self, listing: Listing) -> tuple[Current, int]:
+    def again(self, listing: HectorList) -> tuple[Current, int]:
         """The site with what only a second read of this list shows, and how many entries those are."""
         current = self._read()
-        if listing is Listing.SITE_USERS:
+        if listing is HectorList.SITE_USERS:
             both, more = with_more_site_users(current, self.reader.users(self.fingerprint))
         else:
             both, more = with_more_locks(current, self.reader.locks(current.site_zone))
@@ -211,7 +211,7 @@ class SiteReading:
         with ThreadPoolExecutor(READERS) as pool:
             read = self._details(pool, asked)
         self._groups |= ids
-        return replace(current, groups=completed(listed, read, current.groups))
+        return replace(current, groups=complete_groups(listed, read, current.groups))
 
     def _deeper_users(self, current: Current, operations: pd.DataFrame) -> Current:
         if self._users is None:
@@ -313,7 +313,7 @@ class SiteReading:
         doors = pd.concat([schemas.frame(schemas.SALTO_LOCKS, []), *found], ignore_index=True)
         if not _same_doors(doors, last[last["name"].isin(scope.lock_names)]):
             return None
-        return replaced(last, doors, "lock_id", ())
+        return replace_rows(last, doors, "lock_id", ())
 
     def _users_of(self, pool: ThreadPoolExecutor, scope: Scope) -> pd.DataFrame | None:
         """The scope's users; None: a user is no longer where they were, so that only the list tells who is who."""
@@ -367,7 +367,9 @@ def _groups_after(reader: SaltoReader, before: Current, sent: Sent) -> Current:
         new = set(listed["group_id"]) - set(before.groups.groups["group_id"])
         asked = listed[listed["group_id"].isin(new | set(ids.dropna()))]
         read = with_counts(details(reader, pool, asked, sent.schedules))
-    return replace(before, groups=completed(replaced(listed, read.groups, "group_id", ()), read, before.groups))
+    return replace(
+        before, groups=complete_groups(replace_rows(listed, read.groups, "group_id", ()), read, before.groups)
+    )
 
 
 def _listed_after(
@@ -380,7 +382,7 @@ def _listed_after(
     """The groups (SALTO_GROUPS) without those that have gone, with those that came; ``made`` None: its id is unknown."""
     unsure = [name for name, group_id in made.items() if group_id is None]
     if len(deleted) + len(unsure) > FEW:
-        return named_like_ours(reader.groups())
+        return groups_named_like_ours(reader.groups())
     there = dict(zip(deleted, pool.map(reader.has_group, deleted), strict=True))
     gone = [group_id for group_id, is_there in there.items() if not is_there]
     rows = [
@@ -413,12 +415,12 @@ def _people_after(
 
 def _users_again(reader: SaltoReader, fingerprint: Fingerprinting, current: Current, ids: set[str]) -> pd.DataFrame:
     rows = [_or_none(functools.partial(reader.user, one, fingerprint)) for one in sorted(ids)]
-    return replaced(current.users, _joined(schemas.SALTO_USERS, rows), "site_user_id", ids)
+    return replace_rows(current.users, _joined(schemas.SALTO_USERS, rows), "site_user_id", ids)
 
 
 def _tags_again(reader: SaltoReader, fingerprint: Fingerprinting, current: Current, ids: set[str]) -> pd.DataFrame:
     rows = [_or_none(functools.partial(reader.tag, one, fingerprint)) for one in sorted(ids)]
-    return replaced(current.tags, _joined(schemas.SALTO_TAGS, rows), "tag_id", ids)
+    return replace_rows(current.tags, _joined(schemas.SALTO_TAGS, rows), "tag_id", ids)
 
 
 def details(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hector_salto.access import schemas
 from hector_salto.access.operations import describe_operation
-from hector_salto.access.outcomes import DONE, NO_SEAT
+from hector_salto.access.results import DONE, NO_SEAT
 from hector_salto.access.schemas import WEEKDAYS
 from hector_salto.http_client.errors import RefusedError, RestError, StopError, UnknownOutcomeError
 from salto.confirming import SUBSCRIBED, Confirmation, after_of
@@ -18,7 +18,7 @@ from salto.models import NewUser, Schedule, UserChange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hector_salto.access.order import Operation
+    from hector_salto.access.dependencies import Operation
     from salto.made import Made
     from salto.models import CreatedUser
     from salto.reader import SaltoReader

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from hector_salto.access.texts import comparable, few
-from hector_salto.access.windows import spelled_zone
+from hector_salto.access.windows import normalize_zone
 from hector_salto.http_client.addresses import segment
 from hector_salto.http_client.errors import ConfigurationError, NotActiveError, NotFoundError
 from salto.errors import ACTIVATE, STOPPING
@@ -103,7 +103,7 @@ def _usable(site: SitePayload, exchange: Exchange) -> Site:
         site_id=site.id,
         site_uid=site.site_uid,
         name=site.customer_reference,
-        zone=spelled_zone(site.time_zone) or "",
+        zone=normalize_zone(site.time_zone) or "",
         seats=site.subscribed_user_amount,
         seats_used=site.active_user_amount,
         subscription_valid=site.subscription_valid,

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from hector_salto.access.rules import AccessRules
+from hector_salto.access.settings import AccessRules
 from hector_salto.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES, canonical_status
 from tests.access.tables import NOW, booking, codes, desired, place, user
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hector_salto.access.rules import Limits
+from hector_salto.access.settings import Limits
 from tests.access.test_plan import BUSY_RULES, busy
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hector_salto.access.rules import AccessRules, OfficeMode
+from hector_salto.access.settings import AccessRules, OfficeMode
 from tests.access.tables import (
     PAST,
     asked,

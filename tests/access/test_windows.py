@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hector_salto.access.rules import AccessRules
 from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.settings import AccessRules
 from hector_salto.access.windows import (
     SCHEDULE_COLUMNS,
     is_known_zone,

@@ -13,8 +13,8 @@ from rich.console import Console
 from sqlalchemy import insert, select
 
 from commands import dag_run, sites
-from hector_salto.ledger.ledger import Begun, Ledger
-from hector_salto.ledger.tables import Run, Site
+from hector_salto.ledger.ledger import Ledger, RunStart
+from hector_salto.ledger.tables import Run, SiteRow
 
 NOW = datetime.now(UTC)
 
@@ -36,7 +36,7 @@ def test_a_site_is_released_once(kept):
     """The next integration that applies a plan owns it."""
     with kept.transaction() as connection:
         values = {"site_id": "s-1", "integration": "campus", "instance": "old", "owned_since": NOW, "applied": 3}
-        connection.execute(insert(Site).values(**values))
+        connection.execute(insert(SiteRow).values(**values))
 
     assert released("s-1") == (
         0,
@@ -49,7 +49,7 @@ def test_a_site_is_released_once(kept):
 def test_what_make_down_cuts_off_is_closed_at_once(kept):
     """Other integrations, which a terminal runs beside, are left alone."""
     for name in ("campus", "annex"):
-        kept.begin_run(Begun(name, "sync", "r", "f", NOW))
+        kept.begin_run(RunStart(name, "sync", "r", "f", NOW))
 
     assert sites.close_cut_off(kept, ["campus"], NOW) == 1
     with kept.reading() as connection:
@@ -71,7 +71,7 @@ def test_a_dag_that_could_not_be_built_is_a_cause(tmp_path):
     """`make sync` and `make plan` name the file, not only that Airflow has no such DAG."""
     told = "campus.yaml: salto_sync__campus could not be built (ValueError: x); correct the file"
     line = json.dumps({"event": told, "logger": "hector_salto.workflow.parsing", "level": "error"})
-    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "hector_salto.workflow.opening", "level": "info"})
+    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "hector_salto.workflow.run_start", "level": "info"})
 
     def follow(*lines):
         with (tmp_path / "log").open("w") as file:

@@ -199,9 +199,9 @@ def test_a_run_that_did_not_begin_is_told(sandbox, run_dag, mailbox, kind):
 
 
 def test_a_report_that_breaks_after_its_causes_were_written_is_told(sandbox, run_dag, mailbox, monkeypatch):
-    from hector_salto.workflow import history
+    from hector_salto.workflow import run_history
 
-    monkeypatch.setattr(history, "remember_good", lambda folder: 1 / 0)
+    monkeypatch.setattr(run_history, "remember_good", lambda folder: 1 / 0)
     assert run_dag("sync", "campus", sandbox=sandbox, lines=LINES).state == "failed"
 
     assert subjects(mailbox) == ["new: failed"]

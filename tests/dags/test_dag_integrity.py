@@ -182,12 +182,12 @@ def test_a_cleared_task_of_an_old_run_ends_at_once(dag_bag, integrations, tmp_pa
     """Before it reads or writes anything."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    from hector_salto.workflow import opening
+    from hector_salto.workflow import run_start
 
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
     integrations("campus", GOOD)
     kind, _, name = task_id.partition(".")
-    folder = opening.begin("campus", "r", {}, datetime.now(UTC) - timedelta(hours=10), kind=kind)
+    folder = run_start.start_run("campus", "r", {}, datetime.now(UTC) - timedelta(hours=10), kind=kind)
     call = dag_bag().dags[f"salto_{kind}__campus"].get_task(name).python_callable
 
     with pytest.raises(AirflowFailException, match="what this run read is 600 minutes old, the limit is 15"):

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hector_salto.ledger.ledger import Ledger
-from hector_salto.ledger.tables import Call, Site
+from hector_salto.ledger.tables import Call, SiteRow
 from sandbox.faults import run, run_after
 from sandbox.web import json_reply
 from tests.effort import EFFORT
@@ -87,7 +87,7 @@ def agrees(ledger_url, sandbox):
 def expire(ledger_url):
     """Let the killed run's reservation of the site end now: the next run would wait for it, and so would this test."""
     with Ledger.open(ledger_url).transaction() as connection:
-        assert connection.execute(update(Site).values(held_until=datetime(2026, 1, 1, tzinfo=UTC))).rowcount == 1
+        assert connection.execute(update(SiteRow).values(held_until=datetime(2026, 1, 1, tzinfo=UTC))).rowcount == 1
 
 
 CASES = [(number, after) for number in range(WRITES) for after in (False, True)]

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from hector_salto.ledger.ledger import Ledger
-from hector_salto.ledger.tables import Entry, Problem, Run
+from hector_salto.ledger.tables import DoorEntry, ProblemRow, Run
 from sandbox.entries import try_door
 
 NOW = datetime.now(UTC)
@@ -439,9 +439,9 @@ def test_tomorrows_doors_that_will_stay_shut_are_problems_now(school, run_dag, l
 
     risky = ended.table("problems").query("code.str.startswith('risk_')")
     assert list(zip(risky["code"], risky["reference"], strict=True)) == [("risk_tag", "1")]
-    assert [row.subject for row in state(ledger_url, Problem.subject, Problem.code) if row.code == "risk_tag"] == [
-        "user u_3"
-    ]
+    assert [
+        row.subject for row in state(ledger_url, ProblemRow.subject, ProblemRow.code) if row.code == "risk_tag"
+    ] == ["user u_3"]
     assert ended.state == "success"
 
 
@@ -525,7 +525,7 @@ def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkey
         assert ended.state == "success"
 
     assert "doors: 5 events of the last day, 0 of them new" in ended.log
-    assert len(state(ledger_url, Entry.id)) == 5
+    assert len(state(ledger_url, DoorEntry.id)) == 5
     said = ask(email="bo@campus.example")[1]
     assert said.count("tried Studio 204 at") == 4
     assert "with a tag, rejected: no access" in said

@@ -9,7 +9,7 @@ import pytest
 
 from hector import sensors
 from hector.triggers import HectorChangeTrigger
-from hector_salto.workflow import history, watching
+from hector_salto.workflow import run_history, watch_state
 from sandbox import faults
 from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
 
@@ -56,7 +56,7 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
 
     assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success", "try_again": "skipped"}
     assert "due: new" in ended.log
-    kept = json.loads((ended.folder.parent / "history" / watching.WATCHED).read_text())
+    kept = json.loads((ended.folder.parent / "history" / watch_state.WATCHED).read_text())
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
     assert kept["retries"] == {}
     assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
@@ -86,14 +86,14 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync_of_all(runs):
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
     good = {"as_of": "2026-01-14T11:50:00+00:00", "all_as_of": "2026-01-14T02:00:00+00:00"}
-    history.keep("campus", history.GOOD, good | {"users": 1, "reservations": 1})
-    assert watching.watched("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
+    run_history.keep("campus", run_history.GOOD, good | {"users": 1, "reservations": 1})
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
 
-    watching.keep_done("campus", due("7"), NOON)
-    assert watching.watched("campus", NOON).mark.seen == {("l_1", "x")}
+    watch_state.keep_done("campus", due("7"), NOON)
+    assert watch_state.last_watch("campus", NOON).mark.read_snapshot == {("l_1", "x")}
 
 
 def due(*references, everything=False):
@@ -105,39 +105,39 @@ def due(*references, everything=False):
 def test_what_is_due_is_tried_again_ever_later_and_then_left(runs, found):
     """Four times in all; then it is left to the next sync of all."""
     waits = []
-    while watching.keep_due("campus", found, NOON):
-        (retry,) = watching.watched("campus", NOON).retries.values()
+    while watch_state.keep_due("campus", found, NOON):
+        (retry,) = watch_state.last_watch("campus", NOON).retries.values()
         waits.append((retry.not_before - NOON).total_seconds())
 
     assert waits == [30, 60, 120]
-    assert watching.watched("campus", NOON).retries == {}
-    assert watching.watched("campus", NOON).mark.as_json() == MARK
+    assert watch_state.last_watch("campus", NOON).retries == {}
+    assert watch_state.last_watch("campus", NOON).mark.as_json() == MARK
 
 
 def test_only_what_ended_red_waits(runs):
     """Its mark moves on, so other bookings are news; a green sync ends the waiting of what it was about."""
-    watching.keep_due("campus", due("7", "8"), NOON)
-    assert watching.watched("campus", NOON).mark.as_json() == MARK
+    watch_state.keep_due("campus", due("7", "8"), NOON)
+    assert watch_state.last_watch("campus", NOON).mark.as_json() == MARK
 
-    watching.keep_done("campus", due("8", "9"), NOON)
-    assert set(watching.watched("campus", NOON).retries) == {"7"}
-    watching.keep_done("campus", due(everything=True), NOON)
-    assert watching.watched("campus", NOON).retries == {}
+    watch_state.keep_done("campus", due("8", "9"), NOON)
+    assert set(watch_state.last_watch("campus", NOON).retries) == {"7"}
+    watch_state.keep_done("campus", due(everything=True), NOON)
+    assert watch_state.last_watch("campus", NOON).retries == {}
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"mark": {"since": "x"}, "tries": 1}'])
 def test_a_mark_that_cannot_be_read_does_not_keep_doors_shut(runs, text):
-    watching.keep_done("campus", due("7"), NOON)
-    (runs / "campus" / "history" / watching.WATCHED).write_text(text)
+    watch_state.keep_done("campus", due("7"), NOON)
+    (runs / "campus" / "history" / watch_state.WATCHED).write_text(text)
 
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
 
 def test_a_mark_of_the_future_is_pulled_back(runs):
     future = {"since": "2027-01-01T00:00:00+00:00", "seen": []}
-    watching.keep_done("campus", due("7") | {"mark": future}, NOON)
+    watch_state.keep_done("campus", due("7") | {"mark": future}, NOON)
 
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
 
 def test_the_trigger_survives_a_restart_of_the_triggerer():

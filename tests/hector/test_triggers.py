@@ -11,7 +11,7 @@ import pytest
 
 from hector import triggers
 from hector.triggers import HectorChangeTrigger
-from hector_salto.access.changes import Mark
+from hector_salto.access.watermark import Watermark
 from sandbox import Sandbox, empty, faults
 from sandbox.web import json_reply
 
@@ -38,7 +38,7 @@ def booked(sandbox, reference, at=None):
 def event(mark=None, seconds=5.0, every=0.05):
     """What the trigger fires first."""
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
-    known = mark or Mark(triggers.pd.Timestamp(NOW)).as_json()
+    known = mark or Watermark(triggers.pd.Timestamp(NOW)).as_json()
     kind, fields = HectorChangeTrigger("hector_campus", known, every, until).serialize()
     assert kind == "hector.triggers.HectorChangeTrigger"
     trigger = HectorChangeTrigger(**json.loads(json.dumps(fields)))
@@ -129,7 +129,7 @@ def test_what_waited_is_due_again(campus, retries, found):
     assert (fired["references"], fired["everything"]) == found
 
 
-MARK = Mark(triggers.pd.Timestamp(NOW)).as_json()
+MARK = Watermark(triggers.pd.Timestamp(NOW)).as_json()
 
 
 def until():

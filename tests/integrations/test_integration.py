@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hector_salto.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import DEFAULT_ACCESS_STATUSES, STATUSES
 from hector_salto.integration import FOLDER_SETTING, Integration, IntegrationError, load, load_all
 

@@ -160,4 +160,4 @@ def test_a_look_that_another_integration_has_outdated_is_not_kept(ledger, site, 
     ledger.plan(run, adding("bo"), NOTHING, site_id="s", planned_at=minutes(3))
     ledger.observe(run, "campus", members("p_bo"), minutes(5), read_at=minutes(3))
 
-    assert (not ledger.seen("campus").members.empty) is kept
+    assert (not ledger.read_snapshot("campus").members.empty) is kept

@@ -8,8 +8,8 @@ import pytest
 
 from hector_salto.access import schemas
 from hector_salto.access.operations import operations
-from hector_salto.access.seen import SCHEMAS
-from hector_salto.ledger.booked import booked as span_booked
+from hector_salto.access.snapshot import SCHEMAS
+from hector_salto.ledger.reservation_states import list_reservations as span_booked
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, booked, problem, reservation, rows
 from tests.reports.test_why import user
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from hector_salto.access import schemas
-from hector_salto.access.seen import SCHEMAS, nothing_seen
-from hector_salto.reports.held import TITLES, held_back
+from hector_salto.access.snapshot import SCHEMAS, empty_snapshot
+from hector_salto.reports.held import TITLES, list_held
 from hector_salto.reports.people import Person
 
 NOW = datetime(2026, 1, 14, 15, 30, tzinfo=UTC)  # 10:30 in Toronto
@@ -50,7 +50,7 @@ def seen():
             schedule("g2", "2026-01-14T16:00", "2026-01-14T16:59"),
         ],
     }
-    return replace(nothing_seen(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})
+    return replace(empty_snapshot(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})
 
 
 def held(group, says, **changes):
@@ -60,7 +60,7 @@ def held(group, says, **changes):
 
 
 def test_removals_are_grouped_by_what_hector_says_with_users_doors_and_times(seen):
-    found = held_back([held("g2", "deleted"), held("g1", "cancelled")], seen, NOW, "America/Toronto")
+    found = list_held([held("g2", "deleted"), held("g1", "cancelled")], seen, NOW, "America/Toronto")
 
     assert [(one.code, one.title) for one in found.reasons] == [
         (code, TITLES[code]) for code in ("cancelled", "deleted")
@@ -78,7 +78,7 @@ def test_one_member_a_user_alone_and_what_waits(seen):
         "g1", "user_gone", kind="user_delete", group_id=None, platform_user_id="p_1", user_id="u_1", unit="person u_1"
     )
     waits = held("g1", None, kind="lock_add", held_by="depends")
-    found = held_back([member, gone, waits], seen, NOW)
+    found = list_held([member, gone, waits], seen, NOW)
 
     (moved,), (user,) = (one.losses for one in found.reasons)
     assert ([one.label for one in moved.users], moved.inside) == (["user u_2"], frozenset())
@@ -88,10 +88,10 @@ def test_one_member_a_user_alone_and_what_waits(seen):
 
 def test_a_window_names_the_zone_where_it_is_not_the_site_s(seen):
     """And says so, where the zone of the door is not known."""
-    (there,) = held_back([held("g1", "cancelled")], seen, NOW, "America/Winnipeg").reasons[0].losses
+    (there,) = list_held([held("g1", "cancelled")], seen, NOW, "America/Winnipeg").reasons[0].losses
     lost = replace(seen, locks=seen.locks.assign(zone="Mars/Olympus"))
-    (unknown,) = held_back([held("g1", "cancelled")], lost, NOW, "America/Winnipeg").reasons[0].losses
-    (here,) = held_back([held("g1", "cancelled")], seen, NOW, "America/Toronto").reasons[0].losses
+    (unknown,) = list_held([held("g1", "cancelled")], lost, NOW, "America/Winnipeg").reasons[0].losses
+    (here,) = list_held([held("g1", "cancelled")], seen, NOW, "America/Toronto").reasons[0].losses
 
     assert there.when == "window Wed 2026-01-14 10:00 to 12:00 (America/Toronto)"
     assert unknown.when == "window Wed 2026-01-14 10:00 to 12:00 (the door's time zone is not known)"

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from hector_salto.access.problems import KINDS
-from hector_salto.reports.lists import COLUMNS, Listing, as_csv, listing
+from hector_salto.reports.lists import COLUMNS, ListView, as_csv, listing
 from tests.reports.test_why import site, user
 
 
 def cells(*rows):
-    text = as_csv(Listing("key", "Title", pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")))
+    text = as_csv(ListView("key", "Title", pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")))
     return text, list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
 
 

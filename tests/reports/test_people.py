@@ -27,10 +27,10 @@ PEOPLE = People.of(pd.DataFrame(ROWS).astype("str"))
     ],
 )
 def test_ids_in_a_text_become_names(text, expected):
-    assert PEOPLE.named(text) == expected
+    assert PEOPLE.replace_ids(text) == expected
 
 
 def test_names_never_become_markup():
-    assert str(PEOPLE.marked("<i>user u_1</i>")) == (
+    assert str(PEOPLE.replace_ids_in_html("<i>user u_1</i>")) == (
         "&lt;i&gt;Ana &lt;b&gt;Roy, ana@x.example <small>user u_1</small>&lt;/i&gt;"
     )

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from hector_salto.access import schemas
-from hector_salto.access.drift import Account, marked
+from hector_salto.access.drift import DriftBaseline, mark_drift
 from hector_salto.access.operations import KINDS
-from hector_salto.access.plan import Previous
-from hector_salto.access.rules import AccessRules
-from hector_salto.access.seen import seen
-from hector_salto.reports.about import Before, Hector
+from hector_salto.access.plan import LastState
+from hector_salto.access.settings import AccessRules
+from hector_salto.access.snapshot import take_snapshot
+from hector_salto.reports.change_details import Before, Hector
 from hector_salto.reports.page import page
 from hector_salto.reports.summary import DID, Facts, Tables, summary, summary_lines
-from hector_salto.reports.words import BEFORE_AFTER, before_after, many
+from hector_salto.reports.text import BEFORE_AFTER, before_after, many
 from tests.access.tables import (
     NOW,
     booking,
@@ -267,7 +267,7 @@ def by_hand(mode):
     bookings = [booking("1", ("u_1", "u_2"))]
     first, _ = made(USERS, PLACES, bookings)
     have = current(SALTO, TAGS, LOCKS, [ours("g1", "Hector_1", ("p1", "p2"))])
-    last = seen(
+    last = take_snapshot(
         hector_people(USERS),
         schemas.frame(schemas.HECTOR_PLACES, PLACES),
         loaners(bookings),
@@ -282,7 +282,7 @@ def by_hand(mode):
         bookings,
         groups=groups,
         rules=AccessRules(drift=mode),
-        previous=Previous((Account(last),)),
+        previous=LastState((DriftBaseline(last),)),
     )
 
 
@@ -315,7 +315,7 @@ def test_what_a_run_that_died_left_half_done_is_no_change_by_hand():
 
 def test_a_held_repair_is_told_as_held_with_what_was_changed():
     made_, tables = by_hand("repair")
-    held = marked(made_.operations, made_.operations["kind"].eq("member_add"))
+    held = mark_drift(made_.operations, made_.operations["kind"].eq("member_add"))
     held = held.assign(state="held", held_by="depends")
     (found,) = summary(FACTS, replace(tables, operations=held))["by_hand"]
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from hector_salto.access import schemas
-from hector_salto.ledger.booked import IN_PLACE, OVER, REFUSED
-from hector_salto.reports.week import DAY, NO_DOOR, WEEK, Choice, picture, span
+from hector_salto.ledger.reservation_states import IN_PLACE, OVER, REFUSED
+from hector_salto.reports.calendar import DAY, NO_DOOR, WEEK, Choice, build_week, span
 
 TORONTO = ZoneInfo("America/Toronto")
 MONDAY = date(2026, 1, 12)
@@ -41,7 +41,7 @@ WINNIPEG = LOCKS.assign(zone=["America/Toronto", "America/Winnipeg"])
 def drawn(*bookings, locks=LOCKS, days=WEEK, day=MONDAY, words="", states=None, now=datetime(2026, 1, 1, tzinfo=UTC)):
     begin, end = span(day, days, TORONTO)
     choice = Choice(words, frozenset(states)) if states else Choice(words)
-    return picture(
+    return build_week(
         pd.DataFrame(list(bookings), columns=list(booking("", MONDAY))), locks, begin, end, now=now, choice=choice
     )
 

@@ -10,18 +10,18 @@ import pandas as pd
 import pytest
 
 from hector_salto.access import schemas
-from hector_salto.access.bookings import NO_ACCESS
-from hector_salto.access.chain import Break, chains
+from hector_salto.access.access_check import Break, chains
 from hector_salto.access.refusals import Refusal
-from hector_salto.access.risks import risks
-from hector_salto.access.seen import SCHEMAS, nothing_seen
+from hector_salto.access.reservations import NO_ACCESS
+from hector_salto.access.snapshot import SCHEMAS, empty_snapshot
+from hector_salto.access.upcoming_failures import risks
 from hector_salto.access.windows import schedules
-from hector_salto.ledger.ledger import Begun, Ledger
-from hector_salto.reports.answers import Sources
+from hector_salto.ledger.ledger import Ledger, RunStart
 from hector_salto.reports.clock import MomentError, moments, wall
 from hector_salto.reports.door import who_may_enter
-from hector_salto.reports.inquiry import Look, Question, QuestionError, answered
-from hector_salto.reports.search import meanings
+from hector_salto.reports.explain import Sources
+from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
+from hector_salto.reports.search import matches
 
 TORONTO, WINNIPEG = ZoneInfo("America/Toronto"), ZoneInfo("America/Winnipeg")
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -100,7 +100,7 @@ def site(*bookings, people=("ana", "bo")):
         rows["borrowers"] += [{"reservation_id": f"l_{reference}", "user_id": f"u_{one}"} for one in users]
         if row["decision"] == "access" and not changes:
             _grant(rows, reference, users, door, row)
-    return replace(nothing_seen(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})
+    return replace(empty_snapshot(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})
 
 
 def _place(door, locks):
@@ -207,7 +207,7 @@ def test_a_door_that_is_not_there_names_those_that_are():
 def kept(ledger_url):
     seen = site(("1", ["ana"], "Studio", 1), ("2", ["ghost"], "Annex", 1), people=("ana", user("idle", email=None)))
     ledger = Ledger.open(ledger_url)
-    run = ledger.begin_run(Begun(integration="campus", kind="sync", airflow_run_id="r", folder="f", began_at=NOW))
+    run = ledger.begin_run(RunStart(integration="campus", kind="sync", airflow_run_id="r", folder="f", began_at=NOW))
     ledger.plan(run, schemas.frame(schemas.OPERATIONS, []), NO_PROBLEMS, planned_at=NOW)
     ledger.observe(run, "campus", seen.tables(), NOW, read_at=NOW)
     return ledger
@@ -239,23 +239,23 @@ def kept(ledger_url):
     ],
 )
 def test_every_id_shown_can_be_asked_for(kept, shown, question):
-    found = meanings(kept, "campus", shown)
+    found = matches(kept, "campus", shown)
 
     assert [one.question for one in found] == [question]
-    assert answered(kept, "campus", question, NOW).known
+    assert answer_question(kept, "campus", question, NOW).known
 
 
 def test_each_answer_is_on_the_door_s_own_wall_clock(kept):
-    lines = answered(kept, "campus", Question(reference="2"), NOW).lines
+    lines = answer_question(kept, "campus", Question(reference="2"), NOW).lines
     assert "as the run of Wed 2026-01-14 09:00 (America/Winnipeg) saw it" in lines[0]
     assert not any("UTC" in line for line in lines)
-    assert any("10:00" in line for line in answered(kept, "campus", Question(door="Annex"), NOW).lines)
-    at = answered(kept, "campus", Question(user_id="u_ghost", at="2026-01-14 10:30"), NOW)
+    assert any("10:00" in line for line in answer_question(kept, "campus", Question(door="Annex"), NOW).lines)
+    at = answer_question(kept, "campus", Question(user_id="u_ghost", at="2026-01-14 10:30"), NOW)
     assert any("reservation 2" in line and "Annex" in line for line in at.lines), at.lines
 
 
 def test_a_moment_that_comes_twice_gets_two_answers_and_one_that_never_comes_none(kept):
-    twice = answered(kept, "campus", Question(door="Studio", at="2026-11-01 01:40"), NOW)
+    twice = answer_question(kept, "campus", Question(door="Studio", at="2026-11-01 01:40"), NOW)
     assert len(twice.parts) == 2
     assert [part.head[0] for part in twice.parts] == [
         "at Sun 2026-11-01 01:40 EDT (America/Toronto):",
@@ -263,12 +263,14 @@ def test_a_moment_that_comes_twice_gets_two_answers_and_one_that_never_comes_non
     ]
     for question in (Question(door="Studio"), Question(reference="1"), Question(email="ana@x.example")):
         with pytest.raises(QuestionError, match="does not exist in America/Toronto"):
-            answered(kept, "campus", replace(question, at="2026-03-08 02:30"), NOW)
+            answer_question(kept, "campus", replace(question, at="2026-03-08 02:30"), NOW)
 
 
 def test_a_live_look_is_asked_for_both_turns(kept):
-    live = Look(site(("1", ["ana"], "Studio", 1)), "as both show it now", NO_PROBLEMS)
-    assert len(answered(kept, "campus", Question(reference="1", at="2026-11-01 01:40"), NOW, live=live).parts) == 2
+    live = SiteView(site(("1", ["ana"], "Studio", 1)), "as both show it now", NO_PROBLEMS)
+    assert (
+        len(answer_question(kept, "campus", Question(reference="1", at="2026-11-01 01:40"), NOW, live=live).parts) == 2
+    )
 
 
 def test_a_risk_is_told_on_the_wall_clock_of_its_door():
@@ -291,7 +293,7 @@ def test_a_door_of_no_known_zone_says_so():
 @pytest.mark.parametrize("typed", ["Hector_1", " hector_1 ", "1\r", "access group Hector_1"])
 def test_a_reference_as_it_is_pasted(kept, typed):
     """The page's box strips the prefix and blanks, as `make why` does."""
-    assert [one.question for one in meanings(kept, "campus", typed)] == [Question(reference="1")]
+    assert [one.question for one in matches(kept, "campus", typed)] == [Question(reference="1")]
 
 
 def test_a_room_without_a_lock_is_known_by_its_code():

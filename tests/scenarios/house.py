@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from hector_salto.access.rules import AccessRules
+from hector_salto.access.settings import AccessRules
 from hector_salto.access.statuses import DEFAULT_ACCESS_STATUSES
 from sandbox import HectorState, SaltoState, Sandbox, Scenario, empty, openings, outside
 from sandbox.doors import able, merged

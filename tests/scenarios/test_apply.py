@@ -2,8 +2,8 @@
 
 import pytest
 
-from hector_salto.access.outcomes import DONE, FAILED, NO_SEAT, NOT_SENT, UNKNOWN
-from hector_salto.access.rules import AccessRules, OfficeMode
+from hector_salto.access.results import DONE, FAILED, NO_SEAT, NOT_SENT, UNKNOWN
+from hector_salto.access.settings import AccessRules, OfficeMode
 from hector_salto.http_client.errors import CredentialsError, NotActiveError
 from sandbox import empty
 from sandbox.faults import drop, html, run, server_error, status, too_many, unauthorized, unavailable

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from hector_salto.access.rules import AccessRules
+from hector_salto.access.settings import AccessRules
 from sandbox.faults import run
 from sandbox.web import json_reply
 from tests.scenarios.house import NOW, House, hour, house

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from hector_salto.access.rules import AccessRules, OfficeMode
+from hector_salto.access.settings import AccessRules, OfficeMode
 from sandbox import campus, empty, openings
 from tests.scenarios.house import does_open, foreign, house, should_open, zoned
 

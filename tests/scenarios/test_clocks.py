@@ -4,7 +4,7 @@ import pytest
 
 from hector_salto.http_client.errors import ClockError
 from hector_salto.integration import Integration
-from hector_salto.workflow import extraction, opening, planning
+from hector_salto.workflow import extraction, planning, run_start
 from tests.scenarios.house import house
 
 THREE_HOURS = 3 * 3600.0
@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch):
     def begin(h, kind):
         for name, value in h.sandbox.connections("campus").items():
             monkeypatch.setenv(name, value)
-        return opening.begin("campus", f"manual__{kind}", {}, h.clock.now, kind=kind)
+        return run_start.start_run("campus", f"manual__{kind}", {}, h.clock.now, kind=kind)
 
     return begin
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from hector_salto.access import schemas
-from hector_salto.access.drift import Account
-from hector_salto.access.plan import Previous
-from hector_salto.access.rules import AccessRules
-from hector_salto.access.seen import seen_groups
+from hector_salto.access.drift import DriftBaseline
+from hector_salto.access.plan import LastState
+from hector_salto.access.settings import AccessRules
+from hector_salto.access.snapshot import snapshot_of_groups
 from salto.reading import current_state
 from tests.scenarios.house import Watch, copied
 from tests.synchronization import FINGERPRINT
@@ -42,7 +42,9 @@ def as_left(h):
         hector_status="active", has_tag=marked["tag"].notna(), tag_id=None, **flags,
     )  # fmt: skip
     rows = people[list(schemas.SEEN_PEOPLE.columns)].to_dict("records")
-    return Previous((Account(replace(seen_groups(current), people=schemas.frame(schemas.SEEN_PEOPLE, rows))),))
+    return LastState(
+        (DriftBaseline(replace(snapshot_of_groups(current), people=schemas.frame(schemas.SEEN_PEOPLE, rows))),)
+    )
 
 
 def test_a_user_deleted_manually():

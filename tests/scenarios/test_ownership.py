@@ -8,7 +8,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hector_salto.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from tests.effort import EFFORT
 from tests.scenarios.house import hour, house
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hector_salto.access.rules import AccessRules, Limits
+from hector_salto.access.settings import AccessRules, Limits
 from hector_salto.http_client.pacing import Pacing, Quota
 from hector_salto.http_client.timing import REAL
 from sandbox import Sandbox, campus

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from hector_salto.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import DEFAULT_ACCESS_STATUSES
 from sandbox import empty
 from tests.effort import EFFORT
@@ -155,8 +155,10 @@ class Campus(RuleBasedStateMachine):
         with Watch(self.house) as watch:
             approved = self.house.run(strict, approve=first.plan.digest)
         assert watch.unsafe() == []
-        assert approved.plan.held.empty
-        assert approved.plan.approved == set(first.plan.held.loc[first.plan.held["removal"], "key"])
+        assert approved.plan.held_operations.empty
+        assert approved.plan.approved == set(
+            first.plan.held_operations.loc[first.plan.held_operations["removal"], "key"]
+        )
 
     @precondition(lambda self: self.dirty and self.house.bookings)
     @rule(data=st.data())

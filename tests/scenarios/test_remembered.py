@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hector_salto.access import schemas
-from hector_salto.access.rules import AccessRules
+from hector_salto.access.settings import AccessRules
 from salto.reading import current_state
 from tests.effort import EFFORT
 from tests.scenarios.house import copied, hour
@@ -310,4 +310,4 @@ def test_frames_of_a_reading_keep_their_schemas(home):
         (schemas.SALTO_GROUP_LOCKS, current.groups.locks),
         (schemas.SALTO_SCHEDULES, current.groups.schedules),
     ):
-        pd.testing.assert_frame_equal(schemas.checked(schema, table), table)
+        pd.testing.assert_frame_equal(schemas.validate(schema, table), table)

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from hector_salto.access.operations import ARM, PEOPLE, TAKE_AWAY, WINDOWS
-from hector_salto.access.rules import AccessRules, OfficeMode
+from hector_salto.access.settings import AccessRules, OfficeMode
 from tests.scenarios.house import Watch, copied, hour
 
 RULES = AccessRules()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hector_salto.access.rules import AccessRules, Limits
+from hector_salto.access.settings import AccessRules, Limits
 from sandbox.faults import run_after, status
 from tests.scenarios.house import copied, house
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hector_salto.integration import Integration
-from hector_salto.workflow import extraction, opening, planning
+from hector_salto.workflow import extraction, planning, run_start
 from sandbox.faults import run_after
 from sandbox.web import json_reply
 from tests.scenarios.house import copied, house
@@ -28,7 +28,7 @@ def planned(tmp_path, monkeypatch):
         integration = Integration(
             hector_conn_id="hector_campus", salto_conn_id="salto_campus", site_id="DE4520000000", **settings
         )
-        folder = opening.begin(
+        folder = run_start.start_run(
             "campus", f"manual__{next(numbers)}", {}, h.clock.now, kind="cleanup" if cleanup else "sync"
         )
         if cleanup:

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hector_salto.access.rules import AccessRules
-from hector_salto.reports.words import decision_lines
+from hector_salto.access.settings import AccessRules
+from hector_salto.reports.text import decision_lines
 from sandbox import empty, openings
 from tests.scenarios.house import NOW, hour, house
 

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 
 from hector.client import HectorReader
-from hector_salto.access.desired import desired_state
-from hector_salto.access.order import rows
-from hector_salto.access.outcomes import DONE
+from hector_salto.access.dependencies import rows
+from hector_salto.access.desired import build_desired_state
 from hector_salto.access.plan import make_plan
+from hector_salto.access.results import DONE
 from hector_salto.access.schemas import SchemaError
 from hector_salto.http_client.errors import RestError, StopError
-from hector_salto.reports.words import decision_lines, plan_lines, problem_lines
+from hector_salto.reports.text import decision_lines, plan_lines, problem_lines
 from salto.reading import current_state
 from sandbox.doors import merged
 from sandbox.faults import drop, run_after
@@ -107,7 +107,7 @@ class Truth:
     def planned(self, read):
         """The plan, as text, of what was read; for the rest the truth stands in."""
         read, now = self.read | read, pd.Timestamp(hour(0))
-        desired = desired_state(read["people"], read["places"], read["loaners"], RULES, as_of=now)
+        desired = build_desired_state(read["people"], read["places"], read["loaners"], RULES, as_of=now)
         made = make_plan(desired, read["current"], RULES, as_of=now)
         told = [*decision_lines(made.decisions), *plan_lines(rows(made.operations)), *problem_lines(made.problems)]
         assert len(told) > len(made.decisions) + len(made.problems)  # what a log says of it can be said

@@ -6,7 +6,7 @@ import pytest
 
 from hector_salto.access import schemas
 from hector_salto.access.operations import operations
-from hector_salto.access.seen import SCHEMAS, nothing_seen
+from hector_salto.access.snapshot import SCHEMAS, empty_snapshot
 
 LINES = "hector_conn_id: hector_{name}\nsalto_conn_id: salto_{name}\nsite_id: DE1\n"
 
@@ -49,12 +49,12 @@ def visit(page):
 @pytest.fixture
 def campus(integrations, ledger_url, now):
     """One integration with one run that planned, held and found something."""
-    from hector_salto.ledger.ledger import Begun, Ledger
+    from hector_salto.ledger.ledger import Ledger, RunStart
 
     integrations("campus", LINES.format(name="campus"))
     kept = Ledger.open(ledger_url)
     run = kept.begin_run(
-        Begun(integration="campus", kind="sync", airflow_run_id="manual__1+0", folder="f", began_at=now)
+        RunStart(integration="campus", kind="sync", airflow_run_id="manual__1+0", folder="f", began_at=now)
     )
     kept.plan(
         run, removal(), trouble(), planned_at=now, site_name="Rehearsal House", site_zone="America/Toronto",
@@ -125,4 +125,4 @@ def look(now):
         "members": [{"group_id": "g1", "platform_user_id": "p_1"}],
         "doors": [{"group_id": "g1", "lock_id": "l1"}],
     }  # fmt: skip
-    return replace(nothing_seen(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})
+    return replace(empty_snapshot(), **{name: schemas.frame(SCHEMAS[name], found) for name, found in rows.items()})

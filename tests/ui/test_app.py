@@ -23,7 +23,7 @@ def token(client, path="/"):
 @pytest.fixture
 def started(monkeypatch):
     """What would be started, instead of starting it: (integration, conf, who, unpause)."""
-    from hector_salto.ui import schedule
+    from hector_salto.ui import dag_runs
 
     calls = []
 
@@ -31,17 +31,17 @@ def started(monkeypatch):
         calls.append((name, conf, visitor.name, unpause))
         return "manual__now"
 
-    monkeypatch.setattr(schedule, "start", start)
-    monkeypatch.setattr(schedule, "waiting_for", lambda name, digest: None)
+    monkeypatch.setattr(dag_runs, "start", start)
+    monkeypatch.setattr(dag_runs, "waiting_for", lambda name, digest: None)
     return calls
 
 
 @pytest.fixture
 def known(monkeypatch):
     """Airflow has read the DAG, and it is not paused."""
-    from hector_salto.ui import app, schedule
+    from hector_salto.ui import app, dag_runs
 
-    monkeypatch.setattr(app, "schedules", lambda names: dict.fromkeys(names, schedule.Schedule(known=True)))
+    monkeypatch.setattr(app, "schedules", lambda names: dict.fromkeys(names, dag_runs.DagTimes(known=True)))
 
 
 @pytest.mark.parametrize("path", VIEWS)
@@ -65,7 +65,7 @@ def test_every_view_is_shown_to_a_reader_and_nothing_of_it_is_markup_of_others(c
 
 
 def test_an_integration_that_may_not_be_read_is_not_there(campus, visit, monkeypatch):
-    from hector_salto.ui.visitor import Visitor
+    from hector_salto.ui.permissions import Visitor
 
     monkeypatch.setattr(Visitor, "may_read", lambda self, dag_id: False)
     client = visit("viewer")
@@ -90,7 +90,7 @@ def test_a_card_says_how_the_integration_stands_and_shows_its_settings(campus, v
 
 
 def test_a_viewer_is_not_told_what_a_broken_file_says(campus, visit, integrations, monkeypatch):
-    from hector_salto.ui.visitor import Visitor
+    from hector_salto.ui.permissions import Visitor
 
     monkeypatch.setattr(Visitor, "may_read_import_errors", lambda self: False)
     integrations("bad", "site: 1\n")
@@ -107,7 +107,7 @@ def test_a_card_without_a_dag_shows_the_import_error_to_who_may_read_it(campus, 
     from airflow.utils.session import create_session
     from sqlalchemy import update
 
-    from hector_salto.ui.visitor import Visitor
+    from hector_salto.ui.permissions import Visitor
 
     error = "campus.yaml: salto_sync__campus could not be built (ValueError: <x>)"
     row = ParseImportError(filename="/dags/broken_integrations.py", bundle_name="dags", stacktrace=error)
@@ -134,7 +134,7 @@ def test_who_may_not_trigger_gets_no_button_and_is_refused(campus, visit, known,
     assert ">Sync now</button>" in given.text
 
     client = visit("viewer")
-    from hector_salto.ui.visitor import Visitor
+    from hector_salto.ui.permissions import Visitor
 
     own = Visitor(type("User", (), {"get_id": lambda self: "viewer", "get_name": lambda self: "viewer"})()).form_token()
     for path, form in (("/reload", {}), ("/approve", {"run": "1"})):
@@ -155,9 +155,9 @@ def test_reload_plan_only_and_one_reservation_start_just_that(campus, visit, kno
 
 
 def test_a_paused_dag_is_told_and_can_be_unpaused_with_the_press(campus, visit, started, monkeypatch):
-    from hector_salto.ui import app, schedule
+    from hector_salto.ui import app, dag_runs
 
-    paused = schedule.Schedule(known=True, paused=True)
+    paused = dag_runs.DagTimes(known=True, paused=True)
     monkeypatch.setattr(app, "schedules", lambda names: dict.fromkeys(names, paused))
     client = visit("user")
     text = client.get("/").text
@@ -169,12 +169,12 @@ def test_a_paused_dag_is_told_and_can_be_unpaused_with_the_press(campus, visit, 
 
 
 def test_unpause_and_plan_only_withdraws_the_release_so_that_nothing_else_is_sent(campus, visit, started, monkeypatch):
-    from hector_salto.access.release import Release, Target
-    from hector_salto.ui import app, schedule
+    from hector_salto.access.release import ReleaseDecision, Target
+    from hector_salto.ui import app, dag_runs
 
-    campus.add_release("campus", Release(Target("site-1"), "ops", datetime.now(UTC)), "manual__1")
+    campus.add_release("campus", ReleaseDecision(Target("site-1"), "ops", datetime.now(UTC)), "manual__1")
     monkeypatch.setattr(
-        app, "schedules", lambda names: dict.fromkeys(names, schedule.Schedule(known=True, paused=True))
+        app, "schedules", lambda names: dict.fromkeys(names, dag_runs.DagTimes(known=True, paused=True))
     )
     client = visit("user")
     form = {"integration": "campus", "token": token(client), "unpause": "true", "plan_only": "true"}
@@ -200,11 +200,11 @@ def test_a_forged_form_does_nothing(campus, visit, known, started, forged):
 
 
 def test_a_form_is_too_old_after_half_a_day(campus, visit, known, started, monkeypatch):
-    from hector_salto.ui import visitor
+    from hector_salto.ui import permissions
 
     client = visit("user")
     given = token(client)
-    monkeypatch.setattr(visitor, "FORM_LIVES", -1)
+    monkeypatch.setattr(permissions, "FORM_LIVES", -1)
 
     assert client.post("/reload", data={"integration": "campus", "token": given}).status_code == 403
     assert started == []
@@ -235,12 +235,12 @@ def test_who_approved_is_shown_at_once_and_the_button_goes(campus, visit, known,
 @pytest.fixture
 def green(campus, now):
     """The last sync of all reservations is green, and nothing of the next day stays shut."""
-    from hector_salto.access.seen import nothing_seen
-    from hector_salto.ledger.ledger import Begun
+    from hector_salto.access.snapshot import empty_snapshot
+    from hector_salto.ledger.ledger import RunStart
 
-    run = campus.begin_run(Begun("campus", "sync", "manual__green", "g", now))
+    run = campus.begin_run(RunStart("campus", "sync", "manual__green", "g", now))
     campus.plan(run, removal().iloc[:0], trouble().iloc[:0], planned_at=now)
-    campus.observe(run, "campus", nothing_seen().tables(), now, read_at=now)
+    campus.observe(run, "campus", empty_snapshot().tables(), now, read_at=now)
     campus.end_run(run, ended_at=now, causes=[])
     return campus
 
@@ -254,11 +254,13 @@ def green(campus, now):
     ],
 )
 def test_a_red_run_after_a_green_sync_shows_on_the_card(green, visit, known, now, kind, plan_only, causes, state):
-    from hector_salto.ledger.ledger import Begun
+    from hector_salto.ledger.ledger import RunStart
 
     client = visit("viewer")
     assert '<span class="state green">green</span>' in client.get("/").text
-    run = green.begin_run(Begun("campus", kind, "manual__red", "r", now, plan_only=plan_only, chosen_references=None))
+    run = green.begin_run(
+        RunStart("campus", kind, "manual__red", "r", now, plan_only=plan_only, chosen_references=None)
+    )
     if state == "held":
         green.plan(run, removal(), trouble().iloc[:0], planned_at=now, holds=["withdrawals: why"], digest="cd34")
     green.end_run(run, ended_at=now, causes=causes)
@@ -299,21 +301,21 @@ def test_one_day_opens_today(campus, visit, now):
 
 
 def test_a_card_s_causes_name_users(green, visit, known, now):
-    from hector_salto.ledger.ledger import Begun
+    from hector_salto.ledger.ledger import RunStart
 
     green.observe(2, "campus", look(now).tables(), now, read_at=now)
-    run = green.begin_run(Begun("campus", "sync", "manual__red", "r", now))
+    run = green.begin_run(RunStart("campus", "sync", "manual__red", "r", now))
     green.end_run(run, ended_at=now, causes=["user u_1 got no seat"])
 
     assert "Ana Roy, ana@x.example <small>user u_1</small> got no seat" in visit("viewer").get("/").text
 
 
 def test_a_run_that_airflow_has_ended_does_not_say_running_for_ever(campus, visit, known, now, monkeypatch):
-    from hector_salto.ledger.ledger import Begun
-    from hector_salto.ui import schedule
+    from hector_salto.ledger.ledger import RunStart
+    from hector_salto.ui import dag_runs
 
-    run = campus.begin_run(Begun("campus", "sync", "manual__cut", "c", now))
-    monkeypatch.setattr(schedule, "states", lambda wanted: dict.fromkeys(wanted, "failed"))
+    run = campus.begin_run(RunStart("campus", "sync", "manual__cut", "c", now))
+    monkeypatch.setattr(dag_runs, "states", lambda wanted: dict.fromkeys(wanted, "failed"))
     text = visit("viewer").get("/runs").text
 
     assert "running" not in text
@@ -328,11 +330,11 @@ def test_the_newest_held_set_can_be_approved_and_an_older_one_cannot(campus, vis
     assert answer.status_code == 303
     assert started == [("campus", {"approve": "ab12"}, "user", False)]
 
-    from hector_salto.ledger.ledger import Begun
+    from hector_salto.ledger.ledger import RunStart
     from tests.ui.conftest import removal, trouble
 
     older, newer = (
-        campus.begin_run(Begun(integration="campus", kind="sync", airflow_run_id=name, folder=name, began_at=now))
+        campus.begin_run(RunStart(integration="campus", kind="sync", airflow_run_id=name, folder=name, began_at=now))
         for name in ("r2", "r3")
     )
     for run, digest in ((older, "cd34"), (newer, "ef56")):

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from hector_salto.integration import load
-from hector_salto.ui import steps
+from hector_salto.ui import onboarding
 from sandbox import Sandbox, empty
 
 pytestmark = pytest.mark.airflow
@@ -27,14 +27,14 @@ def test_first_steps_are_done_from_complete_evidence(integrations, monkeypatch):
         place = sandbox.hector.add_place("Foyer", lock="Foier")
         sandbox.hector.add_user(email="a@example.org", unique_code="111")
         user = sandbox.hector.add_user(email="b@example.org", unique_code=None)
-        found = steps.found_steps(load(path))
+        found = onboarding.found_steps(load(path))
         assert [step.done for step in found[4:]] == [False, True, False, True]
         assert "1 of 2 named locks" in found[4].told
         assert found[6].told == "1 of 2 active users have a unique code"
 
         sandbox.hector.users[user]["unique_code"] = "222"
         sandbox.hector.places[place]["attributes"] = []
-        found = steps.found_steps(load(path))
+        found = onboarding.found_steps(load(path))
     assert [step.done for step in found[4:]] == [True, True, True, False]
     assert "1 of 2 codes are tags of the site" in found[7].told
 
@@ -42,8 +42,10 @@ def test_first_steps_are_done_from_complete_evidence(integrations, monkeypatch):
 def test_first_steps_tell_their_age_and_forget_other_settings(integrations, monkeypatch):
     """An answer is at most 15 s old when it is asked again; one about other settings is not shown."""
     now = [100.0]
-    checklist, asked = steps.Checklist(lambda: now[0]), []
-    monkeypatch.setattr(steps, "found_steps", lambda one: asked.append(one.site_id) or [steps.Step("x", done=True)])
+    checklist, asked = onboarding.Checklist(lambda: now[0]), []
+    monkeypatch.setattr(
+        onboarding, "found_steps", lambda one: asked.append(one.site_id) or [onboarding.Step("x", done=True)]
+    )
     one, other = load(integrations("a", SITE)), load(integrations("b", SITE.replace("DE45", "DE46")))
 
     assert checklist.answer("a", one).age is None
@@ -65,7 +67,7 @@ def test_steps_of_a_host_that_refuses_end_at_once(integrations, monkeypatch):
     for name in ("hector", "salto"):
         made = {"conn_type": name, "host": address, "login": "x", "password": "x"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}_CAMPUS", json.dumps(made))
-    found = steps.found_steps(load(integrations("campus", SITE)))[1]
+    found = onboarding.found_steps(load(integrations("campus", SITE)))[1]
 
     assert found.done is False
     assert f"refuses connections at {address}: check host and port" in found.told
@@ -73,7 +75,7 @@ def test_steps_of_a_host_that_refuses_end_at_once(integrations, monkeypatch):
 
 def test_steps_that_fail_say_what_to_do_and_those_after_them_wait(integrations):
     path = integrations("nowhere", "hector_conn_id: hector_x\nsalto_conn_id: salto_x\nsite_id: DE1\n")
-    found = steps.found_steps(load(path))
+    found = onboarding.found_steps(load(path))
 
     assert found[0].done is False
     assert "cannot be found or read in Airflow" in found[0].told

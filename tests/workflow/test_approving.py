@@ -11,14 +11,14 @@ import pytest
 from hector_salto.access import schemas
 from hector_salto.access.operations import HELD, operations
 from hector_salto.integration import Integration
-from hector_salto.ledger.ledger import Begun
-from hector_salto.workflow import approving
-from hector_salto.workflow.approving import UnknownDigestError
-from hector_salto.workflow.bookkeeping import ledger
+from hector_salto.ledger.ledger import RunStart
+from hector_salto.workflow import approval
+from hector_salto.workflow.approval import UnknownDigestError
+from hector_salto.workflow.recorder import ledger
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
-SYNC = Begun("campus", "sync", "manual", "folder", NOW)
+SYNC = RunStart("campus", "sync", "manual", "folder", NOW)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_question_shows_the_set_of_its_digest(held):
     held("bbbb", "second", replace(SYNC, began_at=NOW + timedelta(days=1)))
     held("aaaa", "others", replace(SYNC, integration="annex"))
 
-    shown = approving.text(INTEGRATION, "campus", "aaaa")
+    shown = approval.text(INTEGRATION, "campus", "aaaa")
 
     assert shown["subject"] == "1 removals at DE1 wait for approval"
     assert "| reservation first | access group removed | nobody |" in shown["body"]
@@ -56,7 +56,7 @@ def test_a_name_makes_no_line_of_its_own(held):
     """A reference is opaque text: what it holds must not look like the question's own words."""
     held("aaaa", "x\n\n### Nothing is removed\u2028| y")
 
-    body = approving.text(INTEGRATION, "campus", "aaaa")["body"]
+    body = approval.text(INTEGRATION, "campus", "aaaa")["body"]
 
     assert not any(line.startswith("### Nothing") for line in body.splitlines())
     assert sum("\\#\\#\\# Nothing is removed" in line and "nobody" in line for line in body.splitlines()) == 1
@@ -69,8 +69,8 @@ def test_a_digest_that_no_run_holds_is_refused(held, digest):
     held("cccc", "others", replace(SYNC, integration="annex"))
 
     for ask in (
-        lambda: approving.text(INTEGRATION, "campus", digest),
-        lambda: approving.approved_conf("campus", digest),
+        lambda: approval.text(INTEGRATION, "campus", digest),
+        lambda: approval.approval_conf("campus", digest),
     ):
         with pytest.raises(UnknownDigestError, match="no sync of campus holds a set with the digest"):
             ask()
@@ -81,4 +81,4 @@ def test_the_approved_sync_has_the_held_runs_scope(held, references):
     """A set held by a reload is approved for that reload."""
     digest = held("aaaa", "first", replace(SYNC, chosen_references=references))
 
-    assert approving.approved_conf("campus", digest) == {"approve": digest, "references": references or []}
+    assert approval.approval_conf("campus", digest) == {"approve": digest, "references": references or []}

@@ -11,8 +11,8 @@ from airflow.sdk import Connection
 from sqlalchemy import create_engine, make_url
 
 from hector_salto.ledger.ledger import Ledger, LedgerError
-from hector_salto.workflow.bookkeeping import ledger
 from hector_salto.workflow.ledger_connection import ledger_url
+from hector_salto.workflow.recorder import ledger
 
 ROWS = {"cursor_factory", "row_factory"}  # how rows look to whoever has the cursor
 TLS = {"sslmode": "verify-full", "sslrootcert": "/c/ca.pem", "sslcert": "/c/me.pem", "sslkey": "/c/me.key"}

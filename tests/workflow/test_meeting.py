@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import update
 
 from hector_salto.integration import Integration
-from hector_salto.ledger import sites
-from hector_salto.ledger.tables import Site
-from hector_salto.workflow import applying, extraction, opening, planning, reporting, site_lock
-from hector_salto.workflow.bookkeeping import Book, ledger
+from hector_salto.ledger import site_claims
+from hector_salto.ledger.tables import SiteRow
+from hector_salto.workflow import extraction, plan_application, planning, reporting, run_start, site_lock
 from hector_salto.workflow.failures import OtherOwnerError, OtherRunError, RunError, StalePlanError
+from hector_salto.workflow.recorder import Book, ledger
 from sandbox import Sandbox, empty, openings
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -49,7 +49,7 @@ class Desk:
         self.sandbox.hector.set_status(self.bookings[reference], "cancelled")
 
     def begin(self, kind="sync", *, now=NOW, name="campus", **conf):
-        folder = opening.begin(name, f"{kind}_{now:%H%M}", conf, now, kind=kind)
+        folder = run_start.start_run(name, f"{kind}_{now:%H%M}", conf, now, kind=kind)
         if kind == "sync":
             for step in (extraction.extract_people, extraction.extract_places, extraction.extract_loaners):
                 step(self.integrations[name], folder)
@@ -69,9 +69,9 @@ class Desk:
         return folder, self.plan(folder)
 
     def apply(self, folder, fingerprint):
-        run, now = folder.read_json("run"), opening.as_of(folder).to_pydatetime()
+        run, now = folder.read_json("run"), run_start.as_of(folder).to_pydatetime()
         with_hector = run["kind"] == "sync"
-        return applying.apply(
+        return plan_application.apply(
             self.integrations[run["integration"]], folder, now, fingerprint, fingerprinted=with_hector
         )
 
@@ -195,7 +195,7 @@ def test_a_plan_made_again_is_not_taken_for_a_forged_one(desk, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(applying.releasing, "plans_only", ends)
+        killed.setattr(plan_application.releasing, "plans_only", ends)
         with pytest.raises(KeyboardInterrupt):
             desk.apply(*newer)
     with pytest.raises(StalePlanError, match=r"made its plan again.*start a new run"):
@@ -220,7 +220,7 @@ def test_a_plan_that_has_aged_is_not_made_again(desk):
     folder, fingerprint = desk.planned()
 
     with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
-        applying.apply(desk.integrations["campus"], folder, NOW + timedelta(minutes=16), fingerprint)
+        plan_application.apply(desk.integrations["campus"], folder, NOW + timedelta(minutes=16), fingerprint)
     assert desk.groups == []
 
 
@@ -229,7 +229,7 @@ def busy(folder, holder="another"):
     book = Book.of(folder)
     with book.ledger.transaction() as connection:
         until = datetime.now(UTC) + HOUR
-        connection.execute(update(Site).values(run_id=0, holder=holder, held_until=until))
+        connection.execute(update(SiteRow).values(run_id=0, holder=holder, held_until=until))
 
 
 def test_a_busy_site_is_waited_for_and_not_for_ever(desk, monkeypatch):
@@ -239,7 +239,7 @@ def test_a_busy_site_is_waited_for_and_not_for_ever(desk, monkeypatch):
     folder, fingerprint = desk.planned()
     busy(folder)
     monkeypatch.setattr(site_lock, "POLL", 0.0)
-    monkeypatch.setattr(opening, "seconds_left", lambda *_: 0.05)
+    monkeypatch.setattr(run_start, "seconds_left", lambda *_: 0.05)
 
     with pytest.raises(OtherRunError, match="another run is still applying its plan"):
         desk.apply(folder, fingerprint)
@@ -270,12 +270,12 @@ def test_a_process_that_lost_its_site_sends_nothing_more(desk):
 def test_the_site_is_free_after_an_apply(desk, monkeypatch):
     """Also after one that fails."""
     folder, fingerprint = desk.planned()
-    monkeypatch.setattr(applying, "_activate", lambda *_: 1 / 0)
+    monkeypatch.setattr(plan_application, "_activate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         desk.apply(folder, fingerprint)
 
     with ledger().reading() as connection:
-        assert connection.execute(Site.__table__.select()).one().holder is None
+        assert connection.execute(SiteRow.__table__.select()).one().holder is None
 
 
 # --- two integrations, one site ---------------------------------------------------------------------------------------
@@ -340,11 +340,11 @@ def test_a_released_site_is_taken_by_the_next_run(desk, tmp_path, monkeypatch):
     desk.run()
     site_id = desk.sandbox.salto.site.id
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "new").as_uri())
-    released = sites.release(ledger(), site_id, datetime.now(UTC))
+    released = site_claims.release(ledger(), site_id, datetime.now(UTC))
 
     assert released.owner.integration == "campus"
     assert desk.run() == {}
-    assert sites.release(ledger(), "another", datetime.now(UTC)) is None
+    assert site_claims.release(ledger(), "another", datetime.now(UTC)) is None
 
 
 def test_a_site_is_not_released_under_a_run(desk):
@@ -354,8 +354,8 @@ def test_a_site_is_not_released_under_a_run(desk):
     busy(folder)
     site_id = desk.sandbox.salto.site.id
 
-    assert sites.release(ledger(), site_id, datetime.now(UTC)).busy_with is not None
-    assert sites.site_states(ledger(), datetime.now(UTC))[site_id].owner.integration == "campus"
+    assert site_claims.release(ledger(), site_id, datetime.now(UTC)).busy_with is not None
+    assert site_claims.site_states(ledger(), datetime.now(UTC))[site_id].owner.integration == "campus"
 
 
 def test_both_integrations_learn_that_they_share_a_site(desk):
@@ -381,9 +381,9 @@ def test_an_old_run_plans_nothing(desk):
     """What it read from Hector is last night's."""
     folder = desk.begin(now=NOW - 10 * HOUR)
 
-    opening.refuse_outdated(folder, NOW - 10 * HOUR + opening.OLDEST_PLAN)
+    run_start.refuse_outdated(folder, NOW - 10 * HOUR + run_start.OLDEST_PLAN)
     with pytest.raises(StalePlanError, match="what this run read is 600 minutes old, the limit is 15"):
-        opening.refuse_outdated(folder, NOW)
+        run_start.refuse_outdated(folder, NOW)
 
 
 def test_the_report_of_an_old_run_says_so_first(desk):
@@ -396,5 +396,5 @@ def test_the_report_of_an_old_run_says_so_first(desk):
     with pytest.raises(
         RunError, match=r"^what this run read is 6\d\d minutes old, and a sync that began later has looked"
     ):
-        reporting.report(old, reporting.Ending(desk.integrations["campus"], ("plan", "apply"), lambda: 1 / 0))
-    assert list(ledger().seen("campus").reservations["decision"]) == ["access"]
+        reporting.report(old, reporting.ReportSpec(desk.integrations["campus"], ("plan", "apply"), lambda: 1 / 0))
+    assert list(ledger().read_snapshot("campus").reservations["decision"]) == ["access"]

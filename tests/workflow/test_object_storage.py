@@ -10,11 +10,11 @@ import pytest
 from airflow.sdk.io import store
 
 from hector_salto.access import schemas
-from hector_salto.access.history import NOTHING_YET
+from hector_salto.access.guard_history import NOTHING_YET
 from hector_salto.access.operations import operations
-from hector_salto.workflow import folder as folders
-from hector_salto.workflow import history, opening
-from hector_salto.workflow.folder import RunFolder
+from hector_salto.workflow import run_folder as folders
+from hector_salto.workflow import run_history, run_start
+from hector_salto.workflow.run_folder import RunFolder
 from hector_salto.workflow.storage import StorageError
 from tests.workflow import bucket as s3
 
@@ -46,7 +46,7 @@ def bucket(request, server, monkeypatch):
 
 
 def begin(hours=0.0):
-    return opening.begin("campus", f"run{hours}", {}, NOW + timedelta(hours=hours))
+    return run_start.start_run("campus", f"run{hours}", {}, NOW + timedelta(hours=hours))
 
 
 def test_what_one_task_writes_the_next_one_reads(bucket):
@@ -88,23 +88,23 @@ def test_what_other_machines_do_is_seen_at_once_also_after_a_list_was_read(bucke
 
 
 def test_removals_and_questions_are_remembered_and_end_with_retention(bucket):
-    assert history.recalled("campus", NOW) == NOTHING_YET
+    assert run_history.load_guard_history("campus", NOW) == NOTHING_YET
     folder = begin()
     folder.write_json("plan", {"approved": [], "approved_set": None})
     gone = pd.DataFrame({"group_id": ["g1"], "group_name": ["Hector_1"]})
     table = operations("group_delete", gone, cause="withdrawn", reason="because", unit="unit")
-    history.note_removals(folder, table)
-    history.note_asked("campus", DIGEST, NOW)
-    history.note_approved("campus", DIGEST, "desk", NOW.isoformat())
+    run_history.note_removals(folder, table)
+    run_history.note_asked("campus", DIGEST, NOW)
+    run_history.note_approved("campus", DIGEST, "desk", NOW.isoformat())
 
-    assert history.recalled("campus", NOW).removed == frozenset(table["key"])
-    assert history.asked_at("campus", DIGEST) == NOW
-    assert history.approved_by("campus", DIGEST)["by"] == "desk"
+    assert run_history.load_guard_history("campus", NOW).removed == frozenset(table["key"])
+    assert run_history.when_asked("campus", DIGEST) == NOW
+    assert run_history.approval_of("campus", DIGEST)["by"] == "desk"
     rows = [{"key": table["key"].iloc[0], "state": "failed", "message": ""}]
-    history.settle_removals(folder, table, schemas.frame(schemas.OUTCOMES, rows))
-    assert history.recalled("campus", NOW).removed == frozenset()
+    run_history.settle_removals(folder, table, schemas.frame(schemas.OUTCOMES, rows))
+    assert run_history.load_guard_history("campus", NOW).removed == frozenset()
 
-    history.remove_outdated("campus", NOW + timedelta(days=40))
+    run_history.remove_outdated("campus", NOW + timedelta(days=40))
     left = [key for key in bucket.names() if "/history/" in key]
     assert left == [f"hector/campus/history/{DIGEST}.approved.json"]
 
@@ -112,13 +112,13 @@ def test_removals_and_questions_are_remembered_and_end_with_retention(bucket):
 def test_old_folders_go_and_the_others_stay(bucket):
     old, new = begin(), begin(hours=24 * 40)
     old.write("users", pd.DataFrame({"email": ["ana@campus.example"]}))
-    history.note_approved("campus", DIGEST, "desk", NOW.isoformat())
-    assert [path.name for path in folders.outdated("campus", as_of=NOW + timedelta(days=40))] == [old.path.name]
+    run_history.note_approved("campus", DIGEST, "desk", NOW.isoformat())
+    assert [path.name for path in folders.list_outdated("campus", as_of=NOW + timedelta(days=40))] == [old.path.name]
 
-    opening.remove_outdated_folders("campus", opening.as_of(new).to_pydatetime())
+    run_start.remove_outdated_folders("campus", run_start.as_of(new).to_pydatetime())
     assert {key.split("/")[2] for key in bucket.names() if "/campus/" in key} == {new.path.name, "history"}
-    assert list(folders.outdated("campus", as_of=NOW + timedelta(days=40))) == []
-    assert list(folders.outdated("another", as_of=NOW)) == []
+    assert list(folders.list_outdated("campus", as_of=NOW + timedelta(days=40))) == []
+    assert list(folders.list_outdated("another", as_of=NOW)) == []
 
 
 def test_a_bucket_that_is_not_there_is_told_and_not_made(bucket, monkeypatch):
@@ -135,11 +135,11 @@ def test_a_store_that_is_away_is_no_empty_store(bucket, monkeypatch):
     folder = begin()
     monkeypatch.setattr("s3fs.core.S3FileSystem._call_s3", _refused)
     for look in (
-        lambda: history.recalled("campus", NOW),
-        lambda: history.approved_by("campus", DIGEST),
+        lambda: run_history.load_guard_history("campus", NOW),
+        lambda: run_history.approval_of("campus", DIGEST),
         lambda: folder.has("outcomes"),
         lambda: folder.read_json("plan"),
-        lambda: list(folders.outdated("campus", as_of=NOW)),
+        lambda: list(folders.list_outdated("campus", as_of=NOW)),
     ):
         with pytest.raises(PermissionError):
             look()

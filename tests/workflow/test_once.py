@@ -11,11 +11,11 @@ import pytest
 from hector_salto.access import schemas
 from hector_salto.access.current import Current, Groups
 from hector_salto.integration import Integration
-from hector_salto.ledger.ledger import READ_BY_CLEANUP, Begun
-from hector_salto.workflow import opening, planning, remembering, reporting
-from hector_salto.workflow.bookkeeping import RESTART, Book, ledger
+from hector_salto.ledger.ledger import READ_BY_CLEANUP, RunStart
+from hector_salto.workflow import planning, reporting, run_start, site_cache
 from hector_salto.workflow.failures import StalePlanError
-from hector_salto.workflow.planning import Look
+from hector_salto.workflow.planning import Verification
+from hector_salto.workflow.recorder import RESTART, Book, ledger
 from tests.ledger.test_ledger import NOTHING, adding
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -26,12 +26,12 @@ REQUEST = ("Salto KS", "PATCH", "/x")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
+    return run_start.start_run("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
 
 
 def salto(*people):
     """Salto with one group, in which are these."""
-    tables = {name: schemas.frame(schema, []) for name, schema in remembering._CURRENT.items()}
+    tables = {name: schemas.frame(schema, []) for name, schema in site_cache._CURRENT.items()}
     group = {"group_id": "g", "name": "Hector_1", "user_count": len(people), "lock_count": 0}
     tables["groups"] = schemas.frame(schemas.SALTO_GROUPS, [group])
     members = [{"group_id": "g", "platform_user_id": one} for one in people]
@@ -55,8 +55,8 @@ def test_a_run_is_patient_with_the_ledgers_database_and_the_page_is_not(monkeypa
         asked.append(patience)
         return Opened()
 
-    monkeypatch.setattr("hector_salto.workflow.bookkeeping.Ledger.open", opened)
-    Book.begin(Begun("campus", "sync", "r", "f", NOW))
+    monkeypatch.setattr("hector_salto.workflow.recorder.Ledger.open", opened)
+    Book.begin(RunStart("campus", "sync", "r", "f", NOW))
     ledger()
 
     assert asked == [RESTART, RESTART, 0.0]
@@ -64,12 +64,12 @@ def test_a_run_is_patient_with_the_ledgers_database_and_the_page_is_not(monkeypa
 
 def sends_and_looks(who):
     """Another run of the site, that is faster."""
-    begun = Begun("campus", "sync", "fast", "fast", NOW)
+    begun = RunStart("campus", "sync", "fast", "fast", NOW)
     book = Book.begin(begun)
     book.ledger.plan(book.run_id, adding("ana"), NOTHING)
     call = book.ledger.send(book.run_id, book.ledger.operation_ids(book.run_id).values(), REQUEST, datetime.now(UTC))
     book.ledger.answer(call, datetime.now(UTC), 204, None)
-    book.observe(planning.seen_groups(salto(who)), read_at=datetime.now(UTC), names=READ_BY_CLEANUP)
+    book.observe(planning.snapshot_of_groups(salto(who)), read_at=datetime.now(UTC), names=READ_BY_CLEANUP)
 
 
 class Overtaken:
@@ -93,11 +93,11 @@ def overtaken(monkeypatch):
     monkeypatch.setattr(planning, "SiteReading", Overtaken)
     monkeypatch.setattr(planning, "require_same_time", Mock())
     monkeypatch.setattr(planning, "after", lambda *_: Overtaken().groups_only())
-    monkeypatch.setattr(planning, "sent_of", Mock())
+    monkeypatch.setattr(planning, "read_applied", Mock())
 
 
 def inside():
-    return set(ledger().seen("campus").members["platform_user_id"])
+    return set(ledger().read_snapshot("campus").members["platform_user_id"])
 
 
 def test_the_cleanup_does_not_take_back_what_a_faster_sync_saw(folder, overtaken):
@@ -109,7 +109,7 @@ def test_the_cleanup_does_not_take_back_what_a_faster_sync_saw(folder, overtaken
 def kept(folder):
     """The folder of a run that has read Salto; when it began to."""
     read_at = datetime.now(UTC)
-    remembering.keep_current(folder, salto(), pd.DataFrame({"platform_user_id": [], "user_id": []}), read_at)
+    site_cache.keep_current(folder, salto(), pd.DataFrame({"platform_user_id": [], "user_id": []}), read_at)
     return read_at
 
 
@@ -124,7 +124,7 @@ def test_nor_does_its_look_at_the_end(folder, overtaken):
 def test_nor_does_a_look_at_the_end_whose_plan_another_run_has_overtaken(folder, monkeypatch):
     """Only what the run has sent is read again: the rest is as old as the plan."""
     monkeypatch.setattr(planning, "SaltoHook", Mock())
-    monkeypatch.setattr(planning, "sent_of", Mock())
+    monkeypatch.setattr(planning, "read_applied", Mock())
     monkeypatch.setattr(planning, "after", lambda _reader, _fingerprint, before, _sent: before)
     kept(folder)
     sends_and_looks("ana")
@@ -168,7 +168,7 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         monkeypatch.setattr(planning, name, Mock())
     monkeypatch.setattr(planning, "_Reading", Reading)
     monkeypatch.setattr(planning, "hector_of", lambda _folder: (None, None, None))
-    monkeypatch.setattr(planning, "unconfirmed", lambda *_: frozenset())
+    monkeypatch.setattr(planning, "unconfirmed_lists", lambda *_: frozenset())
     monkeypatch.setattr(planning, "_observe", recording)
     folder.write("token", schemas.frame(schemas.PROBLEMS, []))
     with pytest.raises(HereItEndsError):
@@ -181,7 +181,7 @@ def test_its_look_at_the_end_is_dated_by_the_plans_reading_and_by_its_own(folder
     read_at = kept(folder)
     for name in ("SaltoHook", "sent_of", "_comparison"):
         monkeypatch.setattr(planning, name, Mock())
-    monkeypatch.setattr(planning, "_fingerprinted", lambda *_: (None, ""))
+    monkeypatch.setattr(planning, "_tag_fingerprints", lambda *_: (None, ""))
     moments = []
 
     def reading(_reader, _fingerprint, before, _sent):
@@ -189,9 +189,9 @@ def test_its_look_at_the_end_is_dated_by_the_plans_reading_and_by_its_own(folder
         return before
 
     monkeypatch.setattr(planning, "after", reading)
-    look = planning.look_again(INTEGRATION, folder, references=None, approve=None)
+    look = planning.verify_sync(INTEGRATION, folder, references=None, approve=None)
 
-    assert isinstance(look, Look)
+    assert isinstance(look, Verification)
     assert look.read_at == read_at < look.again_at <= moments[0]
 
 

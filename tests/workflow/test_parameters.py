@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from hector.sensors import HectorChangeSensor
-from hector_salto.workflow import opening, parameters
+from hector_salto.workflow import parameters, run_start
 from hector_salto.workflow.parameters import ParameterError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ def test_a_refused_run_leaves_nothing(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
 
     with pytest.raises(ParameterError):
-        opening.begin("campus", "manual", {"dry_run": True}, NOW, kind=kind)
+        run_start.start_run("campus", "manual", {"dry_run": True}, NOW, kind=kind)
 
     assert [path.name for path in tmp_path.iterdir() if path.name != "ledger"] == []
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hector_salto.ledger import ledger
-from hector_salto.workflow.bookkeeping import _url
-from hector_salto.workflow.folder import FOLDER_SETTING, INSTANCE, RunFolder, base, instance_id
+from hector_salto.workflow.recorder import _url
+from hector_salto.workflow.run_folder import FOLDER_SETTING, INSTANCE, RunFolder, base, instance_id
 from hector_salto.workflow.storage import UnreadableFileError
 
 ODD = ("My Projects", "zoé", "a#b", "50% off", "50%25", "zo%C3%A9", "a@b", "a::b", "ä[1]*")

@@ -9,10 +9,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from hector_salto.integration import Integration, IntegrationError
-from hector_salto.workflow import bookkeeping, history, opening, planning, reporting, retention
-from hector_salto.workflow import folder as folders
-from hector_salto.workflow.failures import RunError, told_to
-from hector_salto.workflow.reporting import Ending
+from hector_salto.workflow import planning, recorder, reporting, retention, run_history, run_start
+from hector_salto.workflow import run_folder as folders
+from hector_salto.workflow.failures import RunError, record_step
+from hector_salto.workflow.reporting import ReportSpec
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -23,7 +23,7 @@ SETTINGS = ("HECTOR_SALTO_RUN_DAYS", "HECTOR_SALTO_LEDGER_DAYS")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
+    return run_start.start_run("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
 
 
 @pytest.mark.parametrize("given", WRONG)
@@ -32,27 +32,27 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(monkeypatch, setting, giv
     monkeypatch.setenv(setting, given)
 
     with pytest.raises(IntegrationError) as caught:
-        bookkeeping.check_retention()
+        recorder.check_retention()
 
     assert str(caught.value) == f"the setting {setting} is {given!r}: allowed is a whole number of days, 1 or more"
 
 
 @pytest.mark.parametrize("given", WRONG)
 def test_a_wrong_setting_removes_nothing(folder, tmp_path, monkeypatch, given):
-    opening.begin("campus", "old", {}, NOW - timedelta(days=4000))
+    run_start.start_run("campus", "old", {}, NOW - timedelta(days=4000))
     for setting in SETTINGS:
         monkeypatch.setenv(setting, given)
 
     for remove in (
         lambda: retention.remove_outdated("campus", NOW),
-        lambda: history.remove_outdated("campus", NOW),
-        lambda: bookkeeping.remove_outdated("campus", NOW),
+        lambda: run_history.remove_outdated("campus", NOW),
+        lambda: recorder.remove_outdated("campus", NOW),
     ):
         with pytest.raises(IntegrationError):
             remove()
 
     assert len(list((tmp_path / "campus").iterdir())) == 2
-    with bookkeeping.ledger().reading() as connection:
+    with recorder.ledger().reading() as connection:
         assert connection.exec_driver_sql("select count(*) from runs").scalar_one() == 2
 
 
@@ -63,7 +63,7 @@ def test_any_number_of_days_is_kept(monkeypatch, given, days):
     monkeypatch.setenv("HECTOR_SALTO_RUN_DAYS", given)
 
     assert folders.days_kept("HECTOR_SALTO_RUN_DAYS", 5) == days
-    assert folders.kept_since(NOW) < NOW
+    assert folders.retention_start(NOW) < NOW
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -72,10 +72,10 @@ def test_a_wrong_setting_turns_the_cleanup_red_before_it_begins(folder, monkeypa
     salto = Mock()
     monkeypatch.setattr(planning, "SaltoHook", salto)
 
-    with pytest.raises(AirflowFailException), told_to(folder, "plan"):
+    with pytest.raises(AirflowFailException), record_step(folder, "plan"):
         planning.plan_cleanup(INTEGRATION, folder)
 
     salto.assert_not_called()
     with pytest.raises(RunError, match=f"^plan: the setting {setting} is 'abc': allowed is a whole number of days"):
-        reporting.report(folder, Ending(INTEGRATION, ("plan", "apply"), None))
+        reporting.report(folder, ReportSpec(INTEGRATION, ("plan", "apply"), None))
     assert f"the setting {setting} is 'abc'" in str(folder.read_json("causes"))

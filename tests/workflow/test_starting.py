@@ -12,10 +12,10 @@ import pytest
 from hector_salto.access import schemas
 from hector_salto.access.operations import HELD, operations
 from hector_salto.access.release import Trigger
-from hector_salto.ledger.ledger import Begun
-from hector_salto.ledger.runs import last_runs
-from hector_salto.workflow import history, starting, unfinished
-from hector_salto.workflow.bookkeeping import ledger
+from hector_salto.ledger.ledger import RunStart
+from hector_salto.ledger.run_queries import last_runs
+from hector_salto.workflow import run_history, starting, unfinished
+from hector_salto.workflow.recorder import ledger
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 ASKED = NOW - timedelta(hours=1)
@@ -67,7 +67,7 @@ def held():
     table = pd.DataFrame({"group_id": ["g"], "group_name": ["Hector_1"]})
     plan = operations("group_delete", table, cause="withdrawn", reason="cancelled", unit="reservation 1")
     book = ledger()
-    run = book.begin_run(Begun("campus", "sync", "scheduled__0", "f", NOW))
+    run = book.begin_run(RunStart("campus", "sync", "scheduled__0", "f", NOW))
     book.plan(run, plan.assign(state=HELD), schemas.frame(schemas.PROBLEMS, []), digest="ab12", planned_at=NOW)
     book.end_run(run, ended_at=NOW, causes=["1 operation is held"])
     return run
@@ -79,7 +79,7 @@ def approver(run):
 
 
 def test_an_approved_sync_is_started_by_who_approved_it(held):
-    history.note_approved("campus", "ab12", "desk", NOW.isoformat())
+    run_history.note_approved("campus", "ab12", "desk", NOW.isoformat())
 
     assert start("operator_triggered", "approved__1", approve="ab12").started_by == "the approval of desk"
 
@@ -88,7 +88,7 @@ def test_a_digest_that_a_person_gives_as_a_run_parameter_is_an_approval(held):
     start("manual", approve="ab12")
 
     assert approver(held) == "admin"
-    assert history.approved_by("campus", "ab12")["by"] == "admin"
+    assert run_history.approval_of("campus", "ab12")["by"] == "admin"
     start("manual", "again", "desk", approve="ab12")
     assert approver(held) == "admin"
 
@@ -99,7 +99,7 @@ def test_a_digest_that_a_person_gives_as_a_run_parameter_is_an_approval(held):
 )
 def test_what_airflow_has_ended_is_ended_in_the_ledger(state, age, left):
     book = ledger()
-    run = book.begin_run(Begun("campus", "sync", "manual__1", "f", NOW))
+    run = book.begin_run(RunStart("campus", "sync", "manual__1", "f", NOW))
     asked = []
 
     def state_of(dag_id, run_id):
@@ -116,7 +116,7 @@ def test_what_airflow_has_ended_is_ended_in_the_ledger(state, age, left):
 
 def test_a_run_that_has_told_its_end_keeps_it():
     book = ledger()
-    run = book.begin_run(Begun("campus", "sync", "manual__1", "f", NOW))
+    run = book.begin_run(RunStart("campus", "sync", "manual__1", "f", NOW))
     book.end_run(run, ended_at=NOW, causes=[])
     book.close_run(run, NOW, "cut off")
 

@@ -13,12 +13,12 @@ from hector_salto.access.operations import operations
 from hector_salto.access.plan import fingerprint_of
 from hector_salto.integration import Integration
 from hector_salto.ledger.ledger import Ledger, LedgerError
-from hector_salto.reports.words import problem_lines
-from hector_salto.workflow import applying, history, opening, remembering, reporting
-from hector_salto.workflow.bookkeeping import Book
+from hector_salto.reports.text import problem_lines
+from hector_salto.workflow import plan_application, reporting, run_history, run_start, site_cache
 from hector_salto.workflow.failures import ChangedPlanError, RunError, StalePlanError
-from hector_salto.workflow.planning import Look
-from hector_salto.workflow.reporting import Ending
+from hector_salto.workflow.planning import Verification
+from hector_salto.workflow.recorder import Book
+from hector_salto.workflow.reporting import ReportSpec
 from salto.made import Made
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
+    return run_start.start_run("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
 
 
 def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> None:
@@ -46,16 +46,16 @@ def planned(folder, kinds: tuple[str, ...] = ("group_delete",), problems=()) -> 
 
 
 def end(folder, steps, look_again):
-    reporting.report(folder, Ending(INTEGRATION, steps, look_again))
+    reporting.report(folder, ReportSpec(INTEGRATION, steps, look_again))
 
 
 def look(folder, remaining):
     """Salto as it was read after the run, in which this is left to do."""
-    empty = {name: schemas.frame(schema, []) for name, schema in remembering._CURRENT.items()}
+    empty = {name: schemas.frame(schema, []) for name, schema in site_cache._CURRENT.items()}
     groups = Groups(empty["groups"], empty["group_users"], empty["group_locks"], empty["schedules"])
     current = Current("UTC", None, None, "me", None, empty["users"], empty["tags"], empty["locks"], groups)
     matches = schemas.pd.DataFrame(columns=["platform_user_id", "user_id"]).astype("str")
-    return Look(current, remaining, matches, NOW, NOW)
+    return Verification(current, remaining, matches, NOW, NOW)
 
 
 def made(folder):
@@ -72,9 +72,9 @@ def outcomes(folder, state: str, message: str = "") -> None:
 def test_a_plan_of_15_minutes_is_applied_and_an_older_one_is_refused(folder):
     planned(folder, ())
 
-    assert applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=15), made(folder)) == {}
+    assert plan_application.apply(INTEGRATION, folder, NOW + timedelta(minutes=15), made(folder)) == {}
     with pytest.raises(StalePlanError, match="16 minutes old, the limit is 15; start a new run"):
-        applying.apply(INTEGRATION, folder, NOW + timedelta(minutes=16), made(folder))
+        plan_application.apply(INTEGRATION, folder, NOW + timedelta(minutes=16), made(folder))
 
 
 def test_a_plan_that_somebody_changed_on_its_way_is_not_applied(folder):
@@ -84,7 +84,7 @@ def test_a_plan_that_somebody_changed_on_its_way_is_not_applied(folder):
     folder.write("operations", folder.read("operations").assign(platform_user_id="somebody else"))
 
     with pytest.raises(ChangedPlanError, match=r"is not the one that was made.*find out who can write to"):
-        applying.apply(INTEGRATION, folder, NOW, known)
+        plan_application.apply(INTEGRATION, folder, NOW, known)
 
 
 def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, monkeypatch):
@@ -92,26 +92,26 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
     planned(folder, ("group_delete",))
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
     for name in ("SaltoHook", "Site"):
-        monkeypatch.setattr(applying, name, Mock())
-    monkeypatch.setattr(applying, "HectorHook", Mock())
+        monkeypatch.setattr(plan_application, name, Mock())
+    monkeypatch.setattr(plan_application, "HectorHook", Mock())
     known = []
 
     def run():
-        known.extend(history.recalled("campus", NOW).removed)
+        known.extend(run_history.load_guard_history("campus", NOW).removed)
 
     monkeypatch.setattr(
-        applying,
+        plan_application,
         "Application",
         Mock(return_value=Mock(run=run, made=Made(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
     )
-    applying.apply(INTEGRATION, folder, NOW, made(folder))
+    plan_application.apply(INTEGRATION, folder, NOW, made(folder))
 
     assert known == ["group_delete:0:::::"]
-    assert history.recalled("campus", NOW).removed == frozenset()  # nothing went
+    assert run_history.load_guard_history("campus", NOW).removed == frozenset()  # nothing went
 
 
 def test_as_of_is_the_moment_the_run_started_reading(folder):
-    assert opening.as_of(folder) == NOW
+    assert run_start.as_of(folder) == NOW
 
 
 def test_the_folder_is_for_its_owner_only(folder, tmp_path):
@@ -123,7 +123,7 @@ def test_the_folder_is_for_its_owner_only(folder, tmp_path):
 
 def test_same_second_two_folders(folder):
     """A sync and a cleanup that begin in one second, with one run id, share nothing."""
-    other = opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
+    other = run_start.start_run("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW, kind="cleanup")
 
     assert other.path != folder.path
     assert [one.read_json("run")["kind"] for one in (folder, other)] == ["sync", "cleanup"]
@@ -131,11 +131,11 @@ def test_same_second_two_folders(folder):
 
 
 def test_folders_past_retention_are_removed_and_no_others(folder, tmp_path):
-    opening.begin("campus", "old", {}, NOW - timedelta(days=31))
-    opening.begin("other", "old", {}, NOW - timedelta(days=31))
-    opening.begin("campus", "young", {}, NOW - timedelta(days=29))
+    run_start.start_run("campus", "old", {}, NOW - timedelta(days=31))
+    run_start.start_run("other", "old", {}, NOW - timedelta(days=31))
+    run_start.start_run("campus", "young", {}, NOW - timedelta(days=29))
 
-    assert opening.remove_outdated_folders("campus", NOW) == 1
+    assert run_start.remove_outdated_folders("campus", NOW) == 1
     assert len(list((tmp_path / "campus").iterdir())) == 2
     assert len(list((tmp_path / "other").iterdir())) == 1
 

@@ -12,11 +12,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from hector_salto.access import schemas
 from hector_salto.integration import Integration
-from hector_salto.workflow import alerting, applying, history, naming, opening, reporting, storage
+from hector_salto.workflow import alerting, naming, plan_application, reporting, run_history, run_start, storage
 from hector_salto.workflow.alerting import Channel, Ended
-from hector_salto.workflow.bookkeeping import ledger
-from hector_salto.workflow.failures import RunError, told_to
-from hector_salto.workflow.reporting import Ending
+from hector_salto.workflow.failures import RunError, record_step
+from hector_salto.workflow.recorder import ledger
+from hector_salto.workflow.reporting import ReportSpec
 from hector_salto.workflow.storage import StorageError, UnreadableFileError
 from salto.made import Made
 from tests.workflow.test_steps import made, outcomes, planned
@@ -30,7 +30,7 @@ TABLE = pd.DataFrame({"email": ["ana@campus.example"]})
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
-    return opening.begin("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
+    return run_start.start_run("campus", "manual__2026-01-14T15:00:00+00:00", {}, NOW)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ WRITES = {
     "table": lambda folder: folder.write("users", TABLE),
     "note": lambda folder: folder.write_json("plan", {"digest": "a"}),
     "text": lambda folder: folder.write_text("report.html", "<p>"),
-    "history": lambda folder: history.keep(history.name_of(folder), "watched.json", {"mark": {}}),
+    "history": lambda folder: run_history.keep(run_history.name_of(folder), "watched.json", {"mark": {}}),
 }
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_finds_no_room_ends_in_the_ledger(tmp_path, monkeypatch, full
     full(lambda name: "run.json" in name)
 
     with pytest.raises(StorageError, match="no space left"):
-        opening.begin("campus", "manual", {}, NOW)
+        run_start.start_run("campus", "manual", {}, NOW)
 
     with ledger().reading() as connection:
         state, causes = connection.exec_driver_sql("select state, causes from runs").one()
@@ -108,11 +108,11 @@ def test_a_cut_off_note_is_a_sentence(folder, content):
     (folder.path / "fingerprint.json").write_bytes(content)
 
     sentence = r"fingerprint\.json is (cut off or )?damaged .*: start a new run$"
-    with pytest.raises(AirflowFailException, match=sentence), told_to(folder, "plan"):
+    with pytest.raises(AirflowFailException, match=sentence), record_step(folder, "plan"):
         folder.read_json("fingerprint")
 
     with pytest.raises(RunError, match=r"^plan: .*fingerprint\.json is"):
-        reporting.report(folder, Ending(INTEGRATION, STEPS, None))
+        reporting.report(folder, ReportSpec(INTEGRATION, STEPS, None))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1"])
@@ -140,7 +140,7 @@ def told(monkeypatch):
 def ended_red(folder, cause):
     """The report of a run with a plan and outcomes: red, for this cause."""
     with pytest.raises(RunError, match=cause):
-        reporting.report(folder, Ending(INTEGRATION, STEPS, None))
+        reporting.report(folder, ReportSpec(INTEGRATION, STEPS, None))
 
 
 def test_a_full_disk_at_the_end_is_told(folder, full, told):
@@ -179,7 +179,7 @@ def test_report_and_alert_survive_any_damaged_file(folder, told, name, content):
     (folder.path / name).write_bytes(content)
 
     if name in {"causes.json", "spent_plan.json"}:
-        reporting.report(folder, Ending(INTEGRATION, STEPS, None))
+        reporting.report(folder, ReportSpec(INTEGRATION, STEPS, None))
         assert (folder.path / "report.html").exists()
         return
     ended_red(folder, f"{name} is cut off or damaged")
@@ -202,49 +202,49 @@ def test_what_was_sent_is_remembered_although_outcomes_find_no_room(folder, full
     planned(folder, ("group_delete",))
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
     for name in ("SaltoHook", "Site", "HectorHook"):
-        monkeypatch.setattr(applying, name, Mock())
+        monkeypatch.setattr(plan_application, name, Mock())
     key = folder.read("operations")["key"].iloc[0]
     done = schemas.frame(schemas.OUTCOMES, [{"key": key, "state": "done", "message": ""}])
-    monkeypatch.setattr(applying, "Application", Mock(return_value=Mock(made=Made(), outcomes=done)))
+    monkeypatch.setattr(plan_application, "Application", Mock(return_value=Mock(made=Made(), outcomes=done)))
     full(lambda name: "outcomes" in name)
 
     with pytest.raises(StorageError, match="no space left"):
-        applying.apply(INTEGRATION, folder, NOW, made(folder))
+        plan_application.apply(INTEGRATION, folder, NOW, made(folder))
 
     assert not folder.has("outcomes")
     assert folder.read_json("made") == {"groups": {}, "users": {}}
-    assert history.recalled("campus", NOW).removed == {key}
+    assert run_history.load_guard_history("campus", NOW).removed == {key}
 
 
 def test_a_failure_without_room_for_its_note_fails_all_the_same(folder, full):
     """The task ends with its own error, not with that of the note."""
     full()
 
-    with pytest.raises(AirflowFailException, match=r"x\.json is missing"), told_to(folder, "plan"):
+    with pytest.raises(AirflowFailException, match=r"x\.json is missing"), record_step(folder, "plan"):
         folder.require_json("x")
 
 
 def test_files_that_were_cut_off_go_with_retention(folder):
     """They are no notes, however old."""
-    history.keep("campus", "watched.json", {})
+    run_history.keep("campus", "watched.json", {})
     left = folder.path.parent / "history" / ".watched.json.7.ab.unfinished"
     left.write_bytes(b"{")
 
-    assert history.recalled("campus", NOW).removed == frozenset()
-    history.remove_outdated("campus", datetime.now(UTC))
+    assert run_history.load_guard_history("campus", NOW).removed == frozenset()
+    run_history.remove_outdated("campus", datetime.now(UTC))
     assert left.exists()
-    history.remove_outdated("campus", datetime.now(UTC) + timedelta(days=31))
+    run_history.remove_outdated("campus", datetime.now(UTC) + timedelta(days=31))
     assert not left.exists()
 
 
 @pytest.mark.parametrize("length", [1, 100, 101, 245, 250])
 def test_a_long_run_id_has_a_folder(folder, length):
     """Airflow takes 250 letters, a file system names of 255 bytes, and notes beside the folder carry its name."""
-    begun = opening.begin("campus", "é" * length, {}, NOW)
+    begun = run_start.start_run("campus", "é" * length, {}, NOW)
 
     assert len(begun.path.name) <= 140
     assert begun.read_json("run")["run_id"] == "é" * length
-    history.keep("campus", f"{begun.path.name}.removals.json", {})
+    run_history.keep("campus", f"{begun.path.name}.removals.json", {})
 
 
 def test_long_names_stay_distinct():

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector_salto.access.bookings import HectorLoaners
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.operations import GROUP, KINDS, PERSON
 from hector_salto.access.people import HectorPeople
-from hector_salto.access.rules import MARKER_PREFIX
-from hector_salto.access.texts import folded
+from hector_salto.access.reservations import HectorReservations
+from hector_salto.access.settings import MARKER_PREFIX
+from hector_salto.access.texts import fold_all
 
 if TYPE_CHECKING:
     from hector_salto.access.current import Current
 
 
-class Listing(StrEnum):
+class HectorList(StrEnum):
     """What is read as lists; the value names it in a log."""
 
     PEOPLE = "Hector's users, groups and departments"
@@ -33,7 +33,7 @@ class Listing(StrEnum):
     LOCKS = "Salto's locks"
 
 
-HECTOR = frozenset({Listing.PEOPLE, Listing.PLACES, Listing.RESERVATIONS})
+HECTOR = frozenset({HectorList.PEOPLE, HectorList.PLACES, HectorList.RESERVATIONS})
 
 
 @dataclass(frozen=True)
@@ -49,49 +49,51 @@ class Shown:
 
     people: HectorPeople
     places: pd.DataFrame
-    loaners: HectorLoaners
+    loaners: HectorReservations
     current: Current
 
 
-def unconfirmed(operations: pd.DataFrame, shown: Shown) -> frozenset[Listing]:
+def unconfirmed_lists(operations: pd.DataFrame, shown: Shown) -> frozenset[HectorList]:
     """The lists whose silence is the only evidence for some removal among these operations (OPERATIONS)."""
     removals = operations[operations["removal"]]
     if removals.empty and not operations["kind"].eq("user_adopt").any():
         return frozenset()
     groups, people = removals[_about(removals, GROUP)], removals[_about(removals, PERSON)]
     unshown = _unshown(shown)
-    listed = {listing: bool(among(groups["reference"], references).any()) for listing, references in unshown.items()}
+    listed = {listing: bool(is_in(groups["reference"], references).any()) for listing, references in unshown.items()}
     withdrawn = groups.loc[groups["kind"].eq("group_delete") & groups["cause"].eq("withdrawn"), "reference"]
     idle = people["kind"].eq("user_suspend")
-    listed[Listing.RESERVATIONS] = bool(idle.any() or not withdrawn.isin(shown.loaners.reservations["reference"]).all())
-    listed[Listing.PEOPLE] |= _people_in_doubt(people, operations, shown)
-    listed[Listing.SITE_USERS] = bool(_outside(groups["platform_user_id"], shown.current.users["platform_user_id"]))
-    listed[Listing.LOCKS] |= locks_in_doubt(groups, shown.current)
+    listed[HectorList.RESERVATIONS] = bool(
+        idle.any() or not withdrawn.isin(shown.loaners.reservations["reference"]).all()
+    )
+    listed[HectorList.PEOPLE] |= _people_in_doubt(people, operations, shown)
+    listed[HectorList.SITE_USERS] = bool(_outside(groups["platform_user_id"], shown.current.users["platform_user_id"]))
+    listed[HectorList.LOCKS] |= locks_in_doubt(groups, shown.current)
     return frozenset(listing for listing, is_doubtful in listed.items() if is_doubtful)
 
 
 def locks_in_doubt(operations: pd.DataFrame, current: Current) -> bool:
     """Whether an operation on a group rests on a lock, or on the IQ that keeps its time, that no list shows."""
-    inside = current.groups.locks.loc[among(current.groups.locks["group_id"], operations["group_id"]), "lock_id"]
+    inside = current.groups.locks.loc[is_in(current.groups.locks["group_id"], operations["group_id"]), "lock_id"]
     zoneless = current.locks.loc[current.locks["zone"].isna() & current.locks["iq_id"].notna(), "lock_id"]
-    return bool(_outside(inside, current.locks["lock_id"]) or among(inside, zoneless).any())
+    return bool(_outside(inside, current.locks["lock_id"]) or is_in(inside, zoneless).any())
 
 
-def _unshown(shown: Shown) -> dict[Listing, pd.Series]:
+def _unshown(shown: Shown) -> dict[HectorList, pd.Series]:
     """References of reservations that name a user, a place or a lock that the list of those does not show."""
     loaners, places = shown.loaners, shown.places
     users = loaners.people[loaners.people["person_type"].eq("user")]
     booked = loaners.places.merge(places[["place_id", "lock_name"]], on="place_id")
-    names = folded(booked["lock_name"])
-    lockless = booked[names.notna() & ~among(names, folded(shown.current.locks["name"]))]
+    names = fold_all(booked["lock_name"])
+    lockless = booked[names.notna() & ~is_in(names, fold_all(shown.current.locks["name"]))]
     return {
         listing: loaners.reservations.loc[
-            among(loaners.reservations["reservation_id"], rows["reservation_id"]), "reference"
+            is_in(loaners.reservations["reservation_id"], rows["reservation_id"]), "reference"
         ]
         for listing, rows in (
-            (Listing.PEOPLE, users[~among(users["person_id"], shown.people.users["user_id"])]),
-            (Listing.PLACES, loaners.places[~among(loaners.places["place_id"], places["place_id"])]),
-            (Listing.LOCKS, lockless),
+            (HectorList.PEOPLE, users[~is_in(users["person_id"], shown.people.users["user_id"])]),
+            (HectorList.PLACES, loaners.places[~is_in(loaners.places["place_id"], places["place_id"])]),
+            (HectorList.LOCKS, lockless),
         )
     }
 
@@ -101,7 +103,7 @@ def _people_in_doubt(removals: pd.DataFrame, operations: pd.DataFrame, shown: Sh
     known = shown.people.users["user_id"]
     adopted = operations.loc[operations["kind"].eq("user_adopt"), "site_user_id"]
     users = shown.current.users
-    alias = users.loc[among(users["site_user_id"], adopted), "alias"].dropna().str.strip()
+    alias = users.loc[is_in(users["site_user_id"], adopted), "alias"].dropna().str.strip()
     owners = alias[alias.str.startswith(MARKER_PREFIX)].str.removeprefix(MARKER_PREFIX)
     office = removals["kind"].eq("office_off").any() and _dangles(shown.people)
     return bool(office or _outside(removals["user_id"], known) or _outside(owners, known))
@@ -119,7 +121,7 @@ def _dangles(people: HectorPeople) -> bool:
 
 def _outside(ids: pd.Series, known: pd.Series) -> bool:
     """Whether some id, nulls aside, is not among those known."""
-    return bool((~among(ids.dropna(), known)).any())
+    return bool((~is_in(ids.dropna(), known)).any())
 
 
 def _about(operations: pd.DataFrame, subject: str) -> pd.Series:
@@ -137,10 +139,10 @@ def with_more_people(first: HectorPeople, second: HectorPeople) -> tuple[HectorP
         _more(first.departments, second.departments, "department_id"),
     )
     both = HectorPeople(
-        users=_joined(first.users, users),
-        user_groups=_joined(first.user_groups, _of(second.user_groups, users, "user_id")),
-        groups=_joined(first.groups, groups),
-        departments=_joined(first.departments, departments),
+        users=_append(first.users, users),
+        user_groups=_append(first.user_groups, _of(second.user_groups, users, "user_id")),
+        groups=_append(first.groups, groups),
+        departments=_append(first.departments, departments),
     )
     return both, len(users) + len(groups) + len(departments)
 
@@ -148,16 +150,16 @@ def with_more_people(first: HectorPeople, second: HectorPeople) -> tuple[HectorP
 def with_more_places(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The same for HECTOR_PLACES."""
     more = _more(first, second, "place_id")
-    return _joined(first, more), len(more)
+    return _append(first, more), len(more)
 
 
-def with_more_loaners(first: HectorLoaners, second: HectorLoaners) -> tuple[HectorLoaners, int]:
+def with_more_loaners(first: HectorReservations, second: HectorReservations) -> tuple[HectorReservations, int]:
     """The same for reservations, each with its own people and places."""
     more = _more(first.reservations, second.reservations, "reservation_id")
-    both = HectorLoaners(
-        reservations=_joined(first.reservations, more),
-        people=_joined(first.people, _of(second.people, more, "reservation_id")),
-        places=_joined(first.places, _of(second.places, more, "reservation_id")),
+    both = HectorReservations(
+        reservations=_append(first.reservations, more),
+        people=_append(first.people, _of(second.people, more, "reservation_id")),
+        places=_append(first.places, _of(second.places, more, "reservation_id")),
     )
     return both, len(more)
 
@@ -166,7 +168,7 @@ def with_more_site_users(current: Current, second: pd.DataFrame) -> tuple[Curren
     """The same for SALTO_USERS."""
     more = _more(current.users, second, "site_user_id")
     more = _more(current.users, more, "platform_user_id")
-    return replace(current, users=_joined(current.users, more)), len(more)
+    return replace(current, users=_append(current.users, more)), len(more)
 
 
 def with_more_locks(current: Current, second: pd.DataFrame) -> tuple[Current, int]:
@@ -175,16 +177,16 @@ def with_more_locks(current: Current, second: pd.DataFrame) -> tuple[Current, in
     zones = current.locks["lock_id"].map(second.set_index("lock_id")["zone"])
     found = int((current.locks["zone"].isna() & zones.notna()).sum())
     locks = current.locks.assign(zone=current.locks["zone"].fillna(zones))
-    return replace(current, locks=_joined(locks, more)), len(more) + found
+    return replace(current, locks=_append(locks, more)), len(more) + found
 
 
 def _more(first: pd.DataFrame, second: pd.DataFrame, key: str) -> pd.DataFrame:
-    return second[~among(second[key], first[key])]
+    return second[~is_in(second[key], first[key])]
 
 
 def _of(lines: pd.DataFrame, owners: pd.DataFrame, key: str) -> pd.DataFrame:
-    return lines[among(lines[key], owners[key])]
+    return lines[is_in(lines[key], owners[key])]
 
 
-def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+def _append(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first, more], ignore_index=True) if len(more) else first

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from hector_salto.access.problems import problems
-from hector_salto.access.windows import known_zone
+from hector_salto.access.windows import find_zone
 
 WEEKS = 53
 
@@ -29,8 +29,8 @@ def timezone_problems(timezone: str, zones: pd.Series, as_of: pd.Timestamp) -> p
         zones: of the locks; unknown ones are not compared.
         as_of: aware.
     """
-    known = sorted({zone for zone in map(known_zone, zones.dropna()) if zone})
-    mine = known_zone(timezone)
+    known = sorted({zone for zone in map(find_zone, zones.dropna()) if zone})
+    mine = find_zone(timezone)
     if mine is None or not known or any(same_clock(mine, zone, as_of) for zone in known):
         return problems("timezone_differs", pd.DataFrame())
     return problems("timezone_differs", pd.DataFrame([{"timezone": timezone, "zones": ", ".join(known)}]))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.problems import problems
-from hector_salto.access.rules import GROUP_PREFIX
-from hector_salto.access.windows import LATEST_ZONE, known_zone, known_zones, schedule_ends
+from hector_salto.access.settings import GROUP_PREFIX
+from hector_salto.access.windows import LATEST_ZONE, find_zone, find_zones, schedule_ends
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -54,7 +54,7 @@ class Current:
     user_groups: pd.DataFrame = field(default_factory=lambda: schemas.frame(schemas.SALTO_USER_GROUPS, []))
 
 
-def named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
+def groups_named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
     """Only these are worth reading in detail."""
     return groups[groups["name"].str.startswith(GROUP_PREFIX)].reset_index(drop=True)
 
@@ -77,16 +77,16 @@ def our_groups(
     Returns:
         columns ``group_id``, ``name``, ``ends`` (UTC, null without schedule), ``over`` (bool); and PROBLEMS.
     """
-    table = named_like_ours(groups.groups)
+    table = groups_named_like_ours(groups.groups)
     ends = _ends(groups, locks, site_zone)
     by_group = ends.assign(open_ended=ends["end"].isna()).groupby("group_id")
     # Joined, not mapped: pandas cannot map through an empty series of instants, as a site without our groups has it.
     table = table.join(by_group.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")
     bare = table["open_ended"].isna()
-    empty = ~among(table["group_id"], groups.users["group_id"]) & ~among(table["group_id"], groups.locks["group_id"])
+    empty = ~is_in(table["group_id"], groups.users["group_id"]) & ~is_in(table["group_id"], groups.locks["group_id"])
     empty &= table["user_count"].eq(0) & table["lock_count"].eq(0)
     closed = table["open_ended"].eq(other=False)
-    ours = closed | (bare & (among(table["name"], pd.Series(wanted, dtype="str")) | empty))
+    ours = closed | (bare & (is_in(table["name"], pd.Series(wanted, dtype="str")) | empty))
     table = table.assign(over=table["ends"].notna() & (table["ends"] <= as_of))
     return (
         table.loc[ours, ["group_id", "name", "ends", "over"]].reset_index(drop=True),
@@ -101,5 +101,5 @@ def _ends(groups: Groups, locks: pd.DataFrame, site_zone: str) -> pd.DataFrame:
     """
     zones = groups.locks.merge(locks[["lock_id", "zone"]], on="lock_id")[["group_id", "zone"]].drop_duplicates()
     table = groups.schedules[["group_id", "end_date"]].merge(zones, on="group_id", how="left")
-    known = known_zones(table["zone"]).mask(~among(table["group_id"], zones["group_id"]), known_zone(site_zone))
+    known = find_zones(table["zone"]).mask(~is_in(table["group_id"], zones["group_id"]), find_zone(site_zone))
     return table.assign(end=schedule_ends(table, known.fillna(LATEST_ZONE)))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.bookings import LEFT, earning_bookings
-from hector_salto.access.people import DEPARTED, desired_people
+from hector_salto.access.people import DEPARTED, select_desired_users
+from hector_salto.access.reservations import LEFT, eligible_reservations
 
 if TYPE_CHECKING:
-    from hector_salto.access.bookings import HectorLoaners
     from hector_salto.access.people import HectorPeople
-    from hector_salto.access.rules import AccessRules
+    from hector_salto.access.reservations import HectorReservations
+    from hector_salto.access.settings import AccessRules
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ class Desired:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def desired_state(
-    hector: HectorPeople, places: pd.DataFrame, loaners: HectorLoaners, rules: AccessRules, *, as_of: pd.Timestamp
+def build_desired_state(
+    hector: HectorPeople, places: pd.DataFrame, loaners: HectorReservations, rules: AccessRules, *, as_of: pd.Timestamp
 ) -> Desired:
     """What should exist, from complete reads of Hector.
 
     Args:
         as_of: aware; the moment the run started reading, never a DAG's logical date.
     """
-    people, frozen, people_problems = desired_people(hector, rules)
-    earned = earning_bookings(loaners, places, people, frozen, hector, rules, as_of=as_of)
+    people, frozen, people_problems = select_desired_users(hector, rules)
+    earned = eligible_reservations(loaners, places, people, frozen, hector, rules, as_of=as_of)
     status = hector.users["status"].str.strip().str.lower()
     read = {"users": len(hector.users), "reservations": len(loaners.reservations)}
     return Desired(
@@ -65,7 +65,7 @@ def desired_state(
         bookings=earned.bookings,
         members=earned.members,
         rooms=earned.places,
-        places=schemas.checked(schemas.HECTOR_PLACES, places),
+        places=schemas.validate(schemas.HECTOR_PLACES, places),
         decisions=earned.decisions,
         problems=pd.concat([people_problems, earned.problems], ignore_index=True),
         ended=earned.ended,

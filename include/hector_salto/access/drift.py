@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.operations import as_json
 from hector_salto.access.problems import problems
 from hector_salto.access.windows import SCHEDULE_COLUMNS, same_schedule
@@ -21,24 +21,26 @@ from hector_salto.access.windows import SCHEDULE_COLUMNS, same_schedule
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from hector_salto.access.seen import Seen
+    from hector_salto.access.snapshot import Snapshot
 
 DRIFT = "drift"
 
 
 @dataclass(frozen=True)
-class Account:
+class DriftBaseline:
     """How a run left Salto: what it saw last, and the units (of OPERATIONS) it answers for; None: all of the site.
 
     Only a run that brings its units in step with Hector answers for them. A cleanup, a plan only or a reload of other
     reservations also looks at Salto, but a manual change before that look is no less drift for it.
     """
 
-    seen: Seen
+    seen: Snapshot
     units: frozenset[str] | None = None
 
 
-def drifted(operations: pd.DataFrame, accounts: Iterable[Account], *, unsure: Collection[str] = ()) -> pd.Series:
+def repairs_drift(
+    operations: pd.DataFrame, accounts: Iterable[DriftBaseline], *, unsure: Collection[str] = ()
+) -> pd.Series:
     """True for the operations (OPERATIONS) that repair a manual change.
 
     Args:
@@ -56,14 +58,14 @@ def drifted(operations: pd.DataFrame, accounts: Iterable[Account], *, unsure: Co
     return found & ~operations["unit"].isin(list(unsure)) & operations["cause"].ne("expired")
 
 
-def marked(operations: pd.DataFrame, by_hand: pd.Series) -> pd.DataFrame:
+def mark_drift(operations: pd.DataFrame, by_hand: pd.Series) -> pd.DataFrame:
     """Those with cause ``drift``, and a reason and a ``before`` that say what was changed."""
     if not by_hand.any():
         return operations
     cause = operations["cause"].mask(by_hand, DRIFT)
     reason = operations["kind"].map(REASONS).astype("str").where(by_hand).fillna(operations["reason"])
     before = operations["before"].mask(by_hand & operations["before"].isna(), operations["kind"].map(BEFORE))
-    return schemas.checked(schemas.OPERATIONS, operations.assign(cause=cause, reason=reason, before=before))
+    return schemas.validate(schemas.OPERATIONS, operations.assign(cause=cause, reason=reason, before=before))
 
 
 REASONS = {
@@ -119,18 +121,23 @@ def _about(code: str, rows: pd.DataFrame) -> pd.DataFrame:
     return problems(code, rows.assign(subject=subject, about=about, why=rows["reason"]))
 
 
-def _group_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:
+def _group_drift(operations: pd.DataFrame, previous: Snapshot) -> pd.Series:
     kind = operations["kind"]
-    known = among(operations["group_id"], previous.groups["group_id"])
-    person = among(_pairs(operations, "platform_user_id"), _pairs(previous.members, "platform_user_id"))
-    door = among(_pairs(operations, "lock_id"), _pairs(previous.doors, "lock_id"))
-    own = among(_pairs(operations, "schedule_id"), _pairs(previous.schedules, "schedule_id"))
-    scheduled = among(operations["group_id"], previous.schedules["group_id"])
+    known = is_in(operations["group_id"], previous.groups["group_id"])
+    person = is_in(_pairs(operations, "platform_user_id"), _pairs(previous.members, "platform_user_id"))
+    door = is_in(_pairs(operations, "lock_id"), _pairs(previous.doors, "lock_id"))
+    own = is_in(_pairs(operations, "schedule_id"), _pairs(previous.schedules, "schedule_id"))
+    scheduled = is_in(operations["group_id"], previous.schedules["group_id"])
     found = kind.eq("member_add") & person | kind.eq("member_remove") & known & ~person
     found |= kind.eq("lock_add") & door | kind.eq("lock_remove") & known & ~door
     found |= kind.eq("schedule_delete") & known & ~own
-    found |= kind.isin(["schedule_change", "schedule_create"]) & known & scheduled & _meant(operations, previous)
-    found |= kind.eq("group_create") & _meant_by_name(operations, previous)
+    found |= (
+        kind.isin(["schedule_change", "schedule_create"])
+        & known
+        & scheduled
+        & _intends_last_schedule(operations, previous)
+    )
+    found |= kind.eq("group_create") & _intends_last_schedule_by_name(operations, previous)
     remade = set(operations.loc[found & kind.eq("group_create"), "group_name"])
     inside = operations["group_id"].isna() & operations["group_name"].isin(remade)
     return found | (inside & kind.isin(["lock_add", "member_add"]))
@@ -140,12 +147,12 @@ def _pairs(table: pd.DataFrame, column: str) -> pd.Series:
     return table["group_id"].astype("str") + " " + table[column].astype("str")
 
 
-def _meant(operations: pd.DataFrame, previous: Seen) -> pd.Series:
+def _intends_last_schedule(operations: pd.DataFrame, previous: Snapshot) -> pd.Series:
     """Whether the group's schedule was last seen as the operation would make it."""
     return _same_as(operations, previous.schedules, "group_id")
 
 
-def _meant_by_name(operations: pd.DataFrame, previous: Seen) -> pd.Series:
+def _intends_last_schedule_by_name(operations: pd.DataFrame, previous: Snapshot) -> pd.Series:
     named = previous.schedules.merge(previous.groups.rename(columns={"name": "group_name"}), on="group_id")
     return _same_as(operations, named, "group_name")
 
@@ -165,7 +172,7 @@ def _same_as(operations: pd.DataFrame, schedules: pd.DataFrame, by: str) -> pd.S
     return pd.Series(operations.index.isin(same), index=operations.index)
 
 
-def _person_drift(operations: pd.DataFrame, previous: Seen) -> pd.Series:
+def _person_drift(operations: pd.DataFrame, previous: Snapshot) -> pd.Series:
     """Tags, office mode, seats and users that were last seen as the operation would make them."""
     kind = operations["kind"]
     people = previous.people.dropna(subset="user_id").drop_duplicates("user_id").set_index("user_id")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector_salto.access.columns import among, both_ways, looked_up
+from hector_salto.access.frame_lookup import both_ways, is_in, lookup
 from hector_salto.access.operations import as_json, operations
-from hector_salto.access.rules import GROUP_PREFIX
 from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.windows import SCHEDULE_COLUMNS, same_schedule, to_minute
 
 if TYPE_CHECKING:
@@ -53,17 +53,17 @@ def group_operations(
     """
     shared = ours.duplicated("name", keep=False)
     twins = wanted.groups.merge(ours[shared].rename(columns={"name": "group_name"}), on="group_name")
-    candidates = ours[~shared | among(ours["group_id"], _best(twins, wanted, current))]
-    group_id = looked_up(wanted.groups["group_name"], candidates["name"], candidates["group_id"])
+    candidates = ours[~shared | is_in(ours["group_id"], _best(twins, wanted, current))]
+    group_id = lookup(wanted.groups["group_name"], candidates["name"], candidates["group_id"])
     pairs = wanted.groups.assign(group_id=group_id)
     have = pairs[pairs["group_id"].notna()]
     changes = [*_schedules(have, current.schedules), *_locks(pairs, wanted.locks, current.locks)]
     return [
-        *_deleted(ours[~among(ours["group_id"], have["group_id"])], current, wanted),
-        *_created(pairs[pairs["group_id"].isna()]),
+        *_deletions(ours[~is_in(ours["group_id"], have["group_id"])], current, wanted),
+        *_creations(pairs[pairs["group_id"].isna()]),
         *changes,
         *_members(pairs, wanted, current.users, names),
-        *_unclaimed(pairs, wanted, current.users, changes),
+        *_removals_of_unclaimed(pairs, wanted, current.users, changes),
     ]
 
 
@@ -86,8 +86,8 @@ def _best(twins: pd.DataFrame, wanted: WantedGroups, current: Groups) -> pd.Seri
     return scored.sort_values(["group_name", "fits", "score", "group_id"]).drop_duplicates("group_name")["group_id"]
 
 
-def _deleted(groups: pd.DataFrame, current: Groups, wanted: WantedGroups) -> list[pd.DataFrame]:
-    twin = among(groups["name"], wanted.groups["group_name"])
+def _deletions(groups: pd.DataFrame, current: Groups, wanted: WantedGroups) -> list[pd.DataFrame]:
+    twin = is_in(groups["name"], wanted.groups["group_name"])
     cause = pd.Series("withdrawn", index=groups.index).mask(groups["name"].isin(wanted.ended), "ended")
     cause = cause.mask(groups["over"], "expired").mask(twin, "leftover")
     reason = cause.map(
@@ -109,11 +109,11 @@ def _deleted(groups: pd.DataFrame, current: Groups, wanted: WantedGroups) -> lis
 
 def _sizes(groups: pd.DataFrame, inside: pd.DataFrame) -> pd.Series:
     """How many are in each."""
-    counts = inside.loc[among(inside["group_id"], groups["group_id"]), "group_id"].value_counts()
+    counts = inside.loc[is_in(inside["group_id"], groups["group_id"]), "group_id"].value_counts()
     return groups["group_id"].map(counts).fillna(0).astype("int64")
 
 
-def _created(groups: pd.DataFrame) -> list[pd.DataFrame]:
+def _creations(groups: pd.DataFrame) -> list[pd.DataFrame]:
     rows = groups.assign(group_id=None, after=_own_json(groups))
     return [operations("group_create", rows, cause="new", reason="a reservation opens this window", unit=_unit(groups))]
 
@@ -161,7 +161,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
     pairs = pairs.assign(before=_schedule_json(pairs), after=_own_json(pairs))
     first = ~pairs.duplicated("group_id")
     extra, changed = pairs[~first], pairs[first & ~pairs["same"]]
-    bare = groups[~among(groups["group_id"], found["group_id"])]
+    bare = groups[~is_in(groups["group_id"], found["group_id"])]
     return [
         operations(
             "schedule_delete", extra, cause="leftover", reason="a group has exactly one schedule", unit=_unit(extra)
@@ -172,7 +172,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
             cause="moved",
             reason="the reservation's window is another one",
             unit=_unit(changed),
-            removal=_narrowed(changed),
+            removal=_window_shrinks(changed),
         ),
         operations(
             "schedule_create",
@@ -184,7 +184,7 @@ def _schedules(groups: pd.DataFrame, schedules: pd.DataFrame) -> list[pd.DataFra
     ]
 
 
-def _narrowed(pairs: pd.DataFrame) -> pd.Series:
+def _window_shrinks(pairs: pd.DataFrame) -> pd.Series:
     """True where the new window leaves out a moment of the old one."""
     starts_later = ~(to_minute(pairs["start_date"]) <= to_minute(pairs["start_date_now"]))
     end, end_now = to_minute(pairs["end_date"], end_of_day=True), to_minute(pairs["end_date_now"], end_of_day=True)
@@ -224,7 +224,7 @@ def _members(
     have = current[~current["platform_user_id"].isin(wanted.unmoved)]
     there, right = both_ways(want[["group_id", "platform_user_id"]], have[["group_id", "platform_user_id"]])
     new, stale = want[~there], _in_groups(have[~right], pairs)
-    known = looked_up(stale["platform_user_id"], names["platform_user_id"], names["user_id"])
+    known = lookup(stale["platform_user_id"], names["platform_user_id"], names["user_id"])
     stale = stale.assign(user_id=known)
     cause = pd.Series("moved", index=new.index).mask(new["group_id"].isna(), "new")
     return [
@@ -238,7 +238,7 @@ def _members(
 WIDENING = frozenset({"lock_add", "schedule_change", "schedule_create"})
 
 
-def _unclaimed(
+def _removals_of_unclaimed(
     pairs: pd.DataFrame, wanted: WantedGroups, current: pd.DataFrame, changes: list[pd.DataFrame]
 ) -> list[pd.DataFrame]:
     """Return removals of unmoved members whom their group's reservation cannot mean, where the group changes.
@@ -248,7 +248,7 @@ def _unclaimed(
     if not wanted.unmoved:
         return []
     groups = pd.concat([table.loc[table["kind"].isin(WIDENING), "group_id"] for table in changes]).dropna()
-    here = current["platform_user_id"].isin(wanted.unmoved) & among(current["group_id"], groups)
+    here = current["platform_user_id"].isin(wanted.unmoved) & is_in(current["group_id"], groups)
     rows = _in_groups(current[here], pairs)
     claimed, _ = both_ways(rows[["reference", "platform_user_id"]], wanted.claims)
     stale = rows[~claimed]

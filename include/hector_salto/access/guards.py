@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.operations import EVIDENT, GROUP, HELD, KINDS, PERSON, WITH_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hector_salto.access.history import History, Read
-    from hector_salto.access.rules import Limits
+    from hector_salto.access.guard_history import GuardHistory, ReadCounts
+    from hector_salto.access.settings import Limits
 
 SHRUNK_BY_AT_LEAST = 20
 LARGE_GROUP = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveCounts:
     """How much is live before the run: our groups whose window is not over, and our users."""
 
     groups: int
@@ -34,16 +34,16 @@ class Live:
 
 
 @dataclass(frozen=True)
-class Situation:
+class GuardContext:
     """What removals are measured against.
 
     live: before the run; read: what Hector shows now; history: what earlier runs saw and did;
     members: group_id, platform_user_id of our groups before the run.
     """
 
-    live: Live
-    read: Read
-    history: History
+    live: LiveCounts
+    read: ReadCounts
+    history: GuardHistory
     members: pd.DataFrame
 
 
@@ -74,7 +74,7 @@ class Guarded:
     approved_guards: frozenset[str] = frozenset()
 
 
-def guarded(operations: pd.DataFrame, situation: Situation, limits: Limits, *, approve: str | None) -> Guarded:
+def apply_guards(operations: pd.DataFrame, situation: GuardContext, limits: Limits, *, approve: str | None) -> Guarded:
     """Hold what looks dangerous, or let it through when ``approve`` is the digest of just that."""
     removals = operations[operations["removal"] & ~operations["cause"].isin(EVIDENT)]
     parts = [
@@ -111,11 +111,11 @@ def _with_their_group(operations: pd.DataFrame, held: pd.Series, members: pd.Dat
     groups = operations.loc[held & kind.eq("group_delete"), "group_id"]
     people = pd.concat(
         [
-            members.loc[among(members["group_id"], groups), "platform_user_id"],
+            members.loc[is_in(members["group_id"], groups), "platform_user_id"],
             operations.loc[held & kind.eq("member_remove"), "platform_user_id"],
         ]
     )
-    return kind.isin(["user_suspend", "user_delete"]) & among(operations["platform_user_id"], people.dropna())
+    return kind.isin(["user_suspend", "user_delete"]) & is_in(operations["platform_user_id"], people.dropna())
 
 
 def name_of(operations: pd.DataFrame) -> str:
@@ -133,7 +133,7 @@ def _digest(name: str, uses: int) -> str:
 Part = tuple["pd.Series[str]", Hold]  # the keys that are held, and why
 
 
-def _empty(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
+def _empty(removals: pd.DataFrame, situation: GuardContext) -> Iterator[Part]:
     """Zero users or zero reservations although ours are live: an upstream fault looks like an empty house."""
     live, read = situation.live, situation.read
     for what, shown, there in (("users", read.users, live.users), ("reservations", read.reservations, live.groups)):
@@ -142,7 +142,7 @@ def _empty(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
             yield removals["key"], Hold("empty", why, len(removals), there)
 
 
-def _shrink(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
+def _shrink(removals: pd.DataFrame, situation: GuardContext) -> Iterator[Part]:
     """More than half of the users or reservations are gone since the last good run, and at least twenty."""
     last, now = situation.history.read, situation.read
     if last is None or removals.empty:
@@ -158,7 +158,7 @@ def _shrink(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
             yield removals["key"], Hold("shrink", why, fell, before)
 
 
-def _withdrawals(removals: pd.DataFrame, situation: Situation, limits: Limits) -> Iterator[Part]:
+def _withdrawals(removals: pd.DataFrame, situation: GuardContext, limits: Limits) -> Iterator[Part]:
     """Removals of groups against live groups, those of people against our users; what went in 24 hours counts too.
 
     The base is what was live when those 24 hours began, so that a set in slices meets the limit where the whole would.
@@ -179,13 +179,13 @@ def _withdrawals(removals: pd.DataFrame, situation: Situation, limits: Limits) -
         yield keys, Hold("withdrawals", why, count, base)
 
 
-def _group(removals: pd.DataFrame, situation: Situation) -> Iterator[Part]:
+def _group(removals: pd.DataFrame, situation: GuardContext) -> Iterator[Part]:
     """More than half of the people of a large group lose its doors, all when the whole group is withdrawn."""
     leaving = removals[removals["kind"].eq("member_remove")]
     whole = removals.loc[removals["kind"].eq("group_delete") & removals["cause"].eq("withdrawn"), "group_id"]
     earlier = _earlier(leaving["key"], situation.history, {"member_remove"})
     left = pd.Series([key.split(":")[1] for key in earlier], dtype="str").value_counts()
-    concerned = among(situation.members["group_id"], removals["group_id"])
+    concerned = is_in(situation.members["group_id"], removals["group_id"])
     inside = situation.members.loc[concerned, "group_id"].value_counts()
     size = inside.add(left, fill_value=0).astype("int64")
     lost = leaving["group_id"].value_counts().add(left, fill_value=0).reindex(size.index).fillna(0).astype("int64")
@@ -205,7 +205,7 @@ def _about(kinds: pd.Series, subject: str) -> pd.Series:
     return kinds.map({name: kind.subject == subject for name, kind in KINDS.items()}).astype("bool")
 
 
-def _earlier(now: pd.Series, history: History, kinds: set[str]) -> list[str]:
+def _earlier(now: pd.Series, history: GuardHistory, kinds: set[str]) -> list[str]:
     """Removals of these kinds that earlier runs sent, and that are not planned again now."""
     again = set(now)
     return sorted(key for key in history.removed if key not in again and key.partition(":")[0] in kinds)

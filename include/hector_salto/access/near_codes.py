@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector_salto.access.columns import looked_up
+from hector_salto.access.frame_lookup import lookup
 from hector_salto.access.problems import HECTOR_ADMIN, problems
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def unknown_codes(people: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """
     known = tags.dropna(subset="near").sort_values("tag_id")
     counts = people["near"].map(known["near"].value_counts()).fillna(0).astype("int64")
-    lengths = looked_up(people["near"], known["near"], known["length"])
+    lengths = lookup(people["near"], known["near"], known["length"])
     rows = people.assign(count=counts, wanted=lengths)
     columns = ["code_forms", "code_length", "count", "wanted"]
     misses = [_miss(row) for row in rows[columns].to_dict("records")]

@@ -23,7 +23,7 @@ GROUP, PERSON = "group", "person"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OperationKind:
     """One kind of operation: what it changes, when, and in which order inside its phase.
 
     Stages of a phase are finished one after the other: users are deleted after all other removals; an email is given up
@@ -41,25 +41,25 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("group_delete", TAKE_AWAY, GROUP, 0, removal=True),
-        Kind("member_remove", TAKE_AWAY, GROUP, 1, removal=True),
-        Kind("lock_remove", TAKE_AWAY, GROUP, 2, removal=True),
-        Kind("schedule_delete", TAKE_AWAY, GROUP, 3, removal=True),
-        Kind("tag_off", TAKE_AWAY, PERSON, 4, removal=True),
-        Kind("office_off", TAKE_AWAY, PERSON, 5, removal=True),
-        Kind("user_suspend", TAKE_AWAY, PERSON, 6, removal=True),
-        Kind("user_delete", TAKE_AWAY, PERSON, 7, removal=True, stage=2),
-        Kind("schedule_change", WINDOWS, GROUP, 0),
-        Kind("schedule_create", WINDOWS, GROUP, 1),
-        Kind("group_create", WINDOWS, GROUP, 2),
-        Kind("user_adopt", PEOPLE, PERSON, 0),
-        Kind("user_email", PEOPLE, PERSON, 1),
-        Kind("user_subscribe", PEOPLE, PERSON, 2, stage=2),
-        Kind("user_create", PEOPLE, PERSON, 3, stage=2),
-        Kind("tag_on", PEOPLE, PERSON, 4, stage=3),
-        Kind("office_on", PEOPLE, PERSON, 5, stage=3),
-        Kind("lock_add", ARM, GROUP, 0),
-        Kind("member_add", ARM, GROUP, 1),
+        OperationKind("group_delete", TAKE_AWAY, GROUP, 0, removal=True),
+        OperationKind("member_remove", TAKE_AWAY, GROUP, 1, removal=True),
+        OperationKind("lock_remove", TAKE_AWAY, GROUP, 2, removal=True),
+        OperationKind("schedule_delete", TAKE_AWAY, GROUP, 3, removal=True),
+        OperationKind("tag_off", TAKE_AWAY, PERSON, 4, removal=True),
+        OperationKind("office_off", TAKE_AWAY, PERSON, 5, removal=True),
+        OperationKind("user_suspend", TAKE_AWAY, PERSON, 6, removal=True),
+        OperationKind("user_delete", TAKE_AWAY, PERSON, 7, removal=True, stage=2),
+        OperationKind("schedule_change", WINDOWS, GROUP, 0),
+        OperationKind("schedule_create", WINDOWS, GROUP, 1),
+        OperationKind("group_create", WINDOWS, GROUP, 2),
+        OperationKind("user_adopt", PEOPLE, PERSON, 0),
+        OperationKind("user_email", PEOPLE, PERSON, 1),
+        OperationKind("user_subscribe", PEOPLE, PERSON, 2, stage=2),
+        OperationKind("user_create", PEOPLE, PERSON, 3, stage=2),
+        OperationKind("tag_on", PEOPLE, PERSON, 4, stage=3),
+        OperationKind("office_on", PEOPLE, PERSON, 5, stage=3),
+        OperationKind("lock_add", ARM, GROUP, 0),
+        OperationKind("member_add", ARM, GROUP, 1),
     )
 }
 
@@ -110,12 +110,12 @@ def operations(kind: str, rows: pd.DataFrame, **columns: pd.Series | str) -> pd.
 def _sound(table: pd.DataFrame) -> pd.DataFrame:
     """Return the operations with valid columns: rows that lack a value become MALFORMED, so that no other row suffers."""
     try:
-        return schemas.checked(schemas.OPERATIONS, table)
+        return schemas.validate(schemas.OPERATIONS, table)
     except schemas.SchemaError:
-        return schemas.checked(schemas.OPERATIONS, _malformed_marked(table))
+        return schemas.validate(schemas.OPERATIONS, _mark_malformed(table))
 
 
-def _malformed_marked(table: pd.DataFrame) -> pd.DataFrame:
+def _mark_malformed(table: pd.DataFrame) -> pd.DataFrame:
     """Fill the gaps of malformed rows; the same change listed twice is one change."""
     table = table.drop_duplicates().reset_index(drop=True)
     required = [name for name, column in schemas.OPERATIONS.columns.items() if not column.nullable]
@@ -150,7 +150,7 @@ HELD_BY = {
 }
 
 
-def held_sentence(operation: Mapping[Any, Any]) -> str:
+def reason_held(operation: Mapping[Any, Any]) -> str:
     """Return what holds an operation back."""
     by = operation["held_by"]
     return HELD_BY.get(by, f"held by the guard {by}")

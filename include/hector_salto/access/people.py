@@ -12,13 +12,13 @@ import pandas as pd
 
 from hector_salto.access import schemas
 from hector_salto.access.addresses import addresses
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.problems import problems
-from hector_salto.access.rules import MARKER_PREFIX
-from hector_salto.access.texts import comparable, few, folded, one_line, plain_all
+from hector_salto.access.settings import MARKER_PREFIX
+from hector_salto.access.texts import comparable, few, fold_all, one_line, plain_all
 
 if TYPE_CHECKING:
-    from hector_salto.access.rules import AccessRules, OfficeMode
+    from hector_salto.access.settings import AccessRules, OfficeMode
 
 ACTIVE = "active"
 LONGEST_NAME = 100  # names are labels; how many letters Salto takes is not documented
@@ -38,14 +38,14 @@ class HectorPeople:
 # --- Hector's side ----------------------------------------------------------------------------------------------------
 
 
-def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def select_desired_users(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Active users with an email of their own.
 
     Returns:
         ``people`` (DESIRED_PEOPLE), ``frozen`` (columns user_id, email: users who share an email; neither is touched),
         ``problems`` (PROBLEMS).
     """
-    users = people.users.assign(email=folded(people.users["email"]), address=addresses(people.users["email"]))
+    users = people.users.assign(email=fold_all(people.users["email"]), address=addresses(people.users["email"]))
     users = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
     users = users.assign(code_shared=users["tag"].notna() & users.duplicated("tag", keep=False))
     sharing = users[users["code_shared"]]  # also those without an email: the code is as ambiguous through them
@@ -64,7 +64,7 @@ def desired_people(people: HectorPeople, rules: AccessRules) -> tuple[pd.DataFra
         problems("code_twice", _with_others(sharing, "tag")),
         problems("office_group_unknown", unknown_office_names(people, rules.office_mode)),
     ]
-    desired = schemas.checked(schemas.DESIRED_PEOPLE, chosen[list(schemas.DESIRED_PEOPLE.columns)])
+    desired = schemas.validate(schemas.DESIRED_PEOPLE, chosen[list(schemas.DESIRED_PEOPLE.columns)])
     return desired, users.loc[email_shared, ["user_id", "email"]].reset_index(drop=True), pd.concat(found)
 
 
@@ -96,8 +96,8 @@ def _with_others(users: pd.DataFrame, shared: str) -> pd.DataFrame:
 
 def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: OfficeMode) -> pd.Series:
     """True for users who match; with ``match: all`` each non-empty list must match, both empty match no user."""
-    in_group = among(users["user_id"], _members_of(people, office.groups))
-    department = users["department_id"].map(folded(people.departments.set_index("department_id")["name"]))
+    in_group = is_in(users["user_id"], _members_of(people, office.groups))
+    department = users["department_id"].map(fold_all(people.departments.set_index("department_id")["name"]))
     in_department = department.isin([comparable(name) for name in office.departments])
     tests = [test for test, names in ((in_group, office.groups), (in_department, office.departments)) if names]
     if not tests:
@@ -108,7 +108,7 @@ def may_toggle_office_mode(users: pd.DataFrame, people: HectorPeople, office: Of
 
 def _members_of(people: HectorPeople, names: tuple[str, ...]) -> pd.Series:
     """User ids in the named groups, directly or through the groups those are the alias of."""
-    wanted = people.groups["group_id"][folded(people.groups["name"]).isin([comparable(name) for name in names])]
+    wanted = people.groups["group_id"][fold_all(people.groups["name"]).isin([comparable(name) for name in names])]
     reached = set(wanted)
     while True:  # an alias may itself have an alias; each round adds the groups that point at those reached
         pointing = people.groups.loc[people.groups["alias_of"].isin(reached), "group_id"]
@@ -126,7 +126,7 @@ def unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFra
         {"what": what, "name": name}
         for what, names in asked.items()
         for name in names
-        if comparable(name) not in set(folded(known[what]).dropna())
+        if comparable(name) not in set(fold_all(known[what]).dropna())
     ]
     return pd.DataFrame(missing, columns=["what", "name"])
 
@@ -135,7 +135,7 @@ def unknown_office_names(people: HectorPeople, office: OfficeMode) -> pd.DataFra
 
 
 @dataclass(frozen=True)
-class Untouchable:
+class ProtectedUsers:
     """Who in Salto is never changed, apart from roles: the sync's own account, the owner, protected emails."""
 
     own_platform_user_id: str
@@ -143,7 +143,7 @@ class Untouchable:
     emails: frozenset[str] = frozenset()
 
 
-def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
+def salto_people(users: pd.DataFrame, untouchable: ProtectedUsers) -> pd.DataFrame:
     """SALTO_USERS with ``email`` folded, ``marker`` (the Hector user id in the alias, null if none), ``no_alias`` and
     ``protected`` (never touched: design section 4).
 
@@ -153,7 +153,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
     marker = alias.str.removeprefix(MARKER_PREFIX).where(
         alias.str.startswith(MARKER_PREFIX).fillna(value=False).astype("bool")
     )
-    email = folded(users["email"])
+    email = fold_all(users["email"])
     never = {untouchable.own_platform_user_id, untouchable.owner_platform_user_id}
     return users.assign(
         email=email,
@@ -168,9 +168,7 @@ def salto_people(users: pd.DataFrame, untouchable: Untouchable) -> pd.DataFrame:
     )
 
 
-def matched_people(
-    desired: pd.DataFrame, salto: pd.DataFrame, departed: pd.Series
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def match_users(desired: pd.DataFrame, salto: pd.DataFrame, departed: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The Salto user of each desired person: by marker first (it survives a change of email), then by email.
 
     Args:
@@ -186,10 +184,10 @@ def matched_people(
         ``problems``.
     """
     columns = {"email": "salto_email", "tag": "salto_tag", "office_mode": "salto_office_mode"}
-    users = salto.rename(columns=columns).assign(free=salto["no_alias"] | among(salto["marker"], departed))
+    users = salto.rename(columns=columns).assign(free=salto["no_alias"] | is_in(salto["marker"], departed))
     by_marker = users[users["marker"].notna()].drop_duplicates("marker", keep=False)
     marked = desired.merge(by_marker, how="left", left_on="user_id", right_on="marker")
-    by_email = users[users["salto_email"].notna() & ~among(users["site_user_id"], _giving_up_email(marked, users))]
+    by_email = users[users["salto_email"].notna() & ~is_in(users["site_user_id"], _giving_up_email(marked, users))]
     by_email = by_email.drop_duplicates("salto_email", keep=False)
     emailed = desired.merge(by_email, how="left", left_on="email", right_on="salto_email")
     found_by_marker = marked["site_user_id"].notna()
@@ -204,7 +202,7 @@ def matched_people(
     people = people.assign(
         ours=(ours | adopt) & ~people["protected"],
         adopt=adopt,
-        usable=~among(desired["user_id"], doubles["user_id"]) & ~foreign,
+        usable=~is_in(desired["user_id"], doubles["user_id"]) & ~foreign,
     )
     clash = people.assign(holder="Salto user " + people["site_user_id"])[foreign]
     return people, pd.concat([problems("salto_user_twice", doubles), problems("email_held", clash)])
@@ -215,7 +213,7 @@ def _giving_up_email(marked: pd.DataFrame, users: pd.DataFrame) -> pd.Series:
     can = marked["has_profile"].eq(other=False) & marked["managed_here"].eq(other=True)
     can &= marked["protected"].eq(other=False) & marked["address"].notna()
     changed = marked[can & marked["salto_email"].ne(marked["email"])]
-    return changed.loc[~among(changed["email"], users["salto_email"]), "site_user_id"]
+    return changed.loc[~is_in(changed["email"], users["salto_email"]), "site_user_id"]
 
 
 def _bool(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -224,11 +222,11 @@ def _bool(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _doubles(desired: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
     """Desired people for whom two Salto users carry one marker, or two carry one email."""
-    by_marker, by_email = _repeated(users["marker"]), _repeated(users["salto_email"])
+    by_marker, by_email = _counts_of_repeats(users["marker"]), _counts_of_repeats(users["salto_email"])
     counts = pd.concat([desired["user_id"].map(by_marker), desired["email"].map(by_email)], axis=1).max(axis=1)
     return desired.assign(count=counts.fillna(0).astype("int64")).query("count > 1")
 
 
-def _repeated(texts: pd.Series) -> pd.Series:
+def _counts_of_repeats(texts: pd.Series) -> pd.Series:
     """How often each text stands there that stands there more than once."""
     return texts[texts.duplicated(keep=False)].value_counts()

@@ -6,9 +6,9 @@ import difflib
 
 import pandas as pd
 
-from hector_salto.access.bookings import ACCESS
 from hector_salto.access.problems import problems
-from hector_salto.access.texts import difference, few, folded, skeleton
+from hector_salto.access.reservations import ACCESS
+from hector_salto.access.texts import difference, few, fold_all, skeleton
 
 
 def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -22,9 +22,9 @@ def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame
         columns ``place_id``, ``lock_id``, ``lock`` (the lock's name in Salto), ``zone``; and the problems of places
         whose name fits no lock or several.
     """
-    named = places.assign(wanted=folded(places["lock_name"])).dropna(subset="wanted")
+    named = places.assign(wanted=fold_all(places["lock_name"])).dropna(subset="wanted")
     named = named.rename(columns={"name": "place_name"})
-    known = locks.assign(wanted=folded(locks["name"])).dropna(subset="wanted")
+    known = locks.assign(wanted=fold_all(locks["name"])).dropna(subset="wanted")
     counts = named["wanted"].map(known["wanted"].value_counts()).fillna(0).astype("int64")
     named = named.assign(count=counts)
     unique = known.drop_duplicates("wanted", keep=False).rename(columns={"name": "lock"})
@@ -69,17 +69,17 @@ def unclear_doors(rooms: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFram
         columns ``reference``, ``lock_id``: each lock of a name that several have; and the references whose place names
         no lock at all, which may mean any lock that no place names.
     """
-    known = locks.assign(wanted=folded(locks["name"])).dropna(subset="wanted")
-    asked = rooms[["reference", "lock_name"]].assign(wanted=folded(rooms["lock_name"])).dropna(subset="wanted")
+    known = locks.assign(wanted=fold_all(locks["name"])).dropna(subset="wanted")
+    asked = rooms[["reference", "lock_name"]].assign(wanted=fold_all(rooms["lock_name"])).dropna(subset="wanted")
     shared = known[known.duplicated("wanted", keep=False)]
     several = asked[asked["wanted"].isin(shared["wanted"])].merge(shared[["wanted", "lock_id"]], on="wanted")
     lost = asked.loc[~asked["wanted"].isin(known["wanted"]), "reference"].drop_duplicates()
     return several[["reference", "lock_id"]], lost
 
 
-def unnamed_locks(places: pd.DataFrame, locks: pd.DataFrame) -> pd.Series:
+def locks_without_place(places: pd.DataFrame, locks: pd.DataFrame) -> pd.Series:
     """Return the ids of locks that no place of Hector names."""
-    return locks.loc[~folded(locks["name"]).isin(folded(places["lock_name"]).dropna()), "lock_id"]
+    return locks.loc[~fold_all(locks["name"]).isin(fold_all(places["lock_name"]).dropna()), "lock_id"]
 
 
 FEW, ALIKE = 3, 0.5
@@ -96,13 +96,15 @@ def silent_places(lines: pd.DataFrame, places: pd.DataFrame, decisions: pd.DataF
         decisions: DECISIONS, as the plan made them: access is given where another place of the reservation has a lock.
     """
     booked = decisions.loc[decisions["decision"].eq(ACCESS), ["reservation_id", "reference"]]
-    bare = places[places["active"] & folded(places["lock_name"]).isna()].rename(columns={"name": "place_name"})
+    bare = places[places["active"] & fold_all(places["lock_name"]).isna()].rename(columns={"name": "place_name"})
     rows = lines.drop_duplicates().merge(booked, on="reservation_id").merge(bare, on="place_id")
     found = rows.groupby(["place_id", "place_name"], as_index=False).agg(references=("reference", sorted))
-    return problems("place_without_lock", found.assign(booked=[_booked(names) for names in found["references"]]))
+    return problems(
+        "place_without_lock", found.assign(booked=[_list_references(names) for names in found["references"]])
+    )
 
 
-def _booked(references: list[str]) -> str:
+def _list_references(references: list[str]) -> str:
     """The first few by name."""
     return f"reservation{'' if len(references) == 1 else 's'} {few(references, FEW)}"
 

@@ -13,27 +13,27 @@ import numpy as np
 import pandas as pd
 
 from hector_salto.access import schemas
-from hector_salto.access.bookings import ACCESS, LEFT, NO_ACCESS
-from hector_salto.access.columns import among, looked_up, places_of
 from hector_salto.access.current import our_groups
-from hector_salto.access.desired import left_groups
-from hector_salto.access.drift import Account, drift_problems, drifted, marked, undone_problems
-from hector_salto.access.group_changes import WantedGroups, group_operations
-from hector_salto.access.guards import Hold, Live, Situation, guarded
-from hector_salto.access.history import NOTHING_YET, History, Read
-from hector_salto.access.operations import EVIDENT, HELD, in_order
-from hector_salto.access.order import (
+from hector_salto.access.dependencies import (
     additions_that_would_widen,
     missing_basis,
-    resting_on,
+    unsafe_without,
     with_dependents_held,
     without_malformed,
 )
-from hector_salto.access.people import Untouchable, matched_people, salto_people
-from hector_salto.access.places import place_locks, unclear_doors, unnamed_locks
+from hector_salto.access.desired import left_groups
+from hector_salto.access.drift import DriftBaseline, drift_problems, mark_drift, repairs_drift, undone_problems
+from hector_salto.access.frame_lookup import index_in, is_in, lookup
+from hector_salto.access.group_changes import WantedGroups, group_operations
+from hector_salto.access.guard_history import NOTHING_YET, GuardHistory, ReadCounts
+from hector_salto.access.guards import GuardContext, Hold, LiveCounts, apply_guards
+from hector_salto.access.operations import EVIDENT, HELD, in_order
+from hector_salto.access.people import ProtectedUsers, match_users, salto_people
+from hector_salto.access.places import locks_without_place, place_locks, unclear_doors
 from hector_salto.access.problems import all_problems, problems
 from hector_salto.access.refusals import Refusal
-from hector_salto.access.rules import GROUP_PREFIX, AccessRules
+from hector_salto.access.reservations import ACCESS, LEFT, NO_ACCESS
+from hector_salto.access.settings import GROUP_PREFIX, AccessRules
 from hector_salto.access.tags import TagMoves, tag_moves
 from hector_salto.access.texts import few
 from hector_salto.access.user_changes import (
@@ -45,7 +45,7 @@ from hector_salto.access.user_changes import (
     user_operations,
     with_seats,
 )
-from hector_salto.access.windows import SCHEDULE_COLUMNS, known_zone, known_zones, schedules
+from hector_salto.access.windows import SCHEDULE_COLUMNS, find_zone, find_zones, schedules
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -88,7 +88,7 @@ class Plan:
     seat_candidates: tuple[str, ...] = ()
 
     @property
-    def held(self) -> pd.DataFrame:
+    def held_operations(self) -> pd.DataFrame:
         return self.operations[self.operations["state"].eq(HELD)]
 
     @property
@@ -109,8 +109,8 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     as_of: pd.Timestamp,
     references: Collection[str] | None = None,
     approve: str | None = None,
-    history: History = NOTHING_YET,
-    previous: Previous | None = None,
+    history: GuardHistory = NOTHING_YET,
+    previous: LastState | None = None,
     created: frozenset[str] = frozenset(),
 ) -> Plan:
     """Compare the desired with the current state.
@@ -127,9 +127,9 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     groups = _find_groups(desired, current, users, rules, as_of=as_of)
     draft = _list_operations(desired, current, rules, users, groups, created)
     scope = _limit_to_scope(draft, references, desired, current, groups.members)
-    operations, undone = _drifted(scope.operations, previous, rules, groups.members)
+    operations, undone = _mark_drift(scope.operations, previous, rules, groups.members)
     live, read = _live(users, groups), _read(desired)
-    found = guarded(operations, Situation(live, read, history, groups.members), rules.limits, approve=approve)
+    found = apply_guards(operations, GuardContext(live, read, history, groups.members), rules.limits, approve=approve)
     # Without a hold nothing builds on one.
     inside = members_by_group(groups.members if found.holds else groups.members.iloc[:0])
     sendable, seat_problems, seats_short = with_seats(
@@ -148,13 +148,13 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         drift_problems(undone),
         undone_problems(operations, rules.drift),
         problems("operation_malformed", draft.malformed),
-        _unmatched(approve if found.approved_set is None else None),
-        *_closed_people(groups.people),
+        _unmatched_approval(approve if found.approved_set is None else None),
+        *_users_shut_out(groups.people),
     ]
     return Plan(
         operations=sendable,
         problems=all_problems(tables),
-        decisions=_decided(desired.decisions, groups.chosen, groups.doors),
+        decisions=_correct_decisions(desired.decisions, groups.chosen, groups.doors),
         members=groups.members,
         timetable=_timetable(groups.wanted, groups.chosen),
         seats_short=seats_short,
@@ -187,16 +187,16 @@ class _Users:
 
 
 def _match_users(desired: Desired, current: Current, rules: AccessRules) -> _Users:
-    protected = Untouchable(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails)
+    protected = ProtectedUsers(current.own_platform_user_id, current.owner_platform_user_id, rules.protected_emails)
     salto = salto_people(current.users, protected)
-    gone = salto[salto["marker"].notna() & ~among(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
-    people, found = matched_people(desired.people, salto, gone["marker"])
+    gone = salto[salto["marker"].notna() & ~is_in(salto["marker"], desired.present["user_id"]) & ~salto["protected"]]
+    people, found = match_users(desired.people, salto, gone["marker"])
     people = people.assign(email_holder=_email_holders(people, salto))
     # Who is not usable may be there twice: their places stay as they are, whatever their address.
     unsendable = people["usable"] & people["site_user_id"].isna() & people["address"].isna()
     found = pd.concat([found, _without_address(people[unsendable], desired, rules)])
     people = people[~unsendable]
-    gone = gone[~among(gone["site_user_id"], people["site_user_id"].dropna())]
+    gone = gone[~is_in(gone["site_user_id"], people["site_user_id"].dropna())]
     return _Users(people, gone, salto, found)
 
 
@@ -226,11 +226,11 @@ def _find_groups(
     desired: Desired, current: Current, users: _Users, rules: AccessRules, *, as_of: pd.Timestamp
 ) -> _Groups:
     doors = _Doors.of(desired, current)
-    wanted, chosen = _wanted(desired, doors, users.people, users.salto, current)
+    wanted, chosen = _select_groups(desired, doors, users.people, users.salto, current)
     left = left_groups(desired.decisions, GROUP_PREFIX) | doors.left
     people = users.people.join(_first_windows(wanted.members, chosen), on="user_id")
     people = _with_those_left(people, current, left, as_of)
-    people = people[people["site_user_id"].notna() | _needed(people, rules)]
+    people = people[people["site_user_id"].notna() | _needs_site_user(people, rules)]
     ours, look_alikes = our_groups(
         current.groups, current.locks, current.site_zone, wanted=[*wanted.groups["group_name"], *left], as_of=as_of
     )
@@ -282,7 +282,7 @@ def _limit_to_scope(
 ) -> _Scope:
     if references is None:
         return _Scope(draft.operations, schemas.frame(schemas.PROBLEMS, []), draft.users.seat_candidates)
-    operations, waiting = _narrowed(
+    operations, waiting = _limit_operations(
         draft.operations, references, desired.members, draft.moves, members_by_group(members)
     )
     found = pd.concat([_not_found(references, desired), waiting])
@@ -290,14 +290,14 @@ def _limit_to_scope(
     return _Scope(operations, found, draft.users.seat_candidates[: lacking + FEW_CANDIDATES] if lacking else ())
 
 
-def _live(users: _Users, groups: _Groups) -> Live:
+def _live(users: _Users, groups: _Groups) -> LiveCounts:
     ours = users.salto["marker"].notna() & ~users.salto["protected"]
-    return Live(groups=int((~groups.ours["over"]).sum()), users=int(ours.sum()))
+    return LiveCounts(groups=int((~groups.ours["over"]).sum()), users=int(ours.sum()))
 
 
-def _read(desired: Desired) -> Read:
+def _read(desired: Desired) -> ReadCounts:
     counts = desired.read.iloc[0]
-    return Read(users=int(counts["users"]), reservations=int(counts["reservations"]))
+    return ReadCounts(users=int(counts["users"]), reservations=int(counts["reservations"]))
 
 
 def _suspendable(
@@ -305,13 +305,13 @@ def _suspendable(
 ) -> Suspendable:
     """Return whose seat may be given back; groups that are left as they are count as not ours."""
     known = current.user_groups
-    foreign = known["group_id"].notna() & ~among(known["group_id"], ours["group_id"])
+    foreign = known["group_id"].notna() & ~is_in(known["group_id"], ours["group_id"])
     going = pd.concat([schemas.frame(schemas.OPERATIONS, []), *changes], ignore_index=True)
     counted = ~going["cause"].isin(EVIDENT)
     groups = going.loc[counted & going["kind"].eq("group_delete") & going["cause"].ne("leftover"), "group_id"]
     losing = pd.concat(
         [
-            members.loc[among(members["group_id"], groups), "platform_user_id"],
+            members.loc[is_in(members["group_id"], groups), "platform_user_id"],
             going.loc[counted & going["kind"].eq("member_remove"), "platform_user_id"],
         ]
     )
@@ -340,34 +340,36 @@ def _with_seats_given_back(
 
 
 @dataclass(frozen=True)
-class Previous:
+class LastState:
     """How the last runs left Salto.
 
     unsure: units (of OPERATIONS) that a run changed after that without another look; left: key and ``after`` of what the
     last run knew to be drift and did not repair: it was seen since then, but is no less drift for that.
     """
 
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[DriftBaseline, ...] = ()
     unsure: frozenset[str] = frozenset()
     left: frozenset[tuple[str, str | None]] = frozenset()
 
 
-def _drifted(
-    operations: pd.DataFrame, previous: Previous | None, rules: AccessRules, members: pd.DataFrame
+def _mark_drift(
+    operations: pd.DataFrame, previous: LastState | None, rules: AccessRules, members: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The operations, those that repair drift marked or (``drift: report``) left out with what would build on them."""
     nothing = schemas.frame(schemas.OPERATIONS, [])
     if previous is None:
         return operations, nothing
-    by_hand = drifted(operations, previous.accounts, unsure=previous.unsure) | _was_left(operations, previous.left)
-    operations = marked(operations, by_hand)
+    by_hand = repairs_drift(operations, previous.accounts, unsure=previous.unsure) | _was_left(
+        operations, previous.left
+    )
+    operations = mark_drift(operations, by_hand)
     if rules.drift == "repair" or not by_hand.any():
         return operations, nothing
     while (widening := by_hand & additions_that_would_widen(operations, operations[~by_hand])).any():
         by_hand &= ~widening  # what is undone may itself be a change that others must not follow
     left, kept = operations[by_hand], operations[~by_hand].reset_index(drop=True)
     unsafe = missing_basis(kept, left)
-    unsafe |= resting_on(kept, left, members_by_group(members))
+    unsafe |= unsafe_without(kept, left, members_by_group(members))
     return kept[~unsafe].reset_index(drop=True), left.reset_index(drop=True)
 
 
@@ -377,10 +379,10 @@ def _was_left(operations: pd.DataFrame, left: frozenset[tuple[str, str | None]])
     return pd.Series([pair in left for pair in pairs], index=operations.index, dtype="bool")
 
 
-def expired_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
+def make_cleanup_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
     """The cleanup's plan: outdated groups of ours go; nothing else, and Hector is not needed."""
     ours, look_alikes = our_groups(current.groups, current.locks, current.site_zone, wanted=(), as_of=as_of)
-    none = schemas.frame(schemas.DESIRED_BOOKINGS, [])
+    none = schemas.frame(schemas.DESIRED_RESERVATIONS, [])
     nothing = WantedGroups(
         groups=pd.DataFrame(columns=["reference", "group_name", *SCHEDULE_COLUMNS]).astype("str"),
         locks=_with_row(pd.DataFrame(columns=["reference", "lock_id", "lock"]).astype("str"), none),
@@ -432,15 +434,15 @@ class _Doors:
         found, place_problems = place_locks(desired.places, current.locks)
         locks = desired.rooms[["reference", "place_id"]].merge(found, on="place_id")
         locks = locks.drop(columns="place_id").drop_duplicates(["reference", "lock_id"])
-        shown, locks = locks["zone"], locks.assign(zone=known_zones(locks["zone"]))
+        shown, locks = locks["zone"], locks.assign(zone=find_zones(locks["zone"]))
         unknown = locks["zone"].isna()
         differing = _differing_zones(locks[~unknown], desired.bookings)
-        served = locks[~unknown & ~among(locks["reference"], differing["reference"])]
-        unserved = locks[~among(locks["lock_id"] + locks["reference"], served["lock_id"] + served["reference"])]
+        served = locks[~unknown & ~is_in(locks["reference"], differing["reference"])]
+        unserved = locks[~is_in(locks["lock_id"] + locks["reference"], served["lock_id"] + served["reference"])]
         dropped = unserved["reference"].drop_duplicates()
         return cls(
             locks=served.reset_index(drop=True),
-            dropped=dropped[~among(dropped, served["reference"])],
+            dropped=dropped[~is_in(dropped, served["reference"])],
             left=_left_doors(desired, current, unserved[["reference", "lock_id"]]),
             problems=pd.concat(
                 [
@@ -480,7 +482,7 @@ def _left_doors(desired: Desired, current: Current, unserved: pd.DataFrame) -> f
     inside = current.groups.locks.merge(groups, on="group_id")
     inside = inside.assign(reference=inside["name"].str.removeprefix(GROUP_PREFIX))
     meant = inside.merge(doubtful.drop_duplicates(), on=["reference", "lock_id"])["name"]
-    orphans = unnamed_locks(desired.places, current.locks)
+    orphans = locks_without_place(desired.places, current.locks)
     perhaps = inside["reference"].isin(lost) & inside["lock_id"].isin(orphans)
     return frozenset(meant) | frozenset(inside.loc[perhaps, "name"])
 
@@ -492,57 +494,57 @@ def _zone_problems(locks: pd.DataFrame) -> pd.DataFrame:
         locks.assign(
             subject="lock " + locks["lock"],
             about=" of reservation " + locks["reference"],
-            shown_zone=[_shown_zone(zone) for zone in locks["zone"]],
+            shown_zone=[_zone_text(zone) for zone in locks["zone"]],
         ),
     )
 
 
-def _shown_zone(zone: object) -> str:
+def _zone_text(zone: object) -> str:
     shown = isinstance(zone, str) and bool(zone.strip())
     return f"the time zone {zone!r}, which this machine does not know" if shown else "no time zone"
 
 
 def _zones_unknown(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
     """Problems of the locks in these groups whose zone is not known."""
-    locks = current.locks[known_zones(current.locks["zone"]).isna()].rename(columns={"name": "lock"})
+    locks = current.locks[find_zones(current.locks["zone"]).isna()].rename(columns={"name": "lock"})
     inside = current.groups.locks.merge(locks[["lock_id", "lock", "zone"]], on="lock_id")
     inside = inside.merge(ours[["group_id", "name"]], on="group_id")
     return _zone_problems(inside.assign(reference=inside["name"].str.removeprefix(GROUP_PREFIX)))
 
 
 def _site_zone_unknown(current: Current) -> pd.DataFrame:
-    known = known_zone(current.site_zone) is not None
+    known = find_zone(current.site_zone) is not None
     subject = f"site {current.site_name}".strip()
-    row = {"subject": subject, "about": "", "shown_zone": _shown_zone(current.site_zone)}
+    row = {"subject": subject, "about": "", "shown_zone": _zone_text(current.site_zone)}
     return problems("zone_unknown", pd.DataFrame([] if known else [row]))
 
 
 def _without_address(people: pd.DataFrame, desired: Desired, rules: AccessRules) -> pd.DataFrame:
     """Problems of users whose email is no address, where Salto would need it to make them."""
-    booked = among(people["user_id"], desired.members["user_id"])
+    booked = is_in(people["user_id"], desired.members["user_id"])
     return problems("email_invalid", people[booked | (rules.provision_users == "all")])
 
 
 def _with_those_left(people: pd.DataFrame, current: Current, left: frozenset[str], as_of: pd.Timestamp) -> pd.DataFrame:
     """A user in a group that is left as it is needs their seat from now on."""
     groups = current.groups.groups.loc[current.groups.groups["name"].isin(left), "group_id"]
-    inside = current.groups.users.loc[among(current.groups.users["group_id"], groups), "platform_user_id"]
-    here = people["platform_user_id"].notna() & among(people["platform_user_id"], inside)
+    inside = current.groups.users.loc[is_in(current.groups.users["group_id"], groups), "platform_user_id"]
+    here = people["platform_user_id"].notna() & is_in(people["platform_user_id"], inside)
     return people.assign(first_window=people["first_window"].mask(here & people["first_window"].isna(), as_of))
 
 
-def _wanted(
+def _select_groups(
     desired: Desired, doors: _Doors, people: pd.DataFrame, salto: pd.DataFrame, current: Current
 ) -> tuple[WantedGroups, pd.DataFrame]:
     """The groups that should exist, and the reservations they come from: at least one user and one lock, one zone."""
-    possible = _contradicted(desired.frozen, people, salto)
+    possible = _conflicting_users(desired.frozen, people, salto)
     unmoved = frozenset(possible["platform_user_id"])
     usable = people.loc[people["usable"], ["user_id", "platform_user_id"]]
     members = desired.members.merge(usable, on="user_id")
-    kept = _kept(current, unmoved)
+    kept = _frozen_groups(current, unmoved)
     bookings, locks = desired.bookings, doors.locks
-    somebody = among(bookings["reference"], members["reference"]) | among(bookings["group_name"], kept)
-    door = places_of(bookings["reference"], locks["reference"])
+    somebody = is_in(bookings["reference"], members["reference"]) | is_in(bookings["group_name"], kept)
+    door = index_in(bookings["reference"], locks["reference"])
     choice = somebody & door.ge(0) & ~bookings["group_name"].isin(doors.left)
     chosen = bookings[choice].reset_index(drop=True)
     timed = schedules(chosen.assign(zone=locks["zone"].array.take(door[choice].to_numpy())))
@@ -561,18 +563,18 @@ def _wanted(
 
 def _with_row(lines: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """The lines of the chosen bookings, with the ``row`` of each one's booking: compared once, counted on from there."""
-    rows = lines.assign(row=places_of(lines["reference"], chosen["reference"]))
+    rows = lines.assign(row=index_in(lines["reference"], chosen["reference"]))
     return rows[rows["row"].ge(0)].reset_index(drop=True)
 
 
-def _contradicted(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
+def _conflicting_users(frozen: pd.DataFrame, people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
     """Return the Salto users about whom the data contradict each other, each with every Hector user it may stand for.
 
     Their memberships stay as they are. Columns: platform_user_id, user_id.
     """
     columns = ["user_id", "email"]
     unclear = pd.concat([frozen[columns], people.loc[~people["usable"], columns]])
-    marked = salto.loc[among(salto["marker"], unclear["user_id"]), ["platform_user_id", "marker"]]
+    marked = salto.loc[is_in(salto["marker"], unclear["user_id"]), ["platform_user_id", "marker"]]
     unmarked = salto.loc[salto["marker"].isna() & salto["email"].notna(), ["platform_user_id", "email"]]
     emailed = unmarked.merge(unclear, on="email")
     both = [marked.rename(columns={"marker": "user_id"}), emailed[["platform_user_id", "user_id"]]]
@@ -585,10 +587,10 @@ def _claims(possible: pd.DataFrame, desired: Desired) -> pd.DataFrame:
     return named.merge(possible, on="user_id")[["reference", "platform_user_id"]].drop_duplicates()
 
 
-def _kept(current: Current, unmoved: frozenset[str]) -> pd.Series:
+def _frozen_groups(current: Current, unmoved: frozenset[str]) -> pd.Series:
     """Names of groups with a member whose membership stays as it is."""
     holding = current.groups.users.loc[current.groups.users["platform_user_id"].isin(unmoved), "group_id"]
-    return current.groups.groups.loc[among(current.groups.groups["group_id"], holding), "name"]
+    return current.groups.groups.loc[is_in(current.groups.groups["group_id"], holding), "name"]
 
 
 def _first_windows(members: pd.DataFrame, bookings: pd.DataFrame) -> pd.Series:
@@ -596,7 +598,7 @@ def _first_windows(members: pd.DataFrame, bookings: pd.DataFrame) -> pd.Series:
     return pd.Series(starts.groupby("user_id")["first_window"].min())
 
 
-def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
+def _needs_site_user(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
     everybody = pd.Series(rules.provision_users == "all", index=people.index)
     return (everybody | people["first_window"].notna()) & people["usable"]
 
@@ -604,7 +606,7 @@ def _needed(people: pd.DataFrame, rules: AccessRules) -> pd.Series:
 def _email_holders(people: pd.DataFrame, salto: pd.DataFrame) -> pd.Series:
     """The site user, other than their own, who has the person's email now."""
     known = salto.dropna(subset="email").sort_values("site_user_id")
-    holder = looked_up(people["email"], known["email"], known["site_user_id"])
+    holder = lookup(people["email"], known["email"], known["site_user_id"])
     return holder.where(holder.ne(people["site_user_id"]))
 
 
@@ -616,7 +618,7 @@ def _matches(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
     return both.sort_values("platform_user_id", ignore_index=True)
 
 
-def _narrowed(
+def _limit_operations(
     operations: pd.DataFrame,
     references: Collection[str],
     members: pd.DataFrame,
@@ -635,7 +637,7 @@ def _narrowed(
     freed = operations["kind"].eq("tag_off") & operations["tag_id"].isin(tags)
     inscope = group_ | person_ | freed
     kept = operations[inscope].reset_index(drop=True)
-    unsafe = resting_on(kept, operations[~inscope], inside)
+    unsafe = unsafe_without(kept, operations[~inscope], inside)
     return kept[~unsafe].reset_index(drop=True), problems("waits_for_all", kept[unsafe].drop(columns="reference"))
 
 
@@ -644,7 +646,7 @@ def _not_found(references: Collection[str], desired: Desired) -> pd.DataFrame:
     return problems("reference_not_found", pd.DataFrame({"reference": missing}, dtype="str"))
 
 
-def _unmatched(approve: str | None) -> pd.DataFrame:
+def _unmatched_approval(approve: str | None) -> pd.DataFrame:
     """An approval that let nothing through: of a set that has changed or gone since, or mistyped."""
     given = [approve.strip()] if approve and approve.strip() else []
     return problems("approval_unmatched", pd.DataFrame({"approve": given}, dtype="str"))
@@ -652,10 +654,10 @@ def _unmatched(approve: str | None) -> pd.DataFrame:
 
 def _memberships(ours: pd.DataFrame, current: Current) -> pd.DataFrame:
     users = current.groups.users
-    return users[among(users["group_id"], ours["group_id"])].reset_index(drop=True)
+    return users[is_in(users["group_id"], ours["group_id"])].reset_index(drop=True)
 
 
-def _closed_people(people: pd.DataFrame) -> list[pd.DataFrame]:
+def _users_shut_out(people: pd.DataFrame) -> list[pd.DataFrame]:
     """Users with a reservation whose door will stay shut for a reason that only a person can remove."""
     booked = people[people["first_window"].notna() & people["usable"]]
     asleep = booked["subscription_state"].notna() & booked["subscription_state"].ne(SUBSCRIBED) & ~booked["ours"]
@@ -667,14 +669,14 @@ def _closed_people(people: pd.DataFrame) -> list[pd.DataFrame]:
     ]
 
 
-def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd.DataFrame:
+def _correct_decisions(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd.DataFrame:
     """Hector's decisions, corrected by what Salto has: no lock of that name, locks in several zones, no user left."""
     hoped = decisions["decision"].eq(ACCESS)
-    shut = hoped & ~among(decisions["reference"], chosen["reference"])  # few, so the rest is asked of them alone
+    shut = hoped & ~is_in(decisions["reference"], chosen["reference"])  # few, so the rest is asked of them alone
     refused = decisions.loc[shut, "reference"]
     left = (GROUP_PREFIX + refused).isin(doors.left)
-    dropped = ~left & among(refused, doors.dropped)
-    doorless = ~left & ~dropped & ~among(refused, doors.locks["reference"])
+    dropped = ~left & is_in(refused, doors.dropped)
+    doorless = ~left & ~dropped & ~is_in(refused, doors.locks["reference"])
     reason = pd.Series(str(Refusal.NO_SALTO_USER), index=refused.index, dtype="str")
     reason = reason.mask(doorless, str(Refusal.NO_LOCK_OF_SITE))
     reason = reason.mask(dropped, str(Refusal.ZONES))
@@ -684,7 +686,7 @@ def _decided(decisions: pd.DataFrame, chosen: pd.DataFrame, doors: _Doors) -> pd
         decision=decision.reindex(decisions.index).fillna(decisions["decision"]),
         reason=reason.reindex(decisions.index).fillna(decisions["reason"]),
     )
-    return schemas.checked(schemas.DECISIONS, told)
+    return schemas.validate(schemas.DECISIONS, told)
 
 
 def _timetable(wanted: WantedGroups, chosen: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hector_salto.access.rules import GROUP_PREFIX
+from hector_salto.access.settings import GROUP_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,7 +19,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(one for one in dict.fromkeys((text, trimmed, _bare(trimmed))) if one.strip())
 
 
-def resolved(given: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+def resolve_references(given: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     """Return the references that are meant, each once.
 
     Args:

@@ -47,7 +47,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseDecision:
     """The last decision of a person about an integration.
 
     Attributes:
@@ -63,7 +63,7 @@ class Release:
     withdrawn: bool = False
 
 
-def gate(release: Release | None, target: Target, trigger: Trigger, asked_at: datetime | None = None) -> Gate:
+def gate(release: ReleaseDecision | None, target: Target, trigger: Trigger, asked_at: datetime | None = None) -> Gate:
     """Return whether a run may apply its plan. What a person starts may; anything else needs a release of this target.
 
     Args:
@@ -106,7 +106,7 @@ STARTED_BY = {
 }
 
 
-def started_by(trigger: str | None, person: str | None) -> str:
+def describe_starter(trigger: str | None, person: str | None) -> str:
     """Return what started a run, in words: the person, where there is one."""
     if person:
         return f"the approval of {person}" if trigger == Trigger.APPROVAL else person

@@ -240,7 +240,7 @@ DESIRED_PEOPLE = _table(
         "office_mode": _flag(),
     },
 )
-DESIRED_BOOKINGS = _table(
+DESIRED_RESERVATIONS = _table(
     "desired_bookings",
     {
         "reservation_id": _text(unique=True),
@@ -401,18 +401,18 @@ _EMPTY: dict[tuple[str | None, ...], pd.DataFrame] = {}
 def frame(schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a validated table with the schema's columns, in its order (also when there is no row)."""
     rows = list(rows)
-    return checked(schema, pd.DataFrame(rows, columns=list(schema.columns))) if rows else _empty(schema).copy()
+    return validate(schema, pd.DataFrame(rows, columns=list(schema.columns))) if rows else _empty(schema).copy()
 
 
 def _empty(schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Most tables of a run have no row (what a second run finds to do, say), and validating nothing takes as long."""
     key = (schema.name, *schema.columns)
     if key not in _EMPTY:
-        _EMPTY[key] = checked(schema, pd.DataFrame(columns=list(schema.columns)))
+        _EMPTY[key] = validate(schema, pd.DataFrame(columns=list(schema.columns)))
     return _EMPTY[key]
 
 
-def checked(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:
+def validate(schema: pa.DataFrameSchema, table: pd.DataFrame) -> pd.DataFrame:
     """The table, coerced and validated.
 
     Raises:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hector_salto.access import schemas
 from hector_salto.access.problems import problems
-from hector_salto.access.windows import known_zone
+from hector_salto.access.windows import find_zone
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -49,7 +49,7 @@ def forecast(  # noqa: PLR0913 - what a forecast depends on, each named
         zone: the site's.
         as_of: aware.
     """
-    zone = known_zone(zone) or "UTC"
+    zone = find_zone(zone) or "UTC"
     today = as_of.tz_convert(zone).normalize()
     rows = []
     for ahead in range(days + 1):
@@ -63,7 +63,7 @@ def forecast(  # noqa: PLR0913 - what a forecast depends on, each named
         day = f"{begin.tz_convert(zone):%Y-%m-%d}"
         rows.append({"day": day, "booked": booked, "needed": use.others + int(holding), "allowed": use.allowed})
     table = pd.DataFrame(rows).astype({"allowed": "Int64"})
-    return schemas.checked(schemas.SEATS, table)
+    return schemas.validate(schemas.SEATS, table)
 
 
 def seat_problems(seats: pd.DataFrame) -> pd.DataFrame:

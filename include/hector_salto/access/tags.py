@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hector_salto.access.columns import among
+from hector_salto.access.frame_lookup import is_in
 from hector_salto.access.near_codes import unknown_codes
 from hector_salto.access.problems import problems
 
@@ -43,7 +43,7 @@ def tag_moves(people: pd.DataFrame, tags: pd.DataFrame, salto: pd.DataFrame, fro
         frozen: Hector user ids about whom Hector contradicts itself; what they hold stays with them.
     """
     acting = people[people["usable"] & ~people["protected"] & ~people["tag_conflict"]]
-    releasable = _releasable(people, salto[~among(salto["marker"], frozen)])
+    releasable = _releasable(people, salto[~is_in(salto["marker"], frozen)])
     wanting = _with_tag(acting[acting["tag"].notna()], tags)
     wanting = wanting.assign(case=_cases(wanting, releasable))
     on = wanting.loc[wanting["case"].eq(GIVE), ["user_id", "site_user_id", "tag_id"]]
@@ -59,7 +59,7 @@ def _cases(wanting: pd.DataFrame, releasable: pd.DataFrame) -> np.ndarray:
     """Name the case of each user who should carry a tag; of the cases that hold, the first in this order decides."""
     right = wanting["holder_id"].eq(wanting["site_user_id"]) & wanting["holder_id"].notna()
     right |= wanting["salto_tag"].eq(wanting["tag"]) & wanting["salto_tag"].notna()
-    taken = wanting["holder_id"].notna() & ~among(wanting["holder_id"], releasable["site_user_id"])
+    taken = wanting["holder_id"].notna() & ~is_in(wanting["holder_id"], releasable["site_user_id"])
     cases = {
         UNKNOWN_CODE: wanting["found"].eq(0),
         AMBIGUOUS: wanting["found"].gt(1),
@@ -91,9 +91,9 @@ def _tags_to_take(
         held[["tag_id", "tag", "site_user_id"]].rename(columns={"tag": "carried"}), on="site_user_id"
     )
     wrong = carried[carried["carried"].ne(carried["tag"]) | carried["carried"].isna()]
-    another = among(wrong["user_id"], on["user_id"])
+    another = is_in(wrong["user_id"], on["user_id"])
     stale = wrong[wrong["ours"] & ~another]
-    taken = held[among(held["tag_id"], on["tag_id"])].merge(releasable, on="site_user_id")
+    taken = held[is_in(held["tag_id"], on["tag_id"])].merge(releasable, on="site_user_id")
     off = pd.concat(
         [
             wrong[another].assign(reason="another tag takes its place"),
@@ -102,7 +102,7 @@ def _tags_to_take(
         ]
     ).drop_duplicates("tag_id")
     bare = acting[acting["tag"].isna() & acting["first_window"].notna()]
-    return off, bare[among(bare["user_id"], stale["user_id"])]
+    return off, bare[is_in(bare["user_id"], stale["user_id"])]
 
 
 def _code_gone(people: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def _releasable(people: pd.DataFrame, salto: pd.DataFrame) -> pd.DataFrame:
     A user of ours who should carry the very tag, or about whom Hector contradicts itself, keeps it.
     """
     here = people.loc[people["ours"], ["site_user_id", "user_id"]]  # with those who become ours in this run
-    gone = salto[salto["marker"].notna() & ~salto["protected"] & ~among(salto["site_user_id"], people["site_user_id"])]
+    gone = salto[salto["marker"].notna() & ~salto["protected"] & ~is_in(salto["site_user_id"], people["site_user_id"])]
     ours = pd.concat([here, gone[["site_user_id", "marker"]].rename(columns={"marker": "user_id"})])
     ours = ours.merge(salto[["site_user_id", "tag"]].rename(columns={"tag": "carried"}), on="site_user_id")
     known = ours.merge(people[["user_id", "tag", "usable", "tag_conflict"]], on="user_id", how="left")

@@ -47,15 +47,15 @@ def one_line(text: str) -> str:
 
 def plain_all(texts: pd.Series) -> pd.Series:
     """Return the texts plain, blank as null."""
-    return _completed(texts, texts.astype("str").str.strip(), plain)
+    return _change_all(texts, texts.astype("str").str.strip(), plain)
 
 
-def folded(texts: pd.Series) -> pd.Series:
+def fold_all(texts: pd.Series) -> pd.Series:
     """Return the texts as they are compared, blank as null."""
-    return _completed(texts, texts.astype("str").str.strip().str.lower(), comparable)
+    return _change_all(texts, texts.astype("str").str.strip().str.lower(), comparable)
 
 
-def _completed(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], str]) -> pd.Series:
+def _change_all(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """ASCII was changed a column at a time, which is much faster; change the other texts one by one."""
     # Asked of Python: pandas asks its string engine, and each has other methods.
     other = pd.Series([isinstance(text, str) and not text.isascii() for text in texts], index=texts.index, dtype="bool")
@@ -87,10 +87,10 @@ def difference(left: str, right: str) -> str:
     pairs = enumerate(zip(ours, theirs, strict=False))
     differing = (number for number, (one, other) in pairs if one.casefold() != other.casefold())
     at = next(differing, min(len(ours), len(theirs)))
-    return f"character {at + 1} is {_called(ours, at)}, there {_called(theirs, at)}"
+    return f"character {at + 1} is {_name_of_character(ours, at)}, there {_name_of_character(theirs, at)}"
 
 
-def _called(text: str, at: int) -> str:
+def _name_of_character(text: str, at: int) -> str:
     if at >= len(text):
         return "missing"
     letter = text[at]

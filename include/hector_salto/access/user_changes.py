@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector_salto.access.columns import among, looked_up
+from hector_salto.access.frame_lookup import is_in, lookup
 from hector_salto.access.operations import READY, as_json, operations
 from hector_salto.access.problems import problems
-from hector_salto.access.rules import MARKER_PREFIX, AccessRules
+from hector_salto.access.settings import MARKER_PREFIX, AccessRules
 
 if TYPE_CHECKING:
     from hector_salto.access.tags import TagMoves
@@ -85,20 +85,23 @@ def user_operations(
     if rules.provision_users != "with_reservations":
         needed = pd.Series(data=True, index=acting.index)
     spare = pd.concat(
-        [_seated(here[~needed[here.index] & ~here["adopt"]], leave), _seated(_gone(departed, rules), leave)]
+        [
+            _users_to_suspend(here[~needed[here.index] & ~here["adopt"]], leave),
+            _users_to_suspend(_departed_to_suspend(departed, rules), leave),
+        ]
     )
     known = spare["site_user_id"].isin(leave.asked)
     mails, mail_problems = _emails(here)
     seekers = _seat_seekers(acting[needed])
     tables = [
-        _suspended(spare[known & ~spare["site_user_id"].isin(leave.elsewhere)], departed, leave),
-        _deleted(departed if rules.delete_users else departed.iloc[:0]),
+        _suspensions(spare[known & ~spare["site_user_id"].isin(leave.elsewhere)], departed, leave),
+        _deletions(departed if rules.delete_users else departed.iloc[:0]),
         *_office(here, departed),
         *_tags(moves, people),
-        _adopted(here),
+        _adoptions(here),
         mails,
-        _subscribed(seekers),
-        _created(seekers),
+        _subscriptions(seekers),
+        _creations(seekers),
     ]
     return UserOperations(tables, mail_problems, tuple(sorted(spare.loc[~known, "site_user_id"])))
 
@@ -123,20 +126,20 @@ def with_seats(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> t
     free_now = seats.free_after(0)
     if free_now is None or len(takers) <= max(free_now, 0):
         return operations, problems("no_seat", takers.iloc[:0]), False
-    late = takers.iloc[max(free_now + _freed(ready, users), 0) :]
+    late = takers.iloc[max(free_now + _count_freed_seats(ready, users), 0) :]
     unseated = late[late["kind"].eq("user_subscribe")]
     kept = operations[~operations["key"].isin(unseated["key"])].reset_index(drop=True)
     return kept, problems("no_seat", unseated.drop(columns="reference")), True
 
 
-def _freed(operations: pd.DataFrame, users: pd.DataFrame) -> int:
+def _count_freed_seats(operations: pd.DataFrame, users: pd.DataFrame) -> int:
     holding = users.loc[users["subscription_state"].eq(SUBSCRIBED), "site_user_id"]
-    return int(among(operations.loc[operations["kind"].isin(FREEING), "site_user_id"], holding).sum())
+    return int(is_in(operations.loc[operations["kind"].isin(FREEING), "site_user_id"], holding).sum())
 
 
 def seats_lacking(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> int:
     """Return how many more seats the operations take than are free."""
-    free = seats.free_after(_freed(operations, users))
+    free = seats.free_after(_count_freed_seats(operations, users))
     return 0 if free is None else max(int(operations["kind"].isin(TAKING).sum()) - free, 0)
 
 
@@ -145,14 +148,14 @@ def person(user_ids: pd.Series) -> pd.Series:
     return "person " + user_ids
 
 
-def _seated(people: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
+def _users_to_suspend(people: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
     """Return those whom the sync created and who hold a seat: a user made manually keeps it."""
     held = people["ours"] & people["subscription_state"].eq(SUBSCRIBED)
     columns = ["user_id", "site_user_id", "platform_user_id"]
     return people.loc[held & people["user_id"].isin(leave.created), columns]
 
 
-def _suspended(rows: pd.DataFrame, departed: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
+def _suspensions(rows: pd.DataFrame, departed: pd.DataFrame, leave: Suspendable) -> pd.DataFrame:
     absent = rows["site_user_id"].isin(departed["site_user_id"]) | rows["platform_user_id"].isin(leave.losing)
     return operations(
         "user_suspend",
@@ -163,13 +166,13 @@ def _suspended(rows: pd.DataFrame, departed: pd.DataFrame, leave: Suspendable) -
     )
 
 
-def _gone(departed: pd.DataFrame, rules: AccessRules) -> pd.DataFrame:
+def _departed_to_suspend(departed: pd.DataFrame, rules: AccessRules) -> pd.DataFrame:
     """Departed users to suspend: only where users without a reservation give their seat back and no user is deleted."""
     rows = departed.assign(user_id=departed["marker"], ours=True)
     return rows if rules.provision_users == "with_reservations" and not rules.delete_users else rows.iloc[:0]
 
 
-def _deleted(departed: pd.DataFrame) -> pd.DataFrame:
+def _deletions(departed: pd.DataFrame) -> pd.DataFrame:
     rows = departed.assign(user_id=departed["marker"])
     return operations(
         "user_delete",
@@ -188,7 +191,7 @@ def _seat_seekers(people: pd.DataFrame) -> pd.DataFrame:
     return seekers.assign(rank=range(len(seekers)))
 
 
-def _created(seekers: pd.DataFrame) -> pd.DataFrame:
+def _creations(seekers: pd.DataFrame) -> pd.DataFrame:
     rows = seekers[seekers["site_user_id"].isna()]
     after = [
         as_json(
@@ -211,7 +214,7 @@ def _created(seekers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _subscribed(seekers: pd.DataFrame) -> pd.DataFrame:
+def _subscriptions(seekers: pd.DataFrame) -> pd.DataFrame:
     rows = seekers[seekers["site_user_id"].notna()]
     return operations(
         "user_subscribe",
@@ -222,7 +225,7 @@ def _subscribed(seekers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _adopted(here: pd.DataFrame) -> pd.DataFrame:
+def _adoptions(here: pd.DataFrame) -> pd.DataFrame:
     rows = here[here["adopt"]]
     after = [as_json({"alias": MARKER_PREFIX + user_id}) for user_id in rows["user_id"]]
     return operations(
@@ -279,7 +282,7 @@ def _office(here: pd.DataFrame, departed: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _tags(moves: TagMoves, people: pd.DataFrame) -> list[pd.DataFrame]:
     off, on = (
-        rows.assign(platform_user_id=looked_up(rows["user_id"], people["user_id"], people["platform_user_id"]))
+        rows.assign(platform_user_id=lookup(rows["user_id"], people["user_id"], people["platform_user_id"]))
         for rows in (moves.off, moves.on)
     )
     return [

@@ -17,7 +17,7 @@ from hector_salto.access.schemas import WEEKDAYS
 from hector_salto.access.texts import plain
 
 if TYPE_CHECKING:
-    from hector_salto.access.rules import AccessRules
+    from hector_salto.access.settings import AccessRules
 
 LONGEST = pd.Timedelta(days=31)
 LAST_SECOND = 59
@@ -44,7 +44,7 @@ def is_known_zone(zone: str | None) -> bool:
 
 
 @cache
-def known_zone(zone: str | None) -> str | None:
+def find_zone(zone: str | None) -> str | None:
     """Return the zone as this machine's tzdata spells it; None when it knows none of that name."""
     name = plain(zone or "")
     if is_known_zone(name):
@@ -57,14 +57,14 @@ def _zones_by_lower_name() -> dict[str, str]:
     return {name.casefold(): name for name in sorted(available_timezones())}
 
 
-def spelled_zone(zone: str | None) -> str | None:
+def normalize_zone(zone: str | None) -> str | None:
     """Return a known zone as this machine spells it, any other as it is."""
-    return known_zone(zone) or zone
+    return find_zone(zone) or zone
 
 
-def known_zones(zones: pd.Series) -> pd.Series:
+def find_zones(zones: pd.Series) -> pd.Series:
     """Return each zone as this machine spells it, null where it knows none of that name."""
-    names = {zone: known_zone(str(zone)) for zone in zones.dropna().unique()}
+    names = {zone: find_zone(str(zone)) for zone in zones.dropna().unique()}
     return zones.map(names).astype("str").where(zones.map(names).notna())
 
 
@@ -99,7 +99,7 @@ def _in_zone(bookings: pd.DataFrame, zone: str) -> pd.DataFrame:
     one_day = wall["first"].dt.normalize() == wall["last"].dt.normalize()
     # Salto wants start_time before end_time: a window inside one minute is framed by its dates alone, like a long one.
     one_day &= wall["first"].dt.floor("min") < wall["last"].dt.floor("min")
-    days = _touched_days(wall)
+    days = _days_between(wall)
     # Over several days the frame's end is what closes the door, and a frame includes its last second; within one day
     # end_time closes it, and the frame's end is the window's.
     end_date = wall["end"].where(one_day, wall["end"] - pd.Timedelta(seconds=1))
@@ -123,7 +123,7 @@ def _wall(instants: pd.Series, zone: str) -> pd.Series:
     return pd.Series(instants.dt.tz_convert(zone).dt.tz_localize(None))
 
 
-def _touched_days(wall: pd.DataFrame) -> dict[str, pd.Series]:
+def _days_between(wall: pd.DataFrame) -> dict[str, pd.Series]:
     first_day = wall["first"].dt.normalize()
     span = (wall["last"].dt.normalize() - first_day).dt.days
     weekday = first_day.dt.day_of_week

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-from hector_salto.access.columns import looked_up
+from hector_salto.access.frame_lookup import lookup
 from hector_salto.access.operations import KINDS, PERSON
 from hector_salto.access.refusals import MATTER_OF_TIME, Refusal
 from hector_salto.access.statuses import canonical_status
@@ -59,9 +59,9 @@ def hector_says(operations: pd.DataFrame, decisions: pd.DataFrame, reservations:
 def _of_reservations(references: pd.Series, decisions: pd.DataFrame, reservations: pd.DataFrame) -> pd.Series:
     """Of each reference what its reservation shows; one that a complete read does not show was deleted, or moved far away."""
     shown = decisions.drop_duplicates("reference")
-    reason = looked_up(references, shown["reference"], shown["reason"])
-    ids = looked_up(references, shown["reference"], shown["reservation_id"])
-    status = canonical_status(looked_up(ids, reservations["reservation_id"], reservations["status"]).astype("str"))
+    reason = lookup(references, shown["reference"], shown["reason"])
+    ids = lookup(references, shown["reference"], shown["reservation_id"])
+    status = canonical_status(lookup(ids, reservations["reservation_id"], reservations["status"]).astype("str"))
     said = reason.map(BY_REFUSAL).astype("str").where(reason.isin(list(BY_REFUSAL)), str(HectorSays.UNKNOWN))
     said = said.mask(reason.eq(str(Refusal.STATUS)) & status.isin(CANCELLED), str(HectorSays.CANCELLED))
     return said.mask(reason.isna(), str(HectorSays.DELETED))

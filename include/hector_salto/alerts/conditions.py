@@ -67,7 +67,7 @@ class Cause(NamedTuple):
     sentence: str
 
 
-class Problem(NamedTuple):
+class ProblemSummary(NamedTuple):
     """A problem that a run found; ``subject``: what must be mended."""
 
     code: str
@@ -89,7 +89,7 @@ class RunFacts:
     held: int = 0
     digest: str | None = None
     refusals: tuple[tuple[str, str], ...] = ()
-    problems: tuple[Problem, ...] | None = None
+    problems: tuple[ProblemSummary, ...] | None = None
     token_days: int | None = None
 
 
@@ -103,7 +103,7 @@ def kind_of(cause: str) -> str:
     return re.sub(r"\d+", "#", kind)
 
 
-def counted(number: int, thing: str) -> str:
+def count_text(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
@@ -116,14 +116,14 @@ def of_run(facts: RunFacts) -> tuple[list[Condition], frozenset[str]]:
     """
     found = _red(FAILED, "run", [cause for cause in facts.causes if cause.kind != HELD])
     if facts.held:
-        text = f"{counted(facts.held, 'operation')} {'is' if facts.held == 1 else 'are'} held back"
+        text = f"{count_text(facts.held, 'operation')} {'is' if facts.held == 1 else 'are'} held back"
         step = f"look at what is held, and approve it with {facts.digest} if it is meant"
         found.append(Condition(HELD, facts.held, text, step, {str(facts.digest): text}))
     if facts.refusals:
         found.append(Condition(CREDENTIALS, 1, facts.refusals[0][1], marks=_first(facts.refusals)))
     if facts.token_days is not None and facts.token_days <= TOKEN_DAYS[0]:
         passed = sum(facts.token_days <= days for days in TOKEN_DAYS)
-        text = f"Hector's token expires in {counted(facts.token_days, 'day')}"
+        text = f"Hector's token expires in {count_text(facts.token_days, 'day')}"
         found.append(Condition(TOKEN, passed, text, "make a new one in Hector and put it into the connection"))
     judged = set() if facts.causes else {FAILED}
     if facts.problems is not None:
@@ -141,7 +141,7 @@ def _red(name: str, what: str, causes: Sequence[Cause]) -> list[Condition]:
     """Refused credentials make no mark: they are reported as CREDENTIALS."""
     if not causes:
         return []
-    more = f" (and {counted(len(causes) - 1, 'more cause')})" if len(causes) > 1 else ""
+    more = f" (and {count_text(len(causes) - 1, 'more cause')})" if len(causes) > 1 else ""
     ended = f"the {what} ended red: "
     marks = _first((cause.kind, ended + cause.sentence) for cause in causes if cause.kind != CREDENTIALS)
     return [Condition(name, 1, f"{ended}{causes[0].sentence}{more}", marks=marks)]
@@ -155,16 +155,16 @@ def _first(marks: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _problems(problems: Iterable[Problem]) -> list[Condition]:
+def _problems(problems: Iterable[ProblemSummary]) -> list[Condition]:
     """One condition for each thing to mend, however many reservations it concerns."""
-    alike: dict[str, list[Problem]] = {}
+    alike: dict[str, list[ProblemSummary]] = {}
     for problem in problems:
         if problem.code != "token_expires":  # reported as TOKEN
             alike.setdefault(f"{PROBLEM}{problem.code}:{problem.subject}", []).append(problem)
     return [Condition(name, 1, _all_told(those), those[0].next_step) for name, those in alike.items()]
 
 
-def _all_told(problems: Sequence[Problem]) -> str:
+def _all_told(problems: Sequence[ProblemSummary]) -> str:
     more = len(problems) - 1
     return problems[0].message + (f" (and {more} more of {problems[0].subject})" if more else "")
 
@@ -193,7 +193,7 @@ def of_age(last_success: datetime | None, since: datetime, now: datetime, interv
 
 def _long(span: timedelta) -> str:
     minutes = int(span.total_seconds() // 60)
-    return counted(minutes, "minute") if minutes < 120 else counted(minutes // 60, "hour")  # noqa: PLR2004 - two hours
+    return count_text(minutes, "minute") if minutes < 120 else count_text(minutes // 60, "hour")  # noqa: PLR2004 - two hours
 
 
 def news(open_: Mapping[str, Told], found: Iterable[Condition], judged: Collection[str]) -> list[Change]:
@@ -224,7 +224,7 @@ def _change(told: Told | None, now: Condition) -> Change | None:
     worse = now.severity > told.severity
     if not fresh and not worse:
         return None
-    more = f" (and {counted(len(fresh) - 1, 'more new kind')} of cause)" if len(fresh) > 1 else ""
+    more = f" (and {count_text(len(fresh) - 1, 'more new kind')} of cause)" if len(fresh) > 1 else ""
     text = fresh[0] + more if fresh else now.text
     return Change(now.name, WORSENED if worse else ENTERED, now.severity, text, now.next_step, marks)
 
@@ -252,6 +252,6 @@ def subject_of(integration: str, changes: list[Change]) -> str:
         names = list(dict.fromkeys(one.condition for one in changes if one.change == change))
         plain = [name for name in names if not name.startswith(PROBLEM)]
         problems = len(names) - len(plain)
-        parts = plain + ([counted(problems, "problem")] if problems else [])
+        parts = plain + ([count_text(problems, "problem")] if problems else [])
         told += [f"{word}: {', '.join(parts)}"] if parts else []
     return f"Salto sync {integration}: {'; '.join(told)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from hector_salto.access.outcomes import FailureCause
+from hector_salto.access.results import FailureCause
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,20 +20,20 @@ from sqlalchemy import and_, create_engine, delete, event, func, insert, make_ur
 from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.access import release, schemas
-from hector_salto.access.drift import DRIFT, Account
-from hector_salto.access.history import FEWEST_READS, LONG_STANDING, DatedRead, Read
-from hector_salto.access.seen import KEYS, SCHEMAS, Seen, nothing_seen
-from hector_salto.ledger.sites import is_held
+from hector_salto.access.drift import DRIFT, DriftBaseline
+from hector_salto.access.guard_history import FEWEST_READS, LONG_STANDING, DatedRead, ReadCounts
+from hector_salto.access.snapshot import KEYS, SCHEMAS, Snapshot, empty_snapshot
+from hector_salto.ledger.site_claims import is_held
 from hector_salto.ledger.tables import (
     SEEN,
     UNWRITABLE,
     Alert,
     Call,
     CallOperation,
-    Entry,
+    DoorEntry,
     Operation,
-    Problem,
-    Release,
+    ProblemRow,
+    ReleaseRow,
     Run,
     SeenBorrower,
     SeenReservation,
@@ -83,7 +83,7 @@ class SiteLostError(LedgerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RunStart:
     """How a run begins."""
 
     integration: str
@@ -117,7 +117,7 @@ class UnfinishedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class LastLook:
+class LastVerification:
     """The last look at the site that a sync has kept, and what runs have changed since or may still change.
 
     folder: name of that run's folder; groups: ids and names; people: whether users are among it; own: the same of whatever
@@ -132,7 +132,7 @@ class LastLook:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class Selection:
     """Which reservations: those for which all that is given holds; nothing given: all.
 
     finish_after: they finish after that moment; open_at: their window is open then; reference: they have it; user_ids: it
@@ -144,7 +144,7 @@ class About:
     reference: str | None = None
     user_ids: frozenset[str] | None = None
 
-    def narrowed(self, query: Select[Any]) -> Select[Any]:
+    def restrict(self, query: Select[Any]) -> Select[Any]:
         """A query of ``seen_reservations``, narrowed by all but the people."""
         table = SeenReservation
         if self.finish_after is not None:
@@ -156,7 +156,7 @@ class About:
         return query
 
 
-EVERYTHING = About()
+EVERYTHING = Selection()
 
 
 class Ledger:
@@ -190,7 +190,7 @@ class Ledger:
         with cls._opening:
             if key not in cls._opened:
                 ledger = cls(*key)
-                with ledger.told():
+                with ledger.translate_errors():
                     ledger._upgrade()
                 cls._opened[key] = ledger
             return cls._opened[key]
@@ -210,7 +210,7 @@ class Ledger:
         return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Whatever the database says, as one error that names it."""
         try:
             yield
@@ -222,19 +222,19 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with self._turn, self.told(), self.engine.begin() as connection:
+        with self._turn, self.translate_errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Beside a process that writes."""
-        with self.told(), self.engine.connect().execution_options(reading=True) as connection:
+        with self.translate_errors(), self.engine.connect().execution_options(reading=True) as connection:
             yield connection
 
     # --- a run ------------------------------------------------------------------------------------------------------------
 
-    def begin_run(self, begun: Begun) -> int:
-        fields = {name: getattr(begun, name) for name in Begun.__dataclass_fields__}
+    def begin_run(self, begun: RunStart) -> int:
+        fields = {name: getattr(begun, name) for name in RunStart.__dataclass_fields__}
         with self.transaction() as connection:
             return int(
                 connection.execute(
@@ -310,17 +310,19 @@ class Ledger:
 
     # --- who let it loose -------------------------------------------------------------------------------------------------
 
-    def last_release(self, integration: str) -> release.Release | None:
+    def last_release(self, integration: str) -> release.ReleaseDecision | None:
         """Return the last decision of a person about an integration; None: there was none."""
-        query = select(Release).where(Release.integration == integration).order_by(Release.id.desc()).limit(1)
+        query = select(ReleaseRow).where(ReleaseRow.integration == integration).order_by(ReleaseRow.id.desc()).limit(1)
         with self.reading() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
             return None
         target = release.Target(row["site_id"], row["hector_url"], row["hector_instance"])
-        return release.Release(target, row["decided_by"], row["decided_at"], row["withdrawn"])
+        return release.ReleaseDecision(target, row["decided_by"], row["decided_at"], row["withdrawn"])
 
-    def add_release(self, integration: str, decided: release.Release, airflow_run_id: str | None = None) -> None:
+    def add_release(
+        self, integration: str, decided: release.ReleaseDecision, airflow_run_id: str | None = None
+    ) -> None:
         """Keep a person's decision about an integration."""
         target = decided.target
         values = {
@@ -334,7 +336,7 @@ class Ledger:
             "airflow_run_id": airflow_run_id,
         }
         with self.transaction() as connection:
-            connection.execute(insert(Release).values(**values))
+            connection.execute(insert(ReleaseRow).values(**values))
 
     def plan_site(self, run_id: int) -> str | None:
         """Return the id of the site that a run's plan is for; None: no plan was made."""
@@ -372,7 +374,7 @@ class Ledger:
         """Write the intent of one request (service, method, path); committed when this returns.
 
         Args:
-            holder: the process that has reserved the site (``hector_salto.ledger.sites``).
+            holder: the process that has reserved the site (``hector_salto.ledger.site_claims``).
 
         Raises:
             SiteLostError: when another process has taken the site over: nothing may be sent.
@@ -435,8 +437,8 @@ class Ledger:
             last_read = again_at or read_at
             newer = frozenset() if last_read is None else _read_since(connection, integration, last_read, run_id)
             outdated = read_at is not None and (
-                _changed_since(connection, _others_of_site(integration, run_id), read_at)
-                or _changed_since(connection, Run.id == run_id, again_at or read_at)
+                _has_calls_since(connection, _others_of_site(integration, run_id), read_at)
+                or _has_calls_since(connection, Run.id == run_id, again_at or read_at)
                 or "sync" in newer
             )
             if outdated:
@@ -444,16 +446,23 @@ class Ledger:
                 looked = {name: table for name, table in looked.items() if name in BOOKED}
             elif newer:  # a cleanup reads no users
                 looked = {name: table for name, table in looked.items() if name not in READ_BY_CLEANUP}
-            changed = _changed_groups(connection, integration)
-            known = {name: _known(connection, name, integration, table, still_read) for name, table in looked.items()}
+            changed = _last_changes_of_groups(connection, integration)
+            known = {
+                name: _known_rows(connection, name, integration, table, still_read) for name, table in looked.items()
+            }
             for name in looked:
                 _keep_changes(connection, name, integration, run_id, (known[name], shown[name]), at, changed)
             if not outdated:
                 connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at, read_at=last_read))
 
-    def seen(
-        self, integration: str, at: datetime | None = None, *, about: About = EVERYTHING, names: Iterable[str] = SCHEMAS
-    ) -> Seen:
+    def read_snapshot(
+        self,
+        integration: str,
+        at: datetime | None = None,
+        *,
+        about: Selection = EVERYTHING,
+        names: Iterable[str] = SCHEMAS,
+    ) -> Snapshot:
         """What was known to be so at a moment; None: at the last look.
 
         Args:
@@ -468,7 +477,7 @@ class Ledger:
                 None if about == EVERYTHING or BOOKED.isdisjoint(wanted) else _about(connection, integration, at, about)
             )
             tables = {name: _as_of(connection, name, integration, at, ids) for name in wanted}
-        return replace(nothing_seen(), **tables)
+        return replace(empty_snapshot(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
         """Key and ``after`` of the drift that the last sync of all reservations before a moment did not repair."""
@@ -492,7 +501,9 @@ class Ledger:
         with self.reading() as connection:
             recent = connection.execute(query.where(Run.began_at > moment - LONG_STANDING)).all()
             earlier = connection.execute(query.where(Run.began_at <= moment - LONG_STANDING).limit(FEWEST_READS)).all()
-        return [DatedRead(row.began_at, Read(row.users_read, row.reservations_read)) for row in (*recent, *earlier)]
+        return [
+            DatedRead(row.began_at, ReadCounts(row.users_read, row.reservations_read)) for row in (*recent, *earlier)
+        ]
 
     def created_users(self, integration: str, site_id: str) -> frozenset[str]:
         """Return the Hector user ids of users whom the sync created on a site, as far as this ledger knows.
@@ -514,7 +525,7 @@ class Ledger:
 
     def accounts(
         self, integration: str, moment: datetime, site_id: str | None = None
-    ) -> tuple[tuple[Account, ...], frozenset[str]]:
+    ) -> tuple[tuple[DriftBaseline, ...], frozenset[str]]:
         """How the runs before a moment left a site, and the units (of OPERATIONS) of which that is not known.
 
         The last look of the last sync of all reservations counts for all units; a later reload of some reservations
@@ -532,7 +543,7 @@ class Ledger:
                 return (), frozenset()
             if _was_handed_over(connection, integration, site_id, base.observed_at):
                 return (), frozenset()
-            later = connection.execute(_changed_after(integration, moment, base.observed_at)).all()
+            later = connection.execute(_units_of_calls_after(integration, moment, base.observed_at)).all()
         own: dict[datetime, set[str]] = {}
         unsure: set[str] = set()
         for unit, rows in itertools.groupby(later, key=lambda row: str(row.unit)):
@@ -542,10 +553,10 @@ class Ledger:
             else:
                 unsure.add(unit)
         looks = [(base.observed_at, None), *((at, frozenset(units)) for at, units in own.items())]
-        accounts = (Account(self.seen(integration, at, names=SALTO_SIDE), units) for at, units in looks)
+        accounts = (DriftBaseline(self.read_snapshot(integration, at, names=SALTO_SIDE), units) for at, units in looks)
         return tuple(accounts), frozenset(unsure)
 
-    def last_look(self, integration: str) -> LastLook | None:
+    def last_look(self, integration: str) -> LastVerification | None:
         """The last look of a sync; None: there was none, or another integration may have changed the site since.
 
         What was changed since is what calls after it concern; those of other runs that were under way at that moment; and
@@ -560,8 +571,8 @@ class Ledger:
             if look is None or _was_handed_over(connection, integration, look.site_id, look.observed_at):
                 return None
             rows = connection.execute(_perhaps_changed(integration, look.id, look.observed_at)).all()
-            own = connection.execute(_sent_by(look.id)).all()
-        return LastLook(look.folder, *_concerned(rows), *_concerned(own))
+            own = connection.execute(_calls_of_run(look.id)).all()
+        return LastVerification(look.folder, *_affected_groups(rows), *_affected_groups(own))
 
     # --- entries and alerts -----------------------------------------------------------------------------------------------
 
@@ -569,14 +580,14 @@ class Ledger:
         """Events at doors (DOOR_EVENTS); those known already are passed over. How many were new."""
         with self.transaction() as connection:
             first = min(entries["at"], default=datetime.now(UTC)) - timedelta(days=1)
-            recent = select(Entry.entry_id).where(Entry.integration == integration, Entry.at >= first)
+            recent = select(DoorEntry.entry_id).where(DoorEntry.integration == integration, DoorEntry.at >= first)
             known = set(connection.execute(recent).scalars())
             rows = [
                 row | {"integration": integration, "entry_id": shown}
                 for row in _rows(entries)
                 if (shown := _short(row["entry_id"])) not in known
             ]
-            _insert(connection, Entry, rows)
+            _insert(connection, DoorEntry, rows)
         return len(rows)
 
     # --- retention --------------------------------------------------------------------------------------------------------
@@ -588,7 +599,7 @@ class Ledger:
             old = select(Run.id).where(Run.integration == integration, Run.began_at < moment)
             calls = select(Call.id).where(Call.run_id.in_(old))
             connection.execute(delete(CallOperation).where(CallOperation.call_id.in_(calls)))
-            for table in (Call, Operation, Problem):
+            for table in (Call, Operation, ProblemRow):
                 removed[table.__tablename__] = connection.execute(delete(table).where(table.run_id.in_(old))).rowcount
             removed["runs"] = connection.execute(delete(Run).where(Run.id.in_(old))).rowcount
             over = select(SeenReservation.reservation_id).where(
@@ -605,7 +616,7 @@ class Ledger:
                 name = str(gone_table.__tablename__)  # type: ignore[attr-defined]
                 gone = delete(gone_table).where(gone_table.integration == integration, gone_table.until < moment)
                 removed[name] = removed.get(name, 0) + connection.execute(gone).rowcount
-            for dated in (Entry, Alert):
+            for dated in (DoorEntry, Alert):
                 gone = delete(dated).where(dated.integration == integration, dated.at < moment)
                 removed[dated.__tablename__] = connection.execute(gone).rowcount
         return removed
@@ -770,7 +781,7 @@ def _was_handed_over(connection: Connection, integration: str, site_id: str | No
     return connection.execute(select(Run.id).where(*applied).limit(1)).first() is not None
 
 
-def _changed_since(connection: Connection, whose: ColumnElement[bool], moment: datetime) -> bool:
+def _has_calls_since(connection: Connection, whose: ColumnElement[bool], moment: datetime) -> bool:
     """Whether a call of these runs was sent, or still under way, after a moment."""
     query = (
         select(Call.id)
@@ -816,13 +827,15 @@ def _problems(connection: Connection, run_id: int, problems: pd.DataFrame) -> No
         .order_by(Run.id.desc())
         .limit(1)
     )
-    query = select(Problem.code, Problem.subject, Problem.open_since).where(Problem.run_id == before.scalar_subquery())
+    query = select(ProblemRow.code, ProblemRow.subject, ProblemRow.open_since).where(
+        ProblemRow.run_id == before.scalar_subquery()
+    )
     since = {(code, subject): opened for code, subject, opened in connection.execute(query)}
     rows = _rows(problems)
     for row in rows:
         row |= {"run_id": run_id, "open_since": since.get((row["code"], row["subject"]), run.began_at)}
-    connection.execute(delete(Problem).where(Problem.run_id == run_id))
-    _insert(connection, Problem, rows)
+    connection.execute(delete(ProblemRow).where(ProblemRow.run_id == run_id))
+    _insert(connection, ProblemRow, rows)
 
 
 def _columns(name: str) -> list[Any]:
@@ -853,9 +866,9 @@ def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable
     return [row for some in chunks for row in connection.execute(query.where(column.in_(some)))]
 
 
-def _about(connection: Connection, integration: str, at: datetime | None, about: About) -> set[str]:
+def _about(connection: Connection, integration: str, at: datetime | None, about: Selection) -> set[str]:
     """Ids of the reservations that are asked about."""
-    query = about.narrowed(_live(select(SeenReservation.reservation_id), SeenReservation, integration, at))
+    query = about.restrict(_live(select(SeenReservation.reservation_id), SeenReservation, integration, at))
     if about.user_ids is None:
         return set(connection.execute(query).scalars())
     theirs = select(SeenBorrower.reservation_id).where(SeenBorrower.integration == integration)
@@ -874,7 +887,7 @@ def _whole_syncs(integration: str, moment: datetime) -> Select[Any]:
     )
 
 
-def _changed_after(integration: str, moment: datetime, looked: datetime) -> Select[Any]:
+def _units_of_calls_after(integration: str, moment: datetime, looked: datetime) -> Select[Any]:
     """Units that calls after a look concerned: unit, sent_at, and the run's kind and last look; by unit."""
     columns: list[Any] = [Operation.unit, Call.sent_at, Run.kind, Run.observed_at]
     return (
@@ -893,18 +906,18 @@ def _perhaps_changed(integration: str, run_id: int, looked: datetime) -> Select[
     unclear = or_(Call.status.is_(None), Call.status >= SERVER_ERROR, Call.status == GAVE_UP)
     unheard = and_(unclear, Call.sent_at > looked - LATE)
     return (
-        _carried()
+        _units_of_calls()
         .join(Run, Run.id == Call.run_id)
         .where(Run.integration == integration, Call.sent_at > looked - LATE)
         .where(or_(Call.sent_at > looked, beside, unheard))
     )
 
 
-def _sent_by(run_id: int) -> Select[Any]:
-    return _carried().where(Call.run_id == run_id)
+def _calls_of_run(run_id: int) -> Select[Any]:
+    return _units_of_calls().where(Call.run_id == run_id)
 
 
-def _carried() -> Select[Any]:
+def _units_of_calls() -> Select[Any]:
     """What the operations that calls carry concern."""
     columns: list[Any] = [Operation.group_id, Operation.group_name, Operation.user_id, Operation.reference]
     return (
@@ -914,7 +927,7 @@ def _carried() -> Select[Any]:
     )
 
 
-def _concerned(rows: Iterable[Row[Any]]) -> tuple[frozenset[str], bool]:
+def _affected_groups(rows: Iterable[Row[Any]]) -> tuple[frozenset[str], bool]:
     """Ids and names of the groups, and whether any row is about a person alone."""
     kept = list(rows)
     names = {str(name) for row in kept for name in (row.group_id, row.group_name) if name is not None}
@@ -929,7 +942,7 @@ def _live(query: Select[Any], table: Any, integration: str, at: datetime | None)
     return query.where(table.seen_at <= at, table.until.is_(None) | (table.until > at))
 
 
-def _known(
+def _known_rows(
     connection: Connection, name: str, integration: str, looked: pd.DataFrame, still_read: datetime | None
 ) -> dict[tuple[Any, ...], int]:
     """What is known to be so and could have been seen now: the cells of each row, with its ``id``.
@@ -942,12 +955,14 @@ def _known(
     if name not in BOOKED or still_read is None:
         found = list(connection.execute(query).all())
     else:
-        shown = _about(connection, integration, None, About(finish_after=still_read)) | set(looked["reservation_id"])
+        shown = _about(connection, integration, None, Selection(finish_after=still_read)) | set(
+            looked["reservation_id"]
+        )
         found = among(connection, query, table.reservation_id, shown)  # type: ignore[attr-defined]
     return {tuple(row)[1:]: row[0] for row in found}
 
 
-def _changed_groups(connection: Connection, integration: str) -> dict[str, datetime]:
+def _last_changes_of_groups(connection: Connection, integration: str) -> dict[str, datetime]:
     """When our own calls last changed each group since the last look, by group id and name."""
     looked = connection.execute(select(func.max(Run.observed_at)).where(Run.integration == integration)).scalar()
     query = (

@@ -115,7 +115,7 @@ class Run(Table):
     requests_salto: Mapped[int | None]
 
 
-class Site(Table):
+class SiteRow(Table):
     """One site of Salto: the integration that owns it, and the run that is applying its plan."""
 
     __tablename__ = "sites"
@@ -130,7 +130,7 @@ class Site(Table):
     held_until: Mapped[datetime | None]  # after which another run may take over
 
 
-class Release(Table):
+class ReleaseRow(Table):
     """A person let an integration loose on a site, or asked for plans only."""
 
     __tablename__ = "releases"
@@ -215,7 +215,7 @@ class CallOperation(Table):
     )
 
 
-class Problem(Table):
+class ProblemRow(Table):
     """One problem that a run found."""
 
     __tablename__ = "problems"
@@ -233,7 +233,7 @@ class Problem(Table):
     open_since: Mapped[datetime]  # when the first run that found it without a break began
 
 
-class Entry(Table):
+class DoorEntry(Table):
     """One event at a door, as Salto tells it (integration setting ``entries``)."""
 
     __tablename__ = "entries"

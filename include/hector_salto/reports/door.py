@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hector_salto.access.refusals import Refusal
-from hector_salto.access.rules import GROUP_PREFIX
-from hector_salto.access.seen import may_enter
-from hector_salto.access.texts import comparable, few, folded
-from hector_salto.reports.answers import NO_LOCK, SHOWN, Answer, chained, door_events, settled
+from hector_salto.access.settings import GROUP_PREFIX
+from hector_salto.access.snapshot import may_enter
+from hector_salto.access.texts import comparable, few, fold_all
 from hector_salto.reports.clock import wall
-from hector_salto.reports.words import many
+from hector_salto.reports.explain import NO_LOCK, SHOWN, Explanation, check_reservations, door_events, needs_no_door
+from hector_salto.reports.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hector_salto.access.seen import Seen
-    from hector_salto.reports.answers import Sources, Way
+    from hector_salto.access.snapshot import Snapshot
+    from hector_salto.reports.explain import AccessPath, Sources
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,21 @@ class Doors:
     rooms: pd.DataFrame
 
 
-def doors_called(seen: Seen, name: str) -> Doors:
+def doors_called(seen: Snapshot, name: str) -> Doors:
     """Return the locks and rooms of a door: by the name or id of a lock or place, whatever its case."""
     sought = comparable(name)
-    place = folded(seen.places["place_name"]).eq(sought) | seen.places["place_id"].eq(name.strip())
-    lock = folded(seen.locks["name"]).eq(sought) | seen.locks["lock_id"].eq(name.strip())
+    place = fold_all(seen.places["place_name"]).eq(sought) | seen.places["place_id"].eq(name.strip())
+    lock = fold_all(seen.locks["name"]).eq(sought) | seen.locks["lock_id"].eq(name.strip())
     locks = seen.locks[lock | seen.locks["lock_id"].isin(seen.places[place]["lock_id"].dropna())]
-    named = {*folded(locks["name"]).dropna(), sought}
-    here = seen.rooms["lock_id"].isin(locks["lock_id"]) | folded(seen.rooms["lock_name"]).isin(named)
-    here |= folded(seen.rooms["place_name"]).eq(sought) | seen.rooms["place_id"].eq(name.strip())
+    named = {*fold_all(locks["name"]).dropna(), sought}
+    here = seen.rooms["lock_id"].isin(locks["lock_id"]) | fold_all(seen.rooms["lock_name"]).isin(named)
+    here |= fold_all(seen.rooms["place_name"]).eq(sought) | seen.rooms["place_id"].eq(name.strip())
     return Doors(name.strip(), locks, seen.rooms[here])
 
 
 def who_may_enter(
     sources: Sources, door: str, *, now: pd.Timestamp, at: pd.Timestamp | None, since: pd.DataFrame
-) -> Answer:
+) -> Explanation:
     """Return every user who should enter a door at a moment and whether they can, and all others who can.
 
     Args:
@@ -55,12 +55,12 @@ def who_may_enter(
         at: the moment asked about; None: now, and what is booked next is listed too.
         since: group_id, platform_user_id, run, since (see ``questions.memberships_since``); empty: not known.
     """
-    found = doors_called(sources.seen, door)
+    found = doors_called(sources.read_snapshot, door)
     moment = now if at is None else at
-    here = replace(sources, seen=replace(sources.seen, rooms=found.rooms))
-    rows = _reservations(here.seen)
+    here = replace(sources, read_snapshot=replace(sources.read_snapshot, rooms=found.rooms))
+    rows = _reservations(here.read_snapshot)
     inside = rows[(rows["window_start"] <= moment) & (rows["window_end"] > moment)]
-    ways = _wanted(here, inside, (moment, moment))
+    ways = _paths_of_reservations(here, inside, (moment, moment))
     if found.locks.empty and not ways:  # a place without a lock, or no door
         return _no_such_door(sources, door)
     entering = _entering(sources, found, moment, since)
@@ -76,24 +76,24 @@ def who_may_enter(
     lines.append(
         f"  ({sources.looked}; only access groups named {GROUP_PREFIX}... are looked at: others may open it too)"
     )
-    return Answer(opens=opens, head=lines, notes=door_events(sources, found.locks["lock_id"]))
+    return Explanation(opens=opens, head=lines, notes=door_events(sources, found.locks["lock_id"]))
 
 
-def _reservations(seen: Seen) -> pd.DataFrame:
+def _reservations(seen: Snapshot) -> pd.DataFrame:
     return seen.reservations[seen.reservations["reservation_id"].isin(seen.rooms["reservation_id"])]
 
 
-def _wanted(
+def _paths_of_reservations(
     sources: Sources, rows: pd.DataFrame, when: tuple[pd.Timestamp, pd.Timestamp | None], *, ahead: bool = False
-) -> list[Way]:
+) -> list[AccessPath]:
     """Return the ways of all users whom reservations should let in, those who cannot enter first."""
-    skipped = settled(rows) & ~(ahead & rows["reason"].eq(Refusal.AHEAD))
-    ways = chained(sources, rows[~skipped], when).ways
+    skipped = needs_no_door(rows) & ~(ahead & rows["reason"].eq(Refusal.AHEAD))
+    ways = check_reservations(sources, rows[~skipped], when).ways
     return sorted((way for way in ways if way.says != NO_LOCK), key=lambda way: way.opens)
 
 
 def _entering(sources: Sources, found: Doors, moment: pd.Timestamp, since: pd.DataFrame) -> pd.DataFrame:
-    entering = may_enter(sources.seen, moment)
+    entering = may_enter(sources.read_snapshot, moment)
     entering = entering[entering["lock_id"].isin(found.locks["lock_id"])]
     if since.empty:
         return entering.assign(run=None, since=None)
@@ -104,7 +104,9 @@ def _offline(found: Doors) -> list[str]:
     return [str(name) for name in found.locks[~(found.locks["online"] & found.locks["iq_online"])]["name"]]
 
 
-def _headline(sources: Sources, found: Doors, ways: list[Way], others: pd.DataFrame, moment: pd.Timestamp) -> str:
+def _headline(
+    sources: Sources, found: Doors, ways: list[AccessPath], others: pd.DataFrame, moment: pd.Timestamp
+) -> str:
     about = f"{found.name} at {sources.local(moment)}"
     shut = sum(not way.opens for way in ways)
     if not ways and len(others) and not _offline(found):
@@ -116,7 +118,7 @@ def _headline(sources: Sources, found: Doors, ways: list[Way], others: pd.DataFr
     return f"closed: {shut} of {many(len(ways), 'user')} who should enter {about} cannot"
 
 
-def _users(sources: Sources, ways: list[Way], entering: pd.DataFrame) -> list[str]:
+def _users(sources: Sources, ways: list[AccessPath], entering: pd.DataFrame) -> list[str]:
     given = {(row["reference"], row["user_id"]): row for row in entering.to_dict("records")}
     lines = []
     for way in ways[:SHOWN]:
@@ -125,7 +127,7 @@ def _users(sources: Sources, ways: list[Way], entering: pd.DataFrame) -> list[st
             lines.append(f"  can   {who}{_since(sources, given.get((way.reference, way.user_id)))}")
         else:
             step = f"; next step: {way.next_step}" if way.next_step else ""
-            lines.append(f"  NO    {who}: {way.broken}{step}")
+            lines.append(f"  NO    {who}: {way.first_fault}{step}")
     more = len(ways) - SHOWN
     return [*lines, f"  and {many(more, 'more user')}"] if more > 0 else lines
 
@@ -141,7 +143,7 @@ def _since(sources: Sources, row: Mapping[Any, Any] | None) -> str:
 def _other(sources: Sources, row: Mapping[Any, Any]) -> str:
     """Return a line about a user who can enter although no reservation of the moment says so."""
     who = row["email"] if isinstance(row["email"], str) else f"Salto user {row['platform_user_id']}"
-    seen = sources.seen
+    seen = sources.read_snapshot
     endless = set(seen.schedules.loc[seen.schedules["end_date"].isna(), "group_id"])
     if row["group_id"] in endless:
         through = f"access group {row['group_name']}, which has no end date and is never changed"
@@ -154,7 +156,7 @@ def _quiet(inside: pd.DataFrame) -> list[str]:
     """Return what Hector says no to: no one waits for it."""
     return [
         f"  no access by reservation {row['reference']} (status {row['status']}): {row['reason']}"
-        for row in inside[settled(inside)].to_dict("records")[:SHOWN]
+        for row in inside[needs_no_door(inside)].to_dict("records")[:SHOWN]
     ]
 
 
@@ -162,7 +164,7 @@ def _next(sources: Sources, found: Doors, rows: pd.DataFrame, now: pd.Timestamp)
     """Return what is booked next at a door, and whether it will open to each user."""
     begins = rows.set_index("reference")["window_start"].to_dict()
     ends = rows.set_index("reference")["window_end"].to_dict()
-    ways = sorted(_wanted(sources, rows, (now, None), ahead=True), key=lambda way: begins[way.reference])
+    ways = sorted(_paths_of_reservations(sources, rows, (now, None), ahead=True), key=lambda way: begins[way.reference])
     ahead = set(rows[rows["reason"].eq(Refusal.AHEAD)]["reference"])
     zone = sources.zone_of(found.locks["lock_id"])
     lines = []
@@ -174,14 +176,14 @@ def _next(sources: Sources, found: Doors, rows: pd.DataFrame, now: pd.Timestamp)
         elif way.reference in ahead:
             lines.append(f"  later {who}: its access is prepared when it comes into the horizon")
         else:
-            lines.append(f"  NOT   {who}: {way.broken}{f'; next step: {way.next_step}' if way.next_step else ''}")
+            lines.append(f"  NOT   {who}: {way.first_fault}{f'; next step: {way.next_step}' if way.next_step else ''}")
     more = [f"  and {many(len(ways) - SHOWN, 'more user')}"] if len(ways) > SHOWN else []
     return [f"  next at {found.name} ({zone}):", *lines, *more] if lines else []
 
 
-def _no_such_door(sources: Sources, door: str) -> Answer:
-    seen = sources.seen
-    place = seen.places[folded(seen.places["place_name"]).eq(comparable(door)) | seen.places["place_id"].eq(door)]
+def _no_such_door(sources: Sources, door: str) -> Explanation:
+    seen = sources.read_snapshot
+    place = seen.places[fold_all(seen.places["place_name"]).eq(comparable(door)) | seen.places["place_id"].eq(door)]
     if len(place):
         named = place["lock_name"].iloc[0]
         says = (
@@ -191,7 +193,7 @@ def _no_such_door(sources: Sources, door: str) -> Answer:
         )
         line = f"closed: place {place['place_name'].iloc[0]} {says} ({sources.looked})"
         step = "next step: fill the place attribute Salto Lock Id with the lock's name as the Salto dashboard shows it"
-        return Answer(opens=False, head=[line, step])
+        return Explanation(opens=False, head=[line, step])
     known = few(sorted(seen.locks["name"]), SHOWN)
     line = f"closed: no lock and no place is called {door} ({sources.looked}); locks: {known}"
-    return Answer(opens=False, head=[line, "next step: check the name"], known=False)
+    return Explanation(opens=False, head=[line, "next step: check the name"], known=False)

@@ -12,7 +12,7 @@ from hector_salto.access.windows import is_known_zone
 from hector_salto.access.withdrawals import HectorSays
 from hector_salto.reports.people import People, Person
 from hector_salto.reports.summary import DID
-from hector_salto.reports.words import schedule_words
+from hector_salto.reports.text import schedule_words
 from hector_salto.reports.zones import DoorZones
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from hector_salto.access.seen import Seen
+    from hector_salto.access.snapshot import Snapshot
 
 TABLES = ("people", "groups", "members", "doors", "locks", "schedules")
 TITLES = {
@@ -86,8 +86,8 @@ class HeldBack:
         return sum(len(reason.losses) for reason in self.reasons)
 
 
-def held_back(
-    operations: Iterable[Mapping[str, Any]], seen: Seen, now: datetime, site_zone: str | None = None
+def list_held(
+    operations: Iterable[Mapping[str, Any]], seen: Snapshot, now: datetime, site_zone: str | None = None
 ) -> HeldBack:
     """Return what these operations of a run hold back, at a site as it was seen; windows name the zone where it is not the site's."""
     held = [one for one in operations if one["state"] == HELD]
@@ -129,7 +129,7 @@ class _Site:
     :param zone: the site's; None: not known.
     """
 
-    def __init__(self, seen: Seen, now: datetime, zone: str | None) -> None:
+    def __init__(self, seen: Snapshot, now: datetime, zone: str | None) -> None:
         self._now = now
         self._marks = DoorZones(seen.doors, seen.locks, (), zone)
         self._members = _pairs(seen.members, "group_id", "platform_user_id")

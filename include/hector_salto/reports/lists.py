@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hector_salto.access.problems import KINDS
-from hector_salto.access.texts import folded
+from hector_salto.access.texts import fold_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-    from hector_salto.access.seen import Seen
+    from hector_salto.access.snapshot import Snapshot
 
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet would run, in either width
 BYTE_ORDER_MARK = "\ufeff"  # without it a spreadsheet reads UTF-8 as an older encoding, and accents break
@@ -38,7 +38,7 @@ SHARED = {"email_twice": "email_shared", "code_twice": "code_shared", "lock_ambi
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListView:
     """One list. ``rows``: who (text), detail (text), step (text), sorted by step, then by who."""
 
     key: str
@@ -51,7 +51,7 @@ class Listing:
             yield str(step), rows
 
 
-def listings(seen: Seen, problems: pd.DataFrame) -> list[Listing]:
+def listings(seen: Snapshot, problems: pd.DataFrame) -> list[ListView]:
     """Return every list, empty ones included.
 
     Args:
@@ -63,7 +63,7 @@ def listings(seen: Seen, problems: pd.DataFrame) -> list[Listing]:
     return [_listing(key, title, _with_steps(key, table, problems)) for key, title, table in found]
 
 
-def listing(seen: Seen, problems: pd.DataFrame, key: str) -> Listing | None:
+def listing(seen: Snapshot, problems: pd.DataFrame, key: str) -> ListView | None:
     return next((one for one in listings(seen, problems) if one.key == key), None)
 
 
@@ -79,7 +79,7 @@ def _with_steps(key: str, table: pd.DataFrame, problems: pd.DataFrame) -> pd.Dat
     return table.assign(step=steps)
 
 
-def as_csv(found: Listing) -> str:
+def as_csv(found: ListView) -> str:
     """Return the list as a file for spreadsheets: accents show, and what people typed never becomes a formula."""
     text = io.StringIO()
     text.write(BYTE_ORDER_MARK)
@@ -100,7 +100,7 @@ def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     email = people["email"].astype("str").where(people["email"].notna(), "")
     named = people["name"].astype("str").where(people["name"].notna(), "")
     label = named.mask(named.eq(""), "user " + people["user_id"].astype("str"))
-    subject, key = "user " + people["user_id"].astype("str"), folded(people["email"])
+    subject, key = "user " + people["user_id"].astype("str"), fold_all(people["email"])
     table = people.assign(
         who=label,
         detail=email.mask(email.eq(""), subject),
@@ -130,7 +130,7 @@ def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
         _list(
             "blocked",
             "People or tags that are blocked in Salto",
-            _blocked(table),
+            _list_blocked(table),
             "",
         ),
         _list(
@@ -149,7 +149,7 @@ def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     ]
 
 
-def _places(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
+def _places(seen: Snapshot) -> list[tuple[str, str, pd.DataFrame]]:
     places = seen.places[seen.places["active"]]
     typed = places["lock_name"].astype("str").where(places["lock_name"].notna(), "").str.strip()
     table = places.assign(
@@ -173,13 +173,13 @@ def _places(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
     ]
 
 
-def _locks(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
+def _locks(seen: Snapshot) -> list[tuple[str, str, pd.DataFrame]]:
     named = set(seen.places.loc[seen.places["active"], "lock_id"].dropna())
     table = seen.locks.assign(
         who=seen.locks["name"],
         detail="",
         subject="lock " + seen.locks["name"],
-        name_shared=folded(seen.locks["name"]).duplicated(keep=False),
+        name_shared=fold_all(seen.locks["name"]).duplicated(keep=False),
     )
     off = ~table["online"] | ~table["iq_online"]
     offline = table[off].assign(
@@ -201,7 +201,7 @@ def _locks(seen: Seen) -> list[tuple[str, str, pd.DataFrame]]:
     ]
 
 
-def _blocked(table: pd.DataFrame) -> pd.DataFrame:
+def _list_blocked(table: pd.DataFrame) -> pd.DataFrame:
     """Return who is blocked, with what is to be unblocked."""
     rows = table[table["blocked"] | table["tag_blocked"]]
     tag = "unblock the tag in the Salto dashboard if they may enter, or enter the number of another tag in Hector"
@@ -228,6 +228,6 @@ def _list(key: str, title: str, table: pd.DataFrame, step: str) -> tuple[str, st
     return key, title, table.assign(step=step) if step else table
 
 
-def _listing(key: str, title: str, table: pd.DataFrame) -> Listing:
+def _listing(key: str, title: str, table: pd.DataFrame) -> ListView:
     rows = table[list(COLUMNS)].astype("str")
-    return Listing(key, title, rows.sort_values(["step", "who", "detail"], ignore_index=True))
+    return ListView(key, title, rows.sort_values(["step", "who", "detail"], ignore_index=True))

@@ -32,7 +32,7 @@ class Person:
     label: str
 
     @property
-    def known(self) -> str:
+    def label_text(self) -> str:
         """Return name and email, as far as they are known; else the label."""
         return ", ".join(filter(None, (self.name, self.email))) or self.label
 
@@ -66,36 +66,36 @@ class People:
     def by_label(self, label: str) -> Person:
         return self._by_label.get(label, Person("", "", label))
 
-    def named(self, text: str) -> str:
+    def replace_ids(self, text: str) -> str:
         """Return a text in which each user who is named by id is named by name and email first."""
-        return MENTION.sub(lambda found: "".join(map(_plain, self._mentioned(found))), text)
+        return MENTION.sub(lambda found: "".join(map(_plain, self._split_mentions(found))), text)
 
-    def marked(self, text: str) -> Markup:
+    def replace_ids_in_html(self, text: str) -> Markup:
         """Return the same as HTML, ids small; everything in it is escaped."""
         parts, end = [], 0
         for found in MENTION.finditer(text):
             parts.append(escape(text[end : found.start()]))
-            parts += [one if isinstance(one, Markup) else _small(one) for one in self._mentioned(found)]
+            parts += [one if isinstance(one, Markup) else _small(one) for one in self._split_mentions(found)]
             end = found.end()
         return Markup("").join([*parts, escape(text[end:])])
 
-    def _mentioned(self, found: re.Match[str]) -> Iterator[Person | Markup]:
+    def _split_mentions(self, found: re.Match[str]) -> Iterator[Person | Markup]:
         """Return what takes the place of a mention: users, and the text between them."""
         kind = "Salto user" if found[1] == "Salto user" else "user"
         for number, one in enumerate(found[2].split(", ")):
             bare = one.rstrip(".'\"")
             person = self.by_label(f"{kind} {bare}")
             yield escape(", " if number else "")
-            yield person if person.known != person.label else escape(bare if number else f"{found[1]} {bare}")
+            yield person if person.label_text != person.label else escape(bare if number else f"{found[1]} {bare}")
             yield escape(one[len(bare) :])
 
 
 def _plain(part: Person | Markup) -> str:
-    return part.unescape() if isinstance(part, Markup) else f"{part.known} ({part.label})"
+    return part.unescape() if isinstance(part, Markup) else f"{part.label_text} ({part.label})"
 
 
 def _small(person: Person) -> Markup:
-    return Markup("{} <small>{}</small>").format(person.known, person.label)
+    return Markup("{} <small>{}</small>").format(person.label_text, person.label)
 
 
 NOBODY_KNOWN = People({})

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_, select
 
 from hector_salto.access.references import spellings
-from hector_salto.access.rules import GROUP_PREFIX
-from hector_salto.access.texts import comparable, folded
+from hector_salto.access.settings import GROUP_PREFIX
+from hector_salto.access.texts import comparable, fold_all
 from hector_salto.ledger.tables import SeenBorrower, SeenReservation
-from hector_salto.reports.inquiry import Question
+from hector_salto.reports.questions import Question
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hector_salto.access.seen import Seen
+    from hector_salto.access.snapshot import Snapshot
     from hector_salto.ledger.ledger import Ledger
 
 MOST = 30  # candidates that are listed
@@ -40,7 +40,7 @@ NOUNS = re.compile(
 )
 
 
-def meanings(kept: Ledger, integration: str, words: str) -> list[Meaning]:
+def matches(kept: Ledger, integration: str, words: str) -> list[Meaning]:
     """Whatever is called exactly so, name or id; if nothing is, whatever holds the words; at most MOST.
 
     Ids can be asked for as they are shown: ``u_40``, ``user u_40``, ``Hector_10452``, ``access group Hector_10452``.
@@ -48,13 +48,13 @@ def meanings(kept: Ledger, integration: str, words: str) -> list[Meaning]:
     sought = words.strip()
     if not sought:
         return []
-    found = _called(kept, integration, sought)
+    found = _matches_of_name(kept, integration, sought)
     bare = NOUNS.sub("", sought)
-    return found or (_called(kept, integration, bare) if bare != sought else [])
+    return found or (_matches_of_name(kept, integration, bare) if bare != sought else [])
 
 
-def _called(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
-    seen = kept.seen(integration, names=NAMED)
+def _matches_of_name(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
+    seen = kept.read_snapshot(integration, names=NAMED)
     exact, near = [*_references(kept, integration, sought), *_by_id(kept, integration, seen, sought)], []
     sources: list[tuple[str, tuple[pd.Series, ...], list[Question | None]]] = [
         ("person", (seen.people["email"], seen.people["name"]), _about_people(seen.people)),
@@ -64,10 +64,10 @@ def _called(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
     for kind, names, questions in sources:
         labels = _labels(kind, names)
         for column in names:
-            text = folded(column).fillna("")
+            text = fold_all(column).fillna("")
             same, holding = text.eq(comparable(sought)), text.str.contains(comparable(sought), regex=False)
-            exact += _chosen(kind, labels, questions, same)
-            near += _chosen(kind, labels, questions, holding)
+            exact += _select(kind, labels, questions, same)
+            near += _select(kind, labels, questions, holding)
     return _once(exact or near)[:MOST]
 
 
@@ -81,7 +81,7 @@ def _references(kept: Ledger, integration: str, sought: str) -> list[Meaning]:
     return [Meaning("reservation", one, Question(reference=one)) for one in found]
 
 
-def _by_id(kept: Ledger, integration: str, seen: Seen, sought: str) -> list[Meaning]:
+def _by_id(kept: Ledger, integration: str, seen: Snapshot, sought: str) -> list[Meaning]:
     """Whatever has an id that a problem, plan, report or log shows: of users, doors, places, groups, schedules, tags."""
     ids = ("user_id", "platform_user_id", "site_user_id", "tag_id", "person")
     people = seen.people[seen.people[list(ids)].isin([sought]).any(axis=1)]
@@ -136,7 +136,7 @@ def _labels(kind: str, names: tuple[pd.Series, ...]) -> list[str]:
     ]
 
 
-def _chosen(kind: str, labels: list[str], questions: list[Question | None], chosen: pd.Series) -> list[Meaning]:
+def _select(kind: str, labels: list[str], questions: list[Question | None], chosen: pd.Series) -> list[Meaning]:
     return [
         Meaning(kind, label, question)
         for label, question, one in zip(labels, questions, chosen, strict=True)

@@ -11,22 +11,22 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from hector_salto.access.drift import DRIFT, REASONS
-from hector_salto.access.operations import HELD, describe_operation, held_sentence
-from hector_salto.access.outcomes import DONE
-from hector_salto.access.release import started_by
+from hector_salto.access.operations import HELD, describe_operation, reason_held
+from hector_salto.access.release import describe_starter
+from hector_salto.access.results import DONE
 from hector_salto.access.texts import few
 from hector_salto.access.windows import is_known_zone
-from hector_salto.reports.about import About, rows_of
+from hector_salto.reports.change_details import ChangeDetails, rows_of
 from hector_salto.reports.clock import wall
 from hector_salto.reports.people import NOBODY_KNOWN, People, Person
-from hector_salto.reports.words import WHO, before_after, many, window
+from hector_salto.reports.text import WHO, before_after, many, window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hector_salto.access.order import Operation
+    from hector_salto.access.dependencies import Operation
     from hector_salto.access.release import Gate
-    from hector_salto.reports.about import Before, Hector
+    from hector_salto.reports.change_details import Before, Hector
     from hector_salto.reports.held import HeldBack, Loss
 
 GREEN, RED = "green", "red"
@@ -108,7 +108,7 @@ class Tables:
 
 def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
     """The run as plain values: what report.json holds and report.html shows."""
-    about = About(tables, facts.zone)
+    about = ChangeDetails(tables, facts.zone)
     changes = [_change(row, about) for row in rows_of(tables.operations)]
     by_hand = [_by_hand(row, about) for row in rows_of(tables.operations) if _is_by_hand(row)]
     by_hand += [_by_hand(row, about, LEFT) for row in rows_of(tables.left)]
@@ -120,7 +120,7 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "began": facts.began,
         "began_local": _on_site(facts),
         "triggered_by": facts.by,
-        "started_by": started_by(facts.trigger, facts.by),
+        "started_by": describe_starter(facts.trigger, facts.by),
         "plan_only": facts.plan_only,
         "plan_only_because": facts.plan_only_because,
         "references": facts.references,
@@ -131,8 +131,8 @@ def summary(facts: Facts, tables: Tables) -> dict[str, Any]:
         "changes": changes,
         "by_hand": by_hand,
         "doors": {"checked": facts.unchecked is None, "why": facts.unchecked or ""},
-        "held": {"guards": facts.holds, "approve": facts.digest} | held_shown(tables.held),
-        "invitations": [_person(one) for one in invited_by(rows_of(tables.operations), tables.people)],
+        "held": {"guards": facts.holds, "approve": facts.digest} | held_table(tables.held),
+        "invitations": [_person(one) for one in list_invitations(rows_of(tables.operations), tables.people)],
         "problems": _problems(tables.problems, tables.people),
         "seats": {
             "now": tables.seats_now,
@@ -162,7 +162,7 @@ def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
     ]
 
 
-def _change(row: Operation, about: About) -> dict[str, Any]:
+def _change(row: Operation, about: ChangeDetails) -> dict[str, Any]:
     """One operation: whom, what, when, why, and what became of it."""
     state, message = about.outcome(row)
     before, after = (about.windows(words, row) for words in before_after(row))
@@ -195,11 +195,11 @@ def _is_by_hand(row: Operation) -> bool:
     return row["cause"] == DRIFT
 
 
-def _by_hand(row: Operation, about: About, outcome: str | None = None) -> dict[str, Any]:
+def _by_hand(row: Operation, about: ChangeDetails, outcome: str | None = None) -> dict[str, Any]:
     """A manual change: ``before`` as it was found, ``after`` as Hector says; and whether it was repaired."""
     change = _change(row, about)
     kept = ("for", "what", "did", "reference", "user_id", "door", "people", "before", "after", "why", "message")
-    held = f"; {held_sentence(row)}" if row["state"] == HELD else ""
+    held = f"; {reason_held(row)}" if row["state"] == HELD else ""
     found = {name: change[name] for name in kept} | {"why": REASONS.get(str(row["kind"]), str(row["reason"])) + held}
     became = outcome or change["outcome"]
     return found | {"outcome": REPAIRED if became == DONE else became}
@@ -216,7 +216,7 @@ def _counts(changes: list[dict[str, Any]], tables: Tables) -> dict[str, int]:
     }
 
 
-def invited_by(operations: Iterable[Mapping[Any, Any]], people: People) -> list[Person]:
+def list_invitations(operations: Iterable[Mapping[Any, Any]], people: People) -> list[Person]:
     """Return whom Salto will invite: it sends an invitation to every email it is given."""
     found = []
     for row in operations:
@@ -232,7 +232,7 @@ def _person(person: Person) -> dict[str, str]:
     return {"name": person.name, "email": person.email, "id": person.label}
 
 
-def held_shown(held: HeldBack | None) -> dict[str, Any]:
+def held_table(held: HeldBack | None) -> dict[str, Any]:
     """Who loses which door when, by what Hector says."""
     if held is None:
         return {"reasons": [], "waiting": 0, "inside": []}
@@ -255,7 +255,7 @@ def _problems(problems: pd.DataFrame | None, people: People) -> dict[str, list[d
     found: dict[str, list[dict[str, Any]]] = {}
     for row in problems.sort_values(["who", "code", "subject"]).to_dict("records"):
         told_ = {name: row[name] for name in ("code", "subject", "next_step", "red")}
-        told_["message"] = people.named(str(row["message"]))
+        told_["message"] = people.replace_ids(str(row["message"]))
         found.setdefault(WHO[row["who"]], []).append(told_ | {"red": bool(row["red"])})
     return found
 

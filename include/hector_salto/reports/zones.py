@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hector_salto.access.chain import ZONE_UNKNOWN
+from hector_salto.access.access_check import ZONE_UNKNOWN
 from hector_salto.access.windows import is_known_zone
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class DoorZones:
             if one["kind"] == "lock_add":
                 self._locks.setdefault(_key(one), []).append(str(one["lock_id"]))
 
-    def marked(self, words: str, operation: Mapping[Any, Any]) -> str:
+    def name_zone(self, words: str, operation: Mapping[Any, Any]) -> str:
         """Return what names a window of an operation, with the zone where a reader cannot take it for the site's."""
         mark = self.of_group(_key(operation)) if "window " in words else ""
         return f"{words} ({mark})" if mark else words

@@ -19,11 +19,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from hector_salto.access.release import Gate
 from hector_salto.access.windows import is_known_zone
 from hector_salto.integration import Integration, load_all
-from hector_salto.ledger.booked import STATES, booked
 from hector_salto.ledger.ledger import LedgerError
-from hector_salto.ledger.questions import last_look, problems_of
-from hector_salto.ledger.runs import (
-    RunLine,
+from hector_salto.ledger.queries import last_look, problems_of
+from hector_salto.ledger.reservation_states import STATES, list_reservations
+from hector_salto.ledger.run_queries import (
+    RunSummary,
     last_runs,
     newest_plan,
     operations_of,
@@ -31,24 +31,24 @@ from hector_salto.ledger.runs import (
     run_by_id,
     run_by_name,
 )
+from hector_salto.reports.calendar import DAY, WEEK, Choice, build_week, span
 from hector_salto.reports.held import TABLES as HELD_TABLES
-from hector_salto.reports.held import held_back
-from hector_salto.reports.inquiry import Question, QuestionError, answered, zone_of
+from hector_salto.reports.held import list_held
 from hector_salto.reports.lists import as_csv, listing, listings
 from hector_salto.reports.people import People
-from hector_salto.reports.search import meanings
-from hector_salto.reports.summary import held_shown, invited_by
-from hector_salto.reports.week import DAY, WEEK, Choice, picture, span
-from hector_salto.reports.words import WHO, plan_only_sentence
+from hector_salto.reports.questions import Question, QuestionError, answer_question, zone_of
+from hector_salto.reports.search import matches
+from hector_salto.reports.summary import held_table, list_invitations
+from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.zones import DoorZones
-from hector_salto.ui import schedule
+from hector_salto.ui import dag_runs
 from hector_salto.ui.cards import Card, approval_of, card
+from hector_salto.ui.dag_runs import approval_dag, schedules, sync_dag
+from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
-from hector_salto.ui.schedule import approval_dag, schedules, sync_dag
-from hector_salto.ui.steps import CHECKLIST, TITLES
-from hector_salto.ui.visitor import Visitor, VisitorDep, own_form
-from hector_salto.workflow import releasing
-from hector_salto.workflow.bookkeeping import ledger
+from hector_salto.ui.permissions import Visitor, VisitorDep, own_form
+from hector_salto.workflow import release
+from hector_salto.workflow.recorder import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,13 +92,13 @@ async def close_the_page(request: Request, call_next: Callable[[Request], Awaita
 
 
 @app.exception_handler(RequestValidationError)
-async def asked_wrongly(request: Request, error: RequestValidationError) -> Response:
+async def show_bad_request(request: Request, error: RequestValidationError) -> Response:
     """A number, day or word that no link of ours asks for."""
-    return await told_plainly(request, HTTPException(422, "; ".join(str(one["msg"]) for one in error.errors())))
+    return await show_error(request, HTTPException(422, "; ".join(str(one["msg"]) for one in error.errors())))
 
 
 @app.exception_handler(StarletteHTTPException)
-async def told_plainly(request: Request, error: StarletteHTTPException) -> Response:
+async def show_error(request: Request, error: StarletteHTTPException) -> Response:
     """What went wrong, as a page people can read."""
     about = {"code": error.status_code, "why": str(error.detail), "home": _airflow_home(request)}
     return HTMLResponse(page(request, "refused.html.j2", **about), status_code=error.status_code)
@@ -114,7 +114,7 @@ async def no_ledger(request: Request, error: LedgerError) -> Response:
 
 
 @dataclass(frozen=True)
-class Site:
+class SiteContext:
     """The integration a view is about, and the others this visitor may read."""
 
     name: str
@@ -127,7 +127,7 @@ class Site:
     @property
     def zone(self) -> ZoneInfo:
         """On whose wall clock times are shown: of most locks."""
-        return zone_of(self.kept.seen(self.name, names=("locks",)))
+        return zone_of(self.kept.read_snapshot(self.name, names=("locks",)))
 
     @property
     def problems(self) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def _readable(visitor: Visitor) -> dict[str, Integration]:
     return dict(sorted(found.items(), key=lambda item: (item[0] == SANDBOX, item[0])))
 
 
-def site(visitor: VisitorDep, integration: Annotated[str, Query()] = "") -> Site:
+def site(visitor: VisitorDep, integration: Annotated[str, Query()] = "") -> SiteContext:
     """The integration that is asked for, else the first.
 
     Raises:
@@ -160,10 +160,10 @@ def site(visitor: VisitorDep, integration: Annotated[str, Query()] = "") -> Site
             if name
             else "there is no integration that you may read",
         )
-    return Site(name, found[name], list(found), ledger(), visitor, datetime.now(UTC))
+    return SiteContext(name, found[name], list(found), ledger(), visitor, datetime.now(UTC))
 
 
-SiteDep = Annotated[Site, Depends(site)]
+SiteDep = Annotated[SiteContext, Depends(site)]
 
 
 def _airflow_home(request: Request) -> str:
@@ -195,7 +195,7 @@ def integrations(request: Request, visitor: VisitorDep, done: str = "", run: str
 def _cards(found: dict[str, Integration], visitor: Visitor) -> list[Card]:
     kept, now, known = ledger(), datetime.now(UTC), schedules(list(found))
     for name in found:
-        schedule.close_ended(kept, name, now)
+        dag_runs.close_ended(kept, name, now)
     return [card(kept, name, one, known[name], visitor, now) for name, one in found.items()]
 
 
@@ -229,14 +229,14 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     state: Annotated[list[str] | None, Query()] = None,
 ) -> HTMLResponse:
     """Doors x time: each reservation's window, its grace, its state."""
-    seen = site.kept.seen(site.name, names=("locks",))
+    seen = site.kept.read_snapshot(site.name, names=("locks",))
     zone = zone_of(seen)
     today = site.now.astimezone(zone).date()
     first, length = _first(day, days, today), DAY if days == DAY else WEEK
     begin, end = span(first, length, zone)
     chosen = frozenset(state) & frozenset(STATES) if state else frozenset(STATES)
-    rows = booked(site.kept, site.name, begin - DAY_AROUND, end + DAY_AROUND, now=site.now)
-    drawn = picture(rows, seen.locks, begin, end, now=site.now, choice=Choice(words, chosen))
+    rows = list_reservations(site.kept, site.name, begin - DAY_AROUND, end + DAY_AROUND, now=site.now)
+    drawn = build_week(rows, seen.locks, begin, end, now=site.now, choice=Choice(words, chosen))
     shown = {
         "picture": drawn,
         "zone": str(zone),
@@ -282,13 +282,13 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
     shown: dict[str, Any] = {"words": words, "at": at, "meanings": [], "answer": None, "wrong": "", "reference": ""}
     question = _question(kind, words.strip(), user_id.strip())
     if question is None and words.strip():
-        found = meanings(site.kept, site.name, words)
+        found = matches(site.kept, site.name, words)
         question = found[0].question if len(found) == 1 else None
         shown["meanings"] = found if len(found) != 1 else []
     if question is not None:
         asked = Question(**{**_fields(question), "at": at.strip()})
         try:
-            shown["answer"] = answered(site.kept, site.name, asked, site.now)
+            shown["answer"] = answer_question(site.kept, site.name, asked, site.now)
         except QuestionError as error:
             shown["wrong"] = str(error)
         shown["reference"] = question.reference
@@ -316,13 +316,13 @@ def _question(kind: str, words: str, user_id: str) -> Question | None:
 @app.get("/lists", dependencies=READER)
 def lists(request: Request, site: SiteDep) -> HTMLResponse:
     """Who and what something is missing from, and what to do."""
-    found = listings(site.kept.seen(site.name, names=LISTED), site.problems)
+    found = listings(site.kept.read_snapshot(site.name, names=LISTED), site.problems)
     return HTMLResponse(page(request, "lists.html.j2", view="lists", **site.common(), lists=found))
 
 
 @app.get("/lists/{key}.csv", dependencies=READER)
 def list_as_file(site: SiteDep, key: str) -> Response:
-    found = listing(site.kept.seen(site.name, names=LISTED), site.problems, key)
+    found = listing(site.kept.read_snapshot(site.name, names=LISTED), site.problems, key)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no list {key!r}")
     headers = {"Content-Disposition": f'attachment; filename="{site.name}-{found.key}.csv"'}
@@ -335,7 +335,7 @@ def list_as_file(site: SiteDep, key: str) -> Response:
 @app.get("/runs", dependencies=READER)
 def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLResponse:
     """The last runs of an integration."""
-    schedule.close_ended(site.kept, site.name, site.now)
+    dag_runs.close_ended(site.kept, site.name, site.now)
     found = last_runs(site.kept, site.name, limit=PAGE_OF_RUNS + 1, before=before)
     shown = {"runs": found[:PAGE_OF_RUNS], "more": len(found) > PAGE_OF_RUNS, "zone": str(site.zone)}
     return HTMLResponse(page(request, "runs.html.j2", view="runs", **site.common(), **shown))
@@ -344,7 +344,7 @@ def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLR
 @app.get("/runs/{number}", dependencies=READER)
 def one_run(request: Request, site: SiteDep, number: Number) -> HTMLResponse:
     """What a run planned, applied, held and failed, with before and after."""
-    schedule.close_ended(site.kept, site.name, site.now)
+    dag_runs.close_ended(site.kept, site.name, site.now)
     found = run_by_id(site.kept, site.name, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"the ledger has no run {number} of {site.name}")
@@ -365,9 +365,9 @@ def tab_of_a_run(request: Request, visitor: VisitorDep, dag_id: str = "", run_id
     return HTMLResponse(page(request, "run.html.j2", view="tab", **here.common(), **_run(here, run)))
 
 
-def _run(here: Site, run: RunLine) -> dict[str, Any]:
+def _run(here: SiteContext, run: RunSummary) -> dict[str, Any]:
     operations = operations_of(here.kept, run.id)
-    seen = here.kept.seen(here.name, run.observed_at, names=HELD_TABLES)
+    seen = here.kept.read_snapshot(here.name, run.observed_at, names=HELD_TABLES)
     people, zones = People.of(seen.people), DoorZones(seen.doors, seen.locks, operations, run.site_zone)
     problems: dict[str, list[dict[str, Any]]] = {}
     for row in problems_listed(here.kept, run.id):
@@ -380,8 +380,8 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
         "operations": operations[:OPERATIONS_SHOWN],
         "people": people,
         "zones": zones,
-        "held": held_shown(held_back(operations, seen, here.now, run.site_zone)) if run.held else None,
-        "invitations": invited_by(operations, people),
+        "held": held_table(list_held(operations, seen, here.now, run.site_zone)) if run.held else None,
+        "invitations": list_invitations(operations, people),
         "left_out": max(len(operations) - OPERATIONS_SHOWN, 0),
         "problems": problems,
         "approvable": _approvable(here.kept, here.name, run),
@@ -392,7 +392,7 @@ def _run(here: Site, run: RunLine) -> dict[str, Any]:
     }
 
 
-def _approvable(kept: Ledger, name: str, run: RunLine) -> bool:
+def _approvable(kept: Ledger, name: str, run: RunSummary) -> bool:
     """Whether no later plan has looked at what this run holds."""
     newest = newest_plan(kept, name, run.chosen_references) if run.digest else None
     return run.digest is not None and newest is not None and newest.digest == run.digest
@@ -422,8 +422,8 @@ def reload(  # noqa: PLR0913, PLR0917 - the fields of its form
     if reference:
         conf["references"] = [reference]
     if unpause and plan_only:  # unpaused, a DAG runs its last missed time, and others may have started runs that wait
-        releasing.withdraw(ledger(), integration, visitor.name, datetime.now(UTC))
-    started = schedule.start(integration, conf, visitor, unpause=unpause)
+        release.withdraw(ledger(), integration, visitor.name, datetime.now(UTC))
+    started = dag_runs.start(integration, conf, visitor, unpause=unpause)
     return _back(request, integration, started)
 
 
@@ -442,13 +442,13 @@ def approve(
         )
     if (given := approval_of(integration, held)) is not None:
         raise HTTPException(status.HTTP_409_CONFLICT, f"{given.by} has approved this set already")
-    waiting = schedule.waiting_for(integration, held.digest)
+    waiting = dag_runs.waiting_for(integration, held.digest)
     if waiting is not None and visitor.may_answer(approval_dag(integration)):
-        schedule.answer(integration, waiting, visitor)
+        dag_runs.answer(integration, waiting, visitor)
         ledger().approve(integration, held.digest, visitor.name, datetime.now(UTC))
         return _back(request, integration, waiting.run_id)
     conf = {"approve": held.digest} | ({"references": held.chosen_references} if held.chosen_references else {})
-    started = schedule.start(integration, conf, visitor)
+    started = dag_runs.start(integration, conf, visitor)
     ledger().approve(integration, held.digest, visitor.name, datetime.now(UTC))
     return _back(request, integration, started)
 

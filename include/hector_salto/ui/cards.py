@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hector_salto.access.release import Gate
 from hector_salto.alerts.conditions import of_age
 from hector_salto.integration import integrations_folder
-from hector_salto.ledger.booked import WILL_NOT_OPEN, booked
-from hector_salto.ledger.questions import first_run, last_success
-from hector_salto.ledger.runs import RunLine, last_runs
+from hector_salto.ledger.queries import first_run, last_success
+from hector_salto.ledger.reservation_states import WILL_NOT_OPEN, list_reservations
+from hector_salto.ledger.run_queries import RunSummary, last_runs
 from hector_salto.reports.people import NOBODY_KNOWN, People
-from hector_salto.reports.words import plan_only_sentence
-from hector_salto.ui.schedule import Answer, Schedule, answered, import_error, sync_dag
+from hector_salto.reports.text import plan_only_sentence
+from hector_salto.ui.dag_runs import ApprovalAnswer, DagTimes, find_approval, import_error, sync_dag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
-    from hector_salto.ui.visitor import Visitor
+    from hector_salto.ui.permissions import Visitor
 
 GREEN, OUTSIDE, APPROVED, HELD, FAILED = "green", "will not open", "approved", "held", "failed"
 STALE, NEW, RUNNING = "stale", "new", "running"
@@ -52,10 +52,10 @@ class Card:
     name: str
     integration: Integration
     path: Path
-    schedule: Schedule
-    last: RunLine | None
-    newest: RunLine | None
-    concerns: list[tuple[RunLine, str]]
+    schedule: DagTimes
+    last: RunSummary | None
+    newest: RunSummary | None
+    concerns: list[tuple[RunSummary, str]]
     outside: int
     people: People
     state: str
@@ -73,16 +73,16 @@ class Card:
     @property
     def fields(self) -> list[tuple[str, str]]:
         """The settings of its file, one a line."""
-        return [(key, _shown(value)) for key, value in _flat(self.integration.model_dump())]
+        return [(key, _text_of(value)) for key, value in _flat(self.integration.model_dump())]
 
 
-def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, who: Visitor, now: datetime) -> Card:  # noqa: PLR0913, PLR0917 - what a card is made of
+def card(kept: Ledger, name: str, integration: Integration, schedule: DagTimes, who: Visitor, now: datetime) -> Card:  # noqa: PLR0913, PLR0917 - what a card is made of
     runs = last_runs(kept, name, limit=LOOKED_AT)
     syncs = [run for run in runs if run.kind == "sync"]
     whole = [run for run in syncs if not run.plan_only and run.whole]
     latest = next(iter(whole), None)
-    last = next((run for run in whole if run.planned), latest)  # one that has just begun knows nothing yet
-    concerns = [(run, state) for run in _current(runs, latest) if (state := _ended(name, run)) != GREEN]
+    last = next((run for run in whole if run.has_plan), latest)  # one that has just begun knows nothing yet
+    concerns = [(run, state) for run in _current(runs, latest) if (state := _end_state(name, run)) != GREEN]
     outside = _outside(kept, name, now) if latest is not None else 0
     state = _state(runs, latest, schedule, concerns, outside, now)
     return Card(
@@ -94,7 +94,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
         newest=runs[0] if runs else None,
         concerns=concerns,
         outside=outside,
-        people=People.of(kept.seen(name, names=("people",)).people) if concerns else NOBODY_KNOWN,
+        people=People.of(kept.read_snapshot(name, names=("people",)).people) if concerns else NOBODY_KNOWN,
         state=state,
         told=WORDS.get(state, ""),
         stale=_stale(kept, name, integration, now),
@@ -105,19 +105,19 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: Schedule, 
     )
 
 
-def approval_of(name: str, run: RunLine) -> Answer | None:
+def approval_of(name: str, run: RunSummary) -> ApprovalAnswer | None:
     """Return who approved what a run holds, at once: Airflow knows the answer before the approval's own run has kept it."""
     if run.approved_by is not None and run.approved_at is not None:
-        return Answer(run.approved_by, run.approved_at)
-    return answered(name, run.digest) if run.digest is not None else None
+        return ApprovalAnswer(run.approved_by, run.approved_at)
+    return find_approval(name, run.digest) if run.digest is not None else None
 
 
-def _current(runs: list[RunLine], latest: RunLine | None) -> list[RunLine]:
+def _current(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSummary]:
     """Return the runs that say how the integration is: of each kind the newest, from the last sync of all reservations on.
 
     That sync has looked at everything again; the cleanup is a matter of its own.
     """
-    found: dict[tuple[object, ...], RunLine] = {}
+    found: dict[tuple[object, ...], RunSummary] = {}
     for run in runs:
         if run.kind == "sync" and latest is not None and run.id < latest.id:
             continue
@@ -126,7 +126,7 @@ def _current(runs: list[RunLine], latest: RunLine | None) -> list[RunLine]:
     return list(found.values())
 
 
-def _ended(name: str, run: RunLine) -> str:
+def _end_state(name: str, run: RunSummary) -> str:
     """Return the state of a run that has ended; one under way is no concern."""
     if run.state in {GREEN, RUNNING}:
         return GREEN
@@ -137,15 +137,15 @@ def _ended(name: str, run: RunLine) -> str:
 
 def _outside(kept: Ledger, name: str, now: datetime) -> int:
     """Return how many reservations of the next 24 hours have a door that will not open to a user."""
-    rows = booked(kept, name, now, now + AHEAD, now=now)
+    rows = list_reservations(kept, name, now, now + AHEAD, now=now)
     return int(rows.loc[rows["state"].eq(WILL_NOT_OPEN), "reference"].nunique())
 
 
 def _state(  # noqa: PLR0913, PLR0917 - what a state is made of
-    runs: list[RunLine],
-    latest: RunLine | None,
-    schedule: Schedule,
-    concerns: list[tuple[RunLine, str]],
+    runs: list[RunSummary],
+    latest: RunSummary | None,
+    schedule: DagTimes,
+    concerns: list[tuple[RunSummary, str]],
     outside: int,
     now: datetime,
 ) -> str:
@@ -160,12 +160,12 @@ def _state(  # noqa: PLR0913, PLR0917 - what a state is made of
     return next((state for state in WORST if state in found), NEW)
 
 
-def _plans_only(kept: Ledger, name: str, runs: list[RunLine]) -> str:
+def _plans_only(kept: Ledger, name: str, runs: list[RunSummary]) -> str:
     """Return why runs that no person starts send nothing, as far as the last plan shows; empty: they apply their plans."""
     release = kept.last_release(name)
     if release is not None and release.withdrawn:
         return plan_only_sentence(Gate.WITHDRAWN, name)
-    last = next((run for run in runs if run.planned), None)
+    last = next((run for run in runs if run.has_plan), None)
     if last is None or last.plan_only_because is None:
         return ""
     if release is not None and release.at > last.began_at:  # a person has pressed Sync now since
@@ -188,7 +188,7 @@ def _flat(fields: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-def _shown(value: object) -> str:
+def _text_of(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or "none"
     if isinstance(value, bool):

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hector_salto.access.operations import held_sentence
+from hector_salto.access.operations import reason_held
 from hector_salto.access.texts import few
 from hector_salto.access.windows import is_known_zone
 from hector_salto.reports.page import TEMPLATES as REPORT_TEMPLATES
 from hector_salto.reports.summary import DID
-from hector_salto.reports.words import before_after
+from hector_salto.reports.text import before_after
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -25,12 +25,12 @@ def clock(instant: datetime | None, zone: str) -> str:
     """An instant on a zone's wall clock."""
     if instant is None:
         return ""
-    zone = known_zone(zone)
+    zone = zone_or_utc(zone)
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return f"{aware.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M}"
 
 
-def known_zone(zone: str | None) -> str:
+def zone_or_utc(zone: str | None) -> str:
     """A zone in which times can be shown: what Salto calls one need not be."""
     return zone if zone and is_known_zone(zone) else "UTC"
 
@@ -50,9 +50,9 @@ _PAGES = Environment(
 _PAGES.filters |= {
     "clock": clock,
     "segment": segment,
-    "known_zone": known_zone,
+    "known_zone": zone_or_utc,
     "few": few,
-    "held": held_sentence,
+    "held": reason_held,
     "did": lambda kind: DID.get(kind, kind),
     "before": lambda operation: before_after(operation)[0],
     "after": lambda operation: before_after(operation)[1],

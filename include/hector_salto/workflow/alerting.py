@@ -19,17 +19,17 @@ from hector_salto.access import schemas
 from hector_salto.access.operations import HELD
 from hector_salto.access.problems import TOKEN_DAYS
 from hector_salto.alerts import conditions as alert
-from hector_salto.alerts import mail, told
+from hector_salto.alerts import mail, outbox
 from hector_salto.alerts.conditions import CREDENTIALS, LEDGER, SENT_AWAY, STALE, Cause, Change, Condition, RunFacts
 from hector_salto.integration import load_all
 from hector_salto.ledger.ledger import RESTART, LedgerError
-from hector_salto.ledger.questions import first_run, last_success
+from hector_salto.ledger.queries import first_run, last_success
 from hector_salto.reports.page import alert_page
 from hector_salto.reports.people import NOBODY_KNOWN, People
-from hector_salto.workflow import releasing
-from hector_salto.workflow.bookkeeping import ledger
+from hector_salto.workflow import release
 from hector_salto.workflow.failures import failures
-from hector_salto.workflow.folder import base, made
+from hector_salto.workflow.recorder import ledger
+from hector_salto.workflow.run_folder import base, ensure_directory
 from hector_salto.workflow.storage import UnreadableFileError, complaint, read_note, write_whole
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from hector_salto.integration import AlertFields, Integration
     from hector_salto.ledger.ledger import Ledger
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
 
     Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
 
@@ -112,24 +112,26 @@ class Message:
 
     @property
     def html(self) -> str:
-        return alert_page(self.name, {title: those for title, those in self._shown().items() if those}, self._end)
+        return alert_page(
+            self.name, {title: those for title, those in self._first_changes().items() if those}, self._end
+        )
 
     @property
     def plain(self) -> str:
-        lines = [f"{title}: {one.told}" for title, those in self._shown().items() for one in those]
+        lines = [f"{title}: {one.told}" for title, those in self._first_changes().items() for one in those]
         return "\n".join([self.subject, *lines, self._end])
 
-    def _shown(self) -> dict[str, list[Change]]:
+    def _first_changes(self) -> dict[str, list[Change]]:
         """Return the first changes of each part: thousands of lines in a mail hide the others."""
         return {title: those[:LISTED] for title, those in self._parts().items()}
 
     @property
     def _end(self) -> str:
-        more = len(self.changes) - sum(len(those) for those in self._shown().values())
+        more = len(self.changes) - sum(len(those) for those in self._first_changes().values())
         return f"{more:,} more in the run's report. {self.where}" if more > 0 else self.where
 
     def _parts(self) -> dict[str, list[Change]]:
-        named = [replace(one, text=self.people.named(one.text)) for one in self.changes]
+        named = [replace(one, text=self.people.replace_ids(one.text)) for one in self.changes]
         return {title: [one for one in named if one.change == change] for change, title in TITLES.items()}
 
 
@@ -187,7 +189,7 @@ def _of_sync(ended: Ended) -> Judged:
 def _plans_only(ended: Ended) -> bool:
     """A run that only plans says nothing about one that applies."""
     try:
-        return ended.folder is not None and releasing.plans_only(ended.folder)
+        return ended.folder is not None and release.plans_only(ended.folder)
     except UnreadableFileError:
         return False
 
@@ -212,7 +214,7 @@ def _facts(ended: Ended) -> RunFacts:
         held=int(operations["state"].eq(HELD).sum()),
         digest=ended.note("plan").get("digest"),
         refusals=refusals,
-        problems=tuple(alert.Problem(*row) for row in zip(*columns, strict=True)),
+        problems=tuple(alert.ProblemSummary(*row) for row in zip(*columns, strict=True)),
         token_days=days if days is not None and days <= TOKEN_DAYS else None,
     )
 
@@ -229,7 +231,7 @@ def _causes(ended: Ended) -> list[Cause]:
     if not causes and not ended.reported:
         causes = [*_storage_complaint(), NOT_REPORTED]
     known = {f"{one['step']}: {one['sentence']}": _kind(one) for one in _failures(ended)} | _red_problems(ended)
-    return [Cause(known.get(cause) or _worded(cause), cause) for cause in causes]
+    return [Cause(known.get(cause) or _cause_text(cause), cause) for cause in causes]
 
 
 def _storage_complaint() -> list[str]:
@@ -250,7 +252,7 @@ def _red_problems(ended: Ended) -> dict[str, str]:
     return {f"{one['message']}. Next step: {one['next_step']}": one["code"] for one in records}
 
 
-def _worded(cause: str) -> str:
+def _cause_text(cause: str) -> str:
     return alert.HELD if HELD_CAUSE.match(cause) else alert.kind_of(cause)
 
 
@@ -269,8 +271,8 @@ def _tell(name: str, integration: Integration, judge: Callable[[Ledger], Judged]
         found, judged = judge(book)
         _ledger_is_back(book, name, channels)
         labels, now = [channel.label for channel in channels], datetime.now(UTC)
-        told.forget_other_channels(book, name, labels, now)
-        changes = told.keep_news(book, name, found, judged, channels=labels, now=now)
+        outbox.forget_other_channels(book, name, labels, now)
+        changes = outbox.enqueue(book, name, found, judged, channels=labels, now=now)
     except LedgerError as error:
         return _tell_without_ledger(name, channels, str(error), where)
     for change in changes:
@@ -288,14 +290,14 @@ def _book() -> Ledger:
 
 def _send_waiting(book: Ledger, name: str, channel: Channel, where: str) -> str | None:
     """Send what this channel has not got yet; why it failed. It is written down at once: nothing goes out twice."""
-    waiting = told.waiting(book, name, channel.label)
-    failure = _sent(channel, Message(name, list(waiting.values()), where, _people(book, name))) if waiting else None
+    waiting = outbox.pending(book, name, channel.label)
+    failure = _send(channel, Message(name, list(waiting.values()), where, _people(book, name))) if waiting else None
     if waiting and failure is None:
-        told.delivered(book, list(waiting), channel.label, datetime.now(UTC))
+        outbox.mark_delivered(book, list(waiting), channel.label, datetime.now(UTC))
     return failure
 
 
-def _sent(channel: Channel, message: Message) -> str | None:
+def _send(channel: Channel, message: Message) -> str | None:
     """One that fails does not keep the others from being alerted; why it failed."""
     try:
         channel.send(_connection(channel), message)
@@ -306,13 +308,13 @@ def _sent(channel: Channel, message: Message) -> str | None:
     else:
         LOG.info("told by %s: %s", channel.label, message.subject)
         return None
-    waits = alert.counted(len(message.changes), "alert")
+    waits = alert.count_text(len(message.changes), "alert")
     return f"{waits} could not be delivered by {channel.label}: {why}. What waits goes out with the next run"
 
 
 def _people(book: Ledger, name: str) -> People:
     """Return the users of the site: a mail names them, a log does not."""
-    return People.of(book.seen(name, names=("people",)).people)
+    return People.of(book.read_snapshot(name, names=("people",)).people)
 
 
 def _all_sent(failures: list[str | None]) -> None:
@@ -335,13 +337,13 @@ def _connection(channel: Channel) -> Connection:
 
 def _tell_without_ledger(name: str, channels: list[Channel], why: str, where: str) -> int:
     """Tell that the ledger cannot be used, once a channel: a small file beside the runs' folders remembers who knows."""
-    kept = _kept_note(name)
+    kept = _read_note(name)
     note = kept or {"at": datetime.now(UTC).isoformat(), "text": why, "told": {}}
     news = Change(LEDGER, alert.ENTERED, 1, why)
     LOG.error("the ledger is away, so nothing else is told: %s", why)
     failures = []
     for channel in [channel for channel in channels if channel.label not in note["told"]]:
-        failures.append(_sent(channel, Message(name, [news], where)))
+        failures.append(_send(channel, Message(name, [news], where)))
         if failures[-1] is None:
             note["told"][channel.label] = datetime.now(UTC).isoformat()
     _keep_note(name, note)
@@ -351,14 +353,14 @@ def _tell_without_ledger(name: str, channels: list[Channel], why: str, where: st
 
 def _ledger_is_back(book: Ledger, name: str, channels: list[Channel]) -> None:
     """What was sent without it goes into the ledger, and its end to every channel."""
-    note = _kept_note(name)
+    note = _read_note(name)
     if note is None:
         return
     began = Change(LEDGER, alert.ENTERED, 1, note["text"])
     over = Change(LEDGER, alert.RECOVERED, 0, alert.WELL[LEDGER])
     to = [channel.label for channel in channels]
-    told.keep_past(book, name, began, {one: note["told"].get(one) for one in to}, datetime.fromisoformat(note["at"]))
-    told.keep_past(book, name, over, dict.fromkeys(to), datetime.now(UTC))
+    outbox.backfill(book, name, began, {one: note["told"].get(one) for one in to}, datetime.fromisoformat(note["at"]))
+    outbox.backfill(book, name, over, dict.fromkeys(to), datetime.now(UTC))
     _note(name).unlink(missing_ok=True)
 
 
@@ -366,7 +368,7 @@ def _note(name: str) -> ObjectStoragePath:
     return base() / name / "history" / WITHOUT_LEDGER
 
 
-def _kept_note(name: str) -> dict[str, Any] | None:
+def _read_note(name: str) -> dict[str, Any] | None:
     """None: no alert was sent, or the file cannot be read: then it is sent once more."""
     with suppress(OSError, ValueError):
         return read_note(_note(name))
@@ -376,7 +378,7 @@ def _kept_note(name: str) -> dict[str, Any] | None:
 def _keep_note(name: str, note: dict[str, Any]) -> None:
     try:
         content = json.dumps(note, indent=1, sort_keys=True).encode()
-        write_whole(made(_note(name).parent) / WITHOUT_LEDGER, content, base())
+        write_whole(ensure_directory(_note(name).parent) / WITHOUT_LEDGER, content, base())
     except OSError as error:
         LOG.error("%s cannot be written, so the next run tells again: %s", _note(name), error)  # noqa: TRY400 - the sentence says all
 

@@ -10,19 +10,19 @@ import pandas as pd
 
 from hector.hook import HectorHook
 from hector_salto.access import schemas
-from hector_salto.access.absence import Listing, with_more_loaners, with_more_people, with_more_places
-from hector_salto.access.bookings import HectorLoaners
-from hector_salto.access.desired import Desired, desired_state
+from hector_salto.access.absence import HectorList, with_more_loaners, with_more_people, with_more_places
+from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.people import HectorPeople
 from hector_salto.access.problems import token_problems
+from hector_salto.access.reservations import HectorReservations
 from hector_salto.http_client.clocks import ClockReading
 from hector_salto.http_client.errors import NotActiveError, NotFoundError, RefusedError
-from hector_salto.workflow.opening import as_of
+from hector_salto.workflow.run_start import as_of
 
 if TYPE_CHECKING:
     from hector.client import HectorReader
     from hector_salto.integration import Integration
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 _HECTOR = {
@@ -37,7 +37,7 @@ _HECTOR = {
 }
 _DESIRED = {
     "people": schemas.DESIRED_PEOPLE,
-    "bookings": schemas.DESIRED_BOOKINGS,
+    "bookings": schemas.DESIRED_RESERVATIONS,
     "members": schemas.DESIRED_MEMBERS,
     "rooms": schemas.DESIRED_PLACES,
     "places": schemas.HECTOR_PLACES,
@@ -109,7 +109,7 @@ def hector_clock(folder: RunFolder) -> ClockReading:
     return ClockReading(**(folder.read_json("hector_clock") or unknown))
 
 
-def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorLoaners:
+def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorReservations:
     begin_, end = _horizon(integration, folder)
     return reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
 
@@ -117,16 +117,16 @@ def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) 
 def _horizon(integration: Integration, folder: RunFolder) -> tuple[pd.Timestamp, pd.Timestamp]:
     rules = integration.rules()
     latest = as_of(folder) + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
-    return asked_from(integration, folder), latest
+    return query_start(integration, folder), latest
 
 
-def _write_loaners(folder: RunFolder, loaners: HectorLoaners) -> None:
+def _write_loaners(folder: RunFolder, loaners: HectorReservations) -> None:
     folder.write("reservations", loaners.reservations)
     folder.write("reservation_people", loaners.people)
     folder.write("reservation_places", loaners.places)
 
 
-def read_again(integration: Integration, folder: RunFolder, listing: Listing) -> int:
+def read_again(integration: Integration, folder: RunFolder, listing: HectorList) -> int:
     """Read one of Hector's lists once more and add to the run's tables what only the second read shows.
 
     Returns:
@@ -134,10 +134,10 @@ def read_again(integration: Integration, folder: RunFolder, listing: Listing) ->
     """
     hook = HectorHook(integration.hector_conn_id)
     people, places, loaners = hector_of(folder)
-    if listing is Listing.PEOPLE:
+    if listing is HectorList.PEOPLE:
         all_people, more = with_more_people(people, hook.reader.users(hook.fingerprint))
         _write_people(folder, all_people)
-    elif listing is Listing.PLACES:
+    elif listing is HectorList.PLACES:
         all_places, more = with_more_places(places, hook.reader.places())
         folder.write("hector_places", all_places)
     else:
@@ -151,7 +151,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: Listing) ->
 def build_desired(integration: Integration, folder: RunFolder) -> None:
     """What should exist, from what Hector showed."""
     people, places, loaners = hector_of(folder)
-    desired = desired_state(people, places, loaners, integration.rules(), as_of=as_of(folder))
+    desired = build_desired_state(people, places, loaners, integration.rules(), as_of=as_of(folder))
     for name, table in desired.tables().items():
         folder.write(f"desired_{name}", table)
     LOG.info(
@@ -160,22 +160,22 @@ def build_desired(integration: Integration, folder: RunFolder) -> None:
     )
 
 
-def hector_of(folder: RunFolder) -> tuple[HectorPeople, pd.DataFrame, HectorLoaners]:
+def hector_of(folder: RunFolder) -> tuple[HectorPeople, pd.DataFrame, HectorReservations]:
     """What earlier tasks read from Hector: people, places (HECTOR_PLACES), reservations."""
     read = {name: folder.read(name, schema) for name, schema in _HECTOR.items()}
     people = HectorPeople(
         read["hector_users"], read["hector_user_groups"], read["hector_groups"], read["hector_departments"]
     )
-    loaners = HectorLoaners(read["reservations"], read["reservation_people"], read["reservation_places"])
+    loaners = HectorReservations(read["reservations"], read["reservation_people"], read["reservation_places"])
     return people, read["hector_places"], loaners
 
 
-def asked_from(integration: Integration, folder: RunFolder) -> pd.Timestamp:
+def query_start(integration: Integration, folder: RunFolder) -> pd.Timestamp:
     """The moment from which on Hector is asked for reservations: those over before are not shown."""
     return as_of(folder) - integration.rules().grace_after
 
 
-def desired_of(folder: RunFolder) -> Desired:
+def read_desired(folder: RunFolder) -> Desired:
     """The desired state that an earlier task built."""
     names = [field.name for field in fields(Desired)]
     return Desired(**{name: folder.read(f"desired_{name}", _DESIRED.get(name)) for name in names})

@@ -29,7 +29,7 @@ from hector_salto.workflow.storage import StorageError, UnreadableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 WORTH_ANOTHER_TRY = (UnavailableError, IncompleteReadError, MalformedAnswerError, StorageError)
@@ -60,7 +60,7 @@ class RunError(Exception):
 
 
 @contextmanager
-def told_to(folder: RunFolder, step: str) -> Iterator[None]:
+def record_step(folder: RunFolder, step: str) -> Iterator[None]:
     """Sort what goes wrong inside, keep it for the report, and let Airflow see it."""
     began, sent = time.monotonic(), tally.sent()
     try:
@@ -89,10 +89,10 @@ def told_to(folder: RunFolder, step: str) -> Iterator[None]:
         _keep(folder, step, f"failed in a way nobody foresaw ({type(error).__name__}); report it with this task's log")
         raise
     finally:
-        _spent(folder, step, time.monotonic() - began, tally.sent() - sent)
+        _record_cost(folder, step, time.monotonic() - began, tally.sent() - sent)
 
 
-def _spent(folder: RunFolder, step: str, seconds: float, requests: Counter[str]) -> None:
+def _record_cost(folder: RunFolder, step: str, seconds: float, requests: Counter[str]) -> None:
     """What the step took, all its tries together."""
     before = _note(folder, f"spent_{step}") or {"seconds": 0.0, "requests": {}}
     counted = Counter(before["requests"]) + requests
@@ -115,7 +115,7 @@ def _note(folder: RunFolder, name: str) -> dict[str, Any] | None:
         return None
 
 
-def spent(folder: RunFolder, steps: tuple[str, ...]) -> tuple[float, Counter[str]]:
+def step_costs(folder: RunFolder, steps: tuple[str, ...]) -> tuple[float, Counter[str]]:
     """Seconds in these steps, and requests by service."""
     found = [one for one in (_note(folder, f"spent_{step}") for step in steps) if one]
     requests: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def failures(folder: RunFolder, steps: tuple[str, ...]) -> list[dict[str, Any]]:
     return [one for one in found if one]
 
 
-def kept(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
+def failure_messages(folder: RunFolder, steps: tuple[str, ...]) -> list[str]:
     """What failed in this run, by step; steps that one and the same remedy fixes are listed once."""
     found = failures(folder, steps)
     first = {failure["remedy"]: failure for failure in reversed(found)}

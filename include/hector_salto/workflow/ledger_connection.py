@@ -40,7 +40,7 @@ def ledger_url(connection: Connection) -> URL:
     extra = _extra(connection)
     if connection.conn_type == "sqlite":
         if extra:
-            raise _refused(connection, f"{min(extra)!r}, which a SQLite file has no use for")
+            raise _connection_error(connection, f"{min(extra)!r}, which a SQLite file has no use for")
         return URL.create("sqlite", database=connection.host)
     if connection.conn_type not in POSTGRES:
         raise LedgerError(
@@ -69,7 +69,7 @@ def _extra(connection: Connection) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _refused(connection, "what is no JSON object")
+        raise _connection_error(connection, "what is no JSON object")
     return found
 
 
@@ -77,20 +77,20 @@ def _options(connection: Connection, extra: Mapping[str, Any]) -> dict[str, str]
     """What the driver is given, as Airflow's PostgresHook would give it."""
     for name in UNUSABLE:
         if extra.get(name):
-            raise _refused(connection, f"{name!r}, which the ledger cannot connect with")
+            raise _connection_error(connection, f"{name!r}, which the ledger cannot connect with")
     more = extra.get("sqlalchemy_query") or {}
     if not isinstance(more, dict):
-        raise _refused(connection, "a 'sqlalchemy_query' that is no object")
+        raise _connection_error(connection, "a 'sqlalchemy_query' that is no object")
     left_out = {*UNUSABLE, *IGNORED, "sqlalchemy_query"}
     found = {name: value for name, value in {**more, **extra}.items() if name not in left_out and value is not None}
     for name, value in found.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise _refused(connection, f"{name!r}, whose value is neither text nor number")
+            raise _connection_error(connection, f"{name!r}, whose value is neither text nor number")
     options = {name: str(value) for name, value in found.items()}
     try:
         make_dsn(**options)
     except psycopg2.Error as error:
-        raise _refused(connection, f"what PostgreSQL's driver does not know ({_first_line(error)})") from None
+        raise _connection_error(connection, f"what PostgreSQL's driver does not know ({_first_line(error)})") from None
     return options
 
 
@@ -98,14 +98,14 @@ def _port(connection: Connection, value: object) -> int:
     try:
         return int(str(value))
     except ValueError:
-        raise _refused(connection, "a 'port' that is no number") from None
+        raise _connection_error(connection, "a 'port' that is no number") from None
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _refused(connection: Connection, what: str) -> LedgerError:
+def _connection_error(connection: Connection, what: str) -> LedgerError:
     return LedgerError(
         f"the extra of the ledger's connection {connection.conn_id} holds {what}: remove or correct it, then run again"
     )

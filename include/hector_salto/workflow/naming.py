@@ -8,7 +8,7 @@ LONGEST_FOLDER, LONGEST_RUN_ID = 100, 200
 DIGEST = 16
 
 
-def bounded(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """Return the text; a longer one is cut and ends with a digest of the whole, so that distinct texts stay distinct."""
     if len(text) <= longest:
         return text
@@ -17,4 +17,4 @@ def bounded(text: str, longest: int) -> str:
 
 def derived_run_id(prefix: str, run_id: str) -> str:
     """Return the id of a run that another one starts."""
-    return bounded(f"{prefix}__{run_id}", LONGEST_RUN_ID)
+    return shorten(f"{prefix}__{run_id}", LONGEST_RUN_ID)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hector_salto.access.references import resolved
+from hector_salto.access.references import resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,14 +35,14 @@ def check(kind: str, conf: Mapping[str, Any] | None) -> None:
     if unknown:
         one = len(unknown) == 1
         raise ParameterError(
-            f"unknown run parameter{'' if one else 's'} {', '.join(map(repr, unknown))} of salto_{kind}: {_allowed(known)}"
+            f"unknown run parameter{'' if one else 's'} {', '.join(map(repr, unknown))} of salto_{kind}: {_list_allowed(known)}"
         )
     given = conf.get("references")
-    if given and not resolved(map(str, given), ()):
+    if given and not resolve_references(map(str, given), ()):
         raise ParameterError(
             "references names no reservation: give references as in Hector, such as 10452, or none for all"
         )
 
 
-def _allowed(known: Collection[str]) -> str:
+def _list_allowed(known: Collection[str]) -> str:
     return f"allowed are {', '.join(sorted(known))}" if known else "it has no run parameters"

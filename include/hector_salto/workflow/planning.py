@@ -12,30 +12,30 @@ import pandas as pd
 
 from hector.hook import HectorHook
 from hector_salto.access import schemas
-from hector_salto.access.absence import HECTOR, Listing, Shown, locks_in_doubt, unconfirmed
-from hector_salto.access.history import baseline
-from hector_salto.access.order import rows
-from hector_salto.access.plan import expired_plan, make_plan
+from hector_salto.access.absence import HECTOR, HectorList, Shown, locks_in_doubt, unconfirmed_lists
+from hector_salto.access.dependencies import rows
+from hector_salto.access.guard_history import baseline
+from hector_salto.access.plan import make_cleanup_plan, make_plan
 from hector_salto.access.problems import all_problems, problems
-from hector_salto.access.references import resolved, spellings
+from hector_salto.access.read_cache import scope_of
+from hector_salto.access.references import resolve_references, spellings
 from hector_salto.access.release import Trigger
-from hector_salto.access.remembered import scope_of
-from hector_salto.access.seen import Seen, seen, seen_groups
+from hector_salto.access.snapshot import Snapshot, snapshot_of_groups, take_snapshot
 from hector_salto.access.texts import comparable, few
 from hector_salto.access.withdrawals import hector_says
 from hector_salto.http_client.clocks import require_same_time
 from hector_salto.integration import load_all, names_of_files
-from hector_salto.ledger.ledger import READ_BY_CLEANUP, About
-from hector_salto.ledger.sites import SiteState, note_site, others_at, site_key, site_states
+from hector_salto.ledger.ledger import READ_BY_CLEANUP, Selection
+from hector_salto.ledger.site_claims import SiteState, note_site, others_at, site_key, site_states
 from hector_salto.reports.summary import INVITING
-from hector_salto.reports.words import decision_lines, plan_lines, problem_lines
-from hector_salto.workflow import bookkeeping, history, releasing
-from hector_salto.workflow.bookkeeping import Book
-from hector_salto.workflow.extraction import asked_from, desired_of, hector_clock, hector_of, read_again
+from hector_salto.reports.text import decision_lines, plan_lines, problem_lines
+from hector_salto.workflow import recorder, release, run_history
+from hector_salto.workflow.applied_changes import no_fingerprint, read_applied
+from hector_salto.workflow.extraction import hector_clock, hector_of, query_start, read_again, read_desired
 from hector_salto.workflow.failures import StalePlanError
-from hector_salto.workflow.opening import as_of
-from hector_salto.workflow.remembering import current_of, keep_current, read_at_of, remembered, site_id_of
-from hector_salto.workflow.sent import no_fingerprint, sent_of
+from hector_salto.workflow.recorder import Book
+from hector_salto.workflow.run_start import as_of
+from hector_salto.workflow.site_cache import current_of, keep_current, load_site_cache, read_at_of, site_id_of
 from hector_salto.workflow.site_lock import refuse_other_owner
 from salto.hook import SaltoHook
 from salto.reading import SiteReading, after
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from hector_salto.access.current import Current
     from hector_salto.access.plan import Plan
-    from hector_salto.access.remembered import Remembered
+    from hector_salto.access.read_cache import Remembered
     from hector_salto.integration import Integration
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
     from salto.reader import SaltoReader
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ READINGS = 5  # of one plan: each reads something that no reading before it has
 
 
 @dataclass(frozen=True)
-class Look:
+class Verification:
     """A fresh read of Salto, and what a plan made from it would still change (OPERATIONS)."""
 
     current: Current
@@ -86,22 +86,28 @@ def plan(
         OtherOwnerError: when another integration owns the site.
     """
     site = _SiteBefore.of(folder)
-    read_at, references = datetime.now(UTC), chosen_references(folder, references)
+    read_at, references = datetime.now(UTC), resolve_given_references(folder, references)
     reading = _Reading(integration, folder, read_at, references, verify=verify)
     require_same_time([hector_clock(folder), reading.reader.clock()])
-    made, current = _confirmed(integration, folder, reading, references=references, approve=approve)
+    made, current = _plan_with_confirmation(integration, folder, reading, references=references, approve=approve)
     facts = site.facts(current)
     token = folder.read("token", schemas.PROBLEMS)
     unknown = _none_found(folder, made, references)
     made = replace(
         made,
         problems=all_problems(
-            [made.problems, _shared(integration, folder, current.site_id), _short(integration), token, unknown]
+            [
+                made.problems,
+                _shared_site_problem(integration, folder, current.site_id),
+                _short(integration),
+                token,
+                unknown,
+            ]
         ),
     )
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
-    releasing.decide(integration, folder, current.site_id)
+    release.decide(integration, folder, current.site_id)
     _record(folder, made, facts)
     _observe(integration, folder, made, current, read_at)
     for line in decision_lines(made.decisions):
@@ -123,7 +129,7 @@ def plan(
     return _counts(made)
 
 
-def _confirmed(
+def _plan_with_confirmation(
     integration: Integration,
     folder: RunFolder,
     reading: _Reading,
@@ -132,11 +138,11 @@ def _confirmed(
     approve: str | None,
 ) -> tuple[Plan, Current]:
     """The plan, after a second look at each list whose silence alone would take something away."""
-    looked: set[Listing] = set()
+    looked: set[HectorList] = set()
     while True:
         compare = _comparison(integration, folder, references=references, approve=approve)
-        made, current = reading.compared(compare)
-        doubtful = unconfirmed(made.operations, Shown(*hector_of(folder), current)) - looked
+        made, current = reading.plan_until_read(compare)
+        doubtful = unconfirmed_lists(made.operations, Shown(*hector_of(folder), current)) - looked
         if not doubtful:
             return made, current
         for listing in sorted(doubtful):
@@ -145,7 +151,7 @@ def _confirmed(
         looked |= doubtful
 
 
-def _log_second_look(listing: Listing, more: int) -> None:
+def _log_second_look(listing: HectorList, more: int) -> None:
     if more:
         LOG.warning(
             "the second read of %s shows %d that the first does not: nothing is removed for their absence",
@@ -156,16 +162,18 @@ def _log_second_look(listing: Listing, more: int) -> None:
         LOG.info("%s read once more, as the plan removes what they do not show: both reads agree", listing)
 
 
-def chosen_references(folder: RunFolder, given: Collection[str] | None) -> Collection[str] | None:
+def resolve_given_references(folder: RunFolder, given: Collection[str] | None) -> Collection[str] | None:
     """Return the references that a run was given, as Hector or the ledger knows them; None: all."""
     if not given:
         return None
     known = set(folder.read("reservations", schemas.RESERVATIONS)["reference"])
     book = Book.of(folder)
     for text in {one for typed in given for one in spellings(typed)} - known:
-        seen_before = book.ledger.seen(book.integration, about=About(reference=text), names=("reservations",))
+        seen_before = book.ledger.read_snapshot(
+            book.integration, about=Selection(reference=text), names=("reservations",)
+        )
         known |= set(seen_before.reservations["reference"])
-    return resolved(given, known)
+    return resolve_references(given, known)
 
 
 def _none_found(folder: RunFolder, made: Plan, references: Collection[str] | None) -> pd.DataFrame:
@@ -185,9 +193,9 @@ def _comparison(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
 ) -> Callable[[Current], Plan]:
     """Makes the run's plan from whatever Salto shows."""
-    desired, moment, book = desired_of(folder), as_of(folder), Book.of(folder)
+    desired, moment, book = read_desired(folder), as_of(folder), Book.of(folder)
     began = moment.to_pydatetime()
-    recalled = history.recalled(history.name_of(folder), began)
+    recalled = run_history.load_guard_history(run_history.name_of(folder), began)
     recalled = replace(recalled, read=baseline(recalled.read, book.ledger.reads(book.integration, began), began))
     previous_of = cache(partial(book.previous, began))
     rules = integration.rules()
@@ -210,7 +218,7 @@ def _comparison(
     return compare
 
 
-def _fingerprinted(integration: Integration, folder: RunFolder) -> tuple[Callable[[str | None], str | None], str]:
+def _tag_fingerprints(integration: Integration, folder: RunFolder) -> tuple[Callable[[str | None], str | None], str]:
     """What stands in for tag numbers, and its mark.
 
     Raises:
@@ -245,8 +253,8 @@ class _Reading:
         *,
         verify: bool,
     ) -> None:
-        fingerprint, check = _fingerprinted(integration, folder)
-        known = None if verify else remembered(folder, check)
+        fingerprint, check = _tag_fingerprints(integration, folder)
+        known = None if verify else load_site_cache(folder, check)
         if known is not None and known.is_due(as_of(folder), few=bool(references)):
             LOG.info("everything is read: the last time is %s", known.current.verified_at)
             known = None
@@ -256,7 +264,7 @@ class _Reading:
         self._reading = SiteReading(reader, fingerprint, known, read_at)
         self._current: Current | None = None
 
-    def compared(self, compare: Callable[[Current], Plan]) -> tuple[Plan, Current]:
+    def plan_until_read(self, compare: Callable[[Current], Plan]) -> tuple[Plan, Current]:
         """The plan, made again until it changes nothing that was not read for it."""
         self._current = self._current or self._first()
         for _ in range(READINGS):
@@ -268,7 +276,7 @@ class _Reading:
         self._current = self._reading.everything()
         return compare(self._current), self._current
 
-    def again(self, listing: Listing) -> int:
+    def again(self, listing: HectorList) -> int:
         """How many entries only a second read of this list shows; they count from now on."""
         self._current, more = self._reading.again(listing)
         return more
@@ -277,7 +285,7 @@ class _Reading:
         if self._remembered is None:
             return self._reading.everything()
         chosen = self._references
-        scope = scope_of(desired_of(self._folder), chosen, self._remembered) if chosen else None
+        scope = scope_of(read_desired(self._folder), chosen, self._remembered) if chosen else None
         return self._reading.everyday() if scope is None else self._reading.some(scope)
 
 
@@ -288,12 +296,12 @@ def _record(folder: RunFolder, made: Plan, facts: dict[str, object]) -> None:
     said = hector_says(made.operations, made.decisions, loaners.reservations)
     folder.write("hector_says", said.rename("hector_says").to_frame())
     told = replace(made, operations=made.operations.assign(hector_says=said))
-    bookkeeping.record_plan(folder, told, **read, **facts, **_gate_facts(folder))
+    recorder.record_plan(folder, told, **read, **facts, **_gate_facts(folder))
 
 
 def _observe(integration: Integration, folder: RunFolder, made: Plan, current: Current, read_at: datetime) -> None:
-    moment = asked_from(integration, folder).to_pydatetime()
-    Book.of(folder).observe(looked_at(folder, current, made.matches), read_at=read_at, still_read=moment)
+    moment = query_start(integration, folder).to_pydatetime()
+    Book.of(folder).observe(snapshot_of_run(folder, current, made.matches), read_at=read_at, still_read=moment)
 
 
 @dataclass(frozen=True)
@@ -342,19 +350,19 @@ def _site_facts(current: Current) -> dict[str, object]:
 
 def _gate_facts(folder: RunFolder) -> dict[str, object]:
     """Return what the ledger keeps of a run that only plans because no person has let its integration loose."""
-    because = releasing.plan_only_because(folder)
+    because = release.plan_only_because(folder)
     return {} if because is None else {"plan_only": True, "whole": False, "plan_only_because": because.value}
 
 
-def looked_at(folder: RunFolder, current: Current, matches: pd.DataFrame) -> Seen:
+def snapshot_of_run(folder: RunFolder, current: Current, matches: pd.DataFrame) -> Snapshot:
     """Hector as the run read it, with Salto as it is now."""
     people, places, loaners = hector_of(folder)
     decisions = folder.read("decisions", schemas.DECISIONS)
-    return seen(people, places, loaners, current, decisions=decisions, matches=matches)
+    return take_snapshot(people, places, loaners, current, decisions=decisions, matches=matches)
 
 
 def _approver(folder: RunFolder, approve: str | None) -> str:
-    given = history.approved_by(history.name_of(folder), approve)
+    given = run_history.approval_of(run_history.name_of(folder), approve)
     return f", given by {given['by']} at {given['at']}" if given else ", given as a run parameter"
 
 
@@ -363,7 +371,7 @@ def _short(integration: Integration) -> pd.DataFrame:
     return problems("horizon_short", pd.DataFrame([{"why": why}] if why else []))
 
 
-def _shared(integration: Integration, folder: RunFolder, site_id: str) -> pd.DataFrame:
+def _shared_site_problem(integration: Integration, folder: RunFolder, site_id: str) -> pd.DataFrame:
     """Return the problem of a site that several files name alike, or call differently: the ledger knows what they mean."""
     book = Book.of(folder)
     alike = [
@@ -384,28 +392,28 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
         StalePlanError: when the run has sent its plan already.
         RetentionError: when a setting of what the cleanup removes at its end is wrong.
     """
-    bookkeeping.check_retention()
+    recorder.check_retention()
     site = _SiteBefore.of(folder)
     read_at = datetime.now(UTC)
-    known = remembered(folder, None)
+    known = load_site_cache(folder, None)
     reader = _reader(integration, known)
     require_same_time([reader.clock()])
     reading = SiteReading(reader, no_fingerprint, known, read_at)
     current = reading.groups_only()
-    made = expired_plan(current, as_of=as_of(folder))
+    made = make_cleanup_plan(current, as_of=as_of(folder))
     if (deeper := reading.deeper(made)) is not None:
         current = deeper
-        made = expired_plan(current, as_of=as_of(folder))
+        made = make_cleanup_plan(current, as_of=as_of(folder))
     if locks_in_doubt(made.operations, current):
-        current, more = reading.again(Listing.LOCKS)
-        _log_second_look(Listing.LOCKS, more)
-        made = expired_plan(current, as_of=as_of(folder))
+        current, more = reading.again(HectorList.LOCKS)
+        _log_second_look(HectorList.LOCKS, more)
+        made = make_cleanup_plan(current, as_of=as_of(folder))
     facts = site.facts(current)
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
-    releasing.decide(integration, folder, current.site_id)
-    bookkeeping.record_plan(folder, made, **facts, **_gate_facts(folder))
-    Book.of(folder).observe(seen_groups(current), read_at=read_at, names=READ_BY_CLEANUP)
+    release.decide(integration, folder, current.site_id)
+    recorder.record_plan(folder, made, **facts, **_gate_facts(folder))
+    Book.of(folder).observe(snapshot_of_groups(current), read_at=read_at, names=READ_BY_CLEANUP)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
     return _counts(made)
@@ -438,7 +446,7 @@ def _counts(made: Plan) -> dict[str, int | str]:
     return {
         "fingerprint": made.fingerprint,
         "operations": len(made.operations),
-        "held": len(made.held),
+        "held": len(made.held_operations),
         "problems": len(made.problems),
     }
 
@@ -453,28 +461,28 @@ def plan_again(integration: Integration, folder: RunFolder) -> str:
     return str(plan(integration, folder, **options, verify=bool(conf.get("verify")))["fingerprint"])
 
 
-def look_again(
+def verify_sync(
     integration: Integration, folder: RunFolder, *, references: Collection[str] | None, approve: str | None
-) -> Look:
+) -> Verification:
     """Salto now, and the operations a fresh comparison would still make (the same desired state and ``as_of``)."""
-    again_at, references = datetime.now(UTC), chosen_references(folder, references)
-    fingerprint, _ = _fingerprinted(integration, folder)
+    again_at, references = datetime.now(UTC), resolve_given_references(folder, references)
+    fingerprint, _ = _tag_fingerprints(integration, folder)
     compare = _comparison(integration, folder, references=references, approve=approve)
     current = _after(integration, folder, fingerprint)
     made = compare(current)
-    return Look(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
+    return Verification(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
 
 
-def look_for_outdated(integration: Integration, folder: RunFolder) -> Look:
+def look_for_outdated(integration: Integration, folder: RunFolder) -> Verification:
     """The same for a cleanup."""
     again_at = datetime.now(UTC)
     current = _after(integration, folder, no_fingerprint)
-    made = expired_plan(current, as_of=as_of(folder))
-    return Look(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
+    made = make_cleanup_plan(current, as_of=as_of(folder))
+    return Verification(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
 
 
 def _after(integration: Integration, folder: RunFolder, fingerprint: Callable[[str | None], str | None]) -> Current:
     """The site after the run has sent what it had to send: that is read again, nothing else can be another."""
     before, _ = current_of(folder)
     reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder))
-    return after(reader, fingerprint, before, sent_of(folder))
+    return after(reader, fingerprint, before, read_applied(folder))

@@ -15,23 +15,23 @@ from airflow.providers.common.compat.sdk import Stats
 
 from hector_salto.access import schemas
 from hector_salto.access.clocks import timezone_problems
+from hector_salto.access.dependencies import rows
 from hector_salto.access.operations import HELD
-from hector_salto.access.order import rows
-from hector_salto.access.outcomes import DONE, NO_SEAT, UNKNOWN
 from hector_salto.access.places import silent_places
 from hector_salto.access.problems import all_problems, problems
-from hector_salto.access.risks import risks
+from hector_salto.access.results import DONE, NO_SEAT, UNKNOWN
 from hector_salto.access.seats import SeatUse, forecast, seat_problems
-from hector_salto.access.seen import Seen, seen_groups
+from hector_salto.access.snapshot import Snapshot, snapshot_of_groups
+from hector_salto.access.upcoming_failures import risks
 from hector_salto.http_client import tally
 from hector_salto.http_client.errors import RestError
 from hector_salto.ledger.ledger import READ_BY_CLEANUP, LedgerError
-from hector_salto.reports.about import Before, Hector
-from hector_salto.reports.held import held_back
+from hector_salto.reports.change_details import Before, Hector
+from hector_salto.reports.held import list_held
 from hector_salto.reports.page import page
 from hector_salto.reports.people import People
 from hector_salto.reports.summary import Facts, Tables, summary, summary_lines
-from hector_salto.reports.words import (
+from hector_salto.reports.text import (
     failure_lines,
     many,
     outcome_counts,
@@ -39,12 +39,12 @@ from hector_salto.reports.words import (
     plan_only_sentence,
     problem_lines,
 )
-from hector_salto.workflow import history, releasing
-from hector_salto.workflow.bookkeeping import Book
-from hector_salto.workflow.failures import HistoryError, RunError, StalePlanError, kept, spent
-from hector_salto.workflow.opening import OLDEST_PLAN, as_of, run_note
-from hector_salto.workflow.planning import Look, looked_at
-from hector_salto.workflow.remembering import current_of, keep_current, site_id_of
+from hector_salto.workflow import release, run_history
+from hector_salto.workflow.failures import HistoryError, RunError, StalePlanError, failure_messages, step_costs
+from hector_salto.workflow.planning import Verification, snapshot_of_run
+from hector_salto.workflow.recorder import Book
+from hector_salto.workflow.run_start import OLDEST_PLAN, as_of, run_note
+from hector_salto.workflow.site_cache import current_of, keep_current, site_id_of
 from hector_salto.workflow.storage import StorageError, UnreadableFileError
 from salto.hook import SaltoHook
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from hector_salto.access.current import Current
     from hector_salto.integration import Integration
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 SETTLING = (0.0, 3.0, 10.0)  # seconds: Salto shows what was written "within a few seconds" (contract, 5.3)
@@ -65,7 +65,7 @@ BEFORE = {"doors": "current_group_locks", "matches": "current_matches", "locks":
 
 
 @dataclass(frozen=True)
-class Ending:
+class ReportSpec:
     """What a run is to end with.
 
     integration: whose; steps: those whose failure ends it red; look: reads Salto again, None: nothing was sent;
@@ -74,26 +74,26 @@ class Ending:
 
     integration: Integration
     steps: tuple[str, ...]
-    look: Callable[[], Look] | None
+    look: Callable[[], Verification] | None
     promise: str = "Salto holds what Hector says"
 
 
 @dataclass(frozen=True)
-class _Found:
+class ReportFindings:
     """What the report itself found.
 
     look: Salto after all was sent; unchecked: why tomorrow's doors were not checked; before: our groups before the run;
     problems: of the whole run, None: not looked for; events: at the doors, None: not read.
     """
 
-    look: Look | None = None
+    look: Verification | None = None
     unchecked: str | None = None
     before: Before | None = None
     problems: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
 
 
-def report(folder: RunFolder, ending: Ending) -> None:
+def report(folder: RunFolder, ending: ReportSpec) -> None:
     """End the run: green when all of the plan holds in Salto, problems or not; red otherwise, naming each cause.
 
     The report's files come first: a ledger that is away just then is one of the causes, and hides none of the others.
@@ -105,7 +105,7 @@ def report(folder: RunFolder, ending: Ending) -> None:
     causes = _overtaken(folder)
     if causes:
         ending = replace(ending, look=None)
-    causes += kept(folder, ending.steps)
+    causes += failure_messages(folder, ending.steps)
     found = _found(folder, ending, causes)
     tables = _tables(folder, found.before, causes)
     facts = _facts(folder, ending, causes, found, (time.monotonic() - began, tally.sent() - sent))
@@ -139,7 +139,7 @@ def _overtaken(folder: RunFolder) -> list[str]:
     return [f"what this run read is {minutes} minutes old, and {later}; see the report of the latest sync"]
 
 
-def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
+def _found(folder: RunFolder, ending: ReportSpec, causes: list[str]) -> ReportFindings:
     """Salto after all was sent, and everything that is wrong; adds to ``causes``.
 
     Whatever happens here the run gets its report: without one it is unknown what else is wrong.
@@ -148,30 +148,30 @@ def _found(folder: RunFolder, ending: Ending, causes: list[str]) -> _Found:
     try:
         if not folder.has("operations"):
             causes += [] if causes else [NO_PLAN]
-            return _Found(unchecked="the run has no plan")
-        causes += _unfinished(folder, known=bool(causes))
+            return ReportFindings(unchecked="the run has no plan")
+        causes += _open_points(folder, known=bool(causes))
         before = _before(folder)
         look, missing, unread = _look(folder, ending, causes)
         causes += missing
         if look is not None:
             keep_current(folder, look.current, look.matches, look.read_at, look.again_at)
-        found = _Found(look, _unchecked(folder, look, unread), before)
+        found = ReportFindings(look, _why_unverified(folder, look, unread), before)
         if folder.has("desired_people"):  # the cleanup asks neither Hector nor for users
             events, unheard = _events(folder, ending.integration)
             everything = _problems(folder, ending.integration, unheard, risky=found.unchecked is None)
             found = replace(found, events=events, problems=everything)
     except (StorageError, UnreadableFileError) as error:
         causes.append(f"report: {error}")
-        return _Found(unchecked="the report is not complete", before=before)
+        return ReportFindings(unchecked="the report is not complete", before=before)
     except Exception as error:
         LOG.exception("the report is not complete")
         name = type(error).__name__
         causes.append(f"report: failed in a way nobody foresaw ({name}); report it with this task's log")
-        return _Found(unchecked="the report is not complete", before=before)
+        return ReportFindings(unchecked="the report is not complete", before=before)
     return found
 
 
-def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
+def _open_points(folder: RunFolder, *, known: bool) -> list[str]:
     """What is not done or must not stay so; ``known``: something has failed, and says so."""
     operations, found = folder.read("operations", schemas.OPERATIONS), folder.read("problems", schemas.PROBLEMS)
     for line in problem_lines(found):
@@ -188,7 +188,7 @@ def _unfinished(folder: RunFolder, *, known: bool) -> list[str]:
         outcomes = folder.read("outcomes", schemas.OUTCOMES)
         LOG.info("applied: %s", outcome_counts(outcomes))
         red += list(failure_lines(operations[operations["state"].ne(HELD)], outcomes))
-    elif not known and not releasing.plans_only(folder):  # a task that is killed says nothing
+    elif not known and not release.plans_only(folder):  # a task that is killed says nothing
         red.append("apply: ended without a word, and what it sent is not known; start a new run")
     return red
 
@@ -203,7 +203,7 @@ def _before(folder: RunFolder) -> Before | None:
     return Before(members=folder.read("members"), **{name: folder.read(f"before_{name}") for name in BEFORE})
 
 
-def _look(folder: RunFolder, ending: Ending, causes: list[str]) -> tuple[Look | None, list[str], str]:
+def _look(folder: RunFolder, ending: ReportSpec, causes: list[str]) -> tuple[Verification | None, list[str], str]:
     """Salto after all was sent, what is not in place there although nothing has failed, and why it cannot be read."""
     if ending.look is None or not folder.has("outcomes"):
         return None, [], ""
@@ -223,12 +223,12 @@ def _look(folder: RunFolder, ending: Ending, causes: list[str]) -> tuple[Look | 
     return look, [f"not in place after the run: {line}" for line in plan_lines(rows(left))], ""
 
 
-def _unchecked(folder: RunFolder, look: Look | None, unread: str) -> str | None:
+def _why_unverified(folder: RunFolder, look: Verification | None, unread: str) -> str | None:
     """Why nothing can be said about tomorrow's doors: what was read before the run is Salto no longer."""
     if not folder.has("desired_people"):
         return "neither Hector nor the users of the site were asked"
     if not folder.has("outcomes"):
-        return "nothing was sent" if releasing.plans_only(folder) else "the plan was not applied"
+        return "nothing was sent" if release.plans_only(folder) else "the plan was not applied"
     outcomes = folder.read("outcomes", schemas.OUTCOMES)
     if look is None and outcomes["state"].isin([DONE, NO_SEAT, UNKNOWN]).any():
         return f"Salto could not be read after the run: {unread}" if unread else "what was carried out is not known"
@@ -247,7 +247,7 @@ def _problems(folder: RunFolder, integration: Integration, unheard: pd.DataFrame
     if integration.schedule is not None:
         found.append(timezone_problems(integration.timezone, current.locks["zone"], as_of(folder)))
     if risky:
-        found.append(risks(looked_at(folder, current, matches), as_of=as_of(folder)))
+        found.append(risks(snapshot_of_run(folder, current, matches), as_of=as_of(folder)))
     new = pd.concat(found, ignore_index=True)
     for line in problem_lines(new):
         LOG.warning(line)
@@ -268,7 +268,7 @@ def _events(folder: RunFolder, integration: Integration) -> tuple[pd.DataFrame |
     return events, problems("entries_unread", pd.DataFrame())
 
 
-def _book(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> list[str]:
+def _book(folder: RunFolder, facts: Facts, tables: Tables, found: ReportFindings) -> list[str]:
     """What was found and how the run ended, into the ledger; what could not be written there, as causes."""
     lost: list[str] = []
     for write in (_book_found, _book_end):
@@ -280,7 +280,7 @@ def _book(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> lis
     return lost
 
 
-def _book_found(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> None:  # noqa: ARG001 - as _book_end
+def _book_found(folder: RunFolder, facts: Facts, tables: Tables, found: ReportFindings) -> None:  # noqa: ARG001 - as _book_end
     book = Book.of(folder)
     if found.look is not None:
         _observe(folder, book, found.look)
@@ -291,7 +291,7 @@ def _book_found(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) 
         LOG.info("doors: %d events of the last day, %d of them new", len(found.events), new)
 
 
-def _book_end(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) -> None:  # noqa: ARG001 - as _book_found
+def _book_end(folder: RunFolder, facts: Facts, tables: Tables, found: ReportFindings) -> None:  # noqa: ARG001 - as _book_found
     book = Book.of(folder)
     book.ledger.end_run(
         book.run_id,
@@ -304,13 +304,15 @@ def _book_end(folder: RunFolder, facts: Facts, tables: Tables, found: _Found) ->
     )
 
 
-def _observe(folder: RunFolder, book: Book, look: Look) -> None:
+def _observe(folder: RunFolder, book: Book, look: Verification) -> None:
     if folder.has("desired_people"):
-        looked: Seen = looked_at(folder, look.current, look.matches)
+        looked: Snapshot = snapshot_of_run(folder, look.current, look.matches)
         names = [name for name in looked.tables() if name not in {"reservations", "borrowers", "rooms"}]
         book.observe(looked, read_at=look.read_at, again_at=look.again_at, names=names)
     else:
-        book.observe(seen_groups(look.current), read_at=look.read_at, again_at=look.again_at, names=READ_BY_CLEANUP)
+        book.observe(
+            snapshot_of_groups(look.current), read_at=look.read_at, again_at=look.again_at, names=READ_BY_CLEANUP
+        )
 
 
 def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.DataFrame:
@@ -330,13 +332,17 @@ def _seats(folder: RunFolder, integration: Integration, current: Current) -> pd.
 
 
 def _facts(
-    folder: RunFolder, ending: Ending, causes: list[str], found: _Found, reporting: tuple[float, Counter[str]]
+    folder: RunFolder,
+    ending: ReportSpec,
+    causes: list[str],
+    found: ReportFindings,
+    reporting: tuple[float, Counter[str]],
 ) -> Facts:
     run, plan_ = run_note(folder), _note(folder, "plan") or {}
     plans_only, because = False, None
     with _unreadable_in(causes):
-        plans_only, because = releasing.plans_only(folder), releasing.plan_only_because(folder)
-    seconds, requests = spent(folder, ending.steps)
+        plans_only, because = release.plans_only(folder), release.plan_only_because(folder)
+    seconds, requests = step_costs(folder, ending.steps)
     conf = run.get("conf") or {}
     return Facts(
         integration=run["integration"],
@@ -365,7 +371,7 @@ def _site_zone(folder: RunFolder) -> str | None:
     return (_note(folder, "current") or {}).get("site_zone")
 
 
-def _promise(folder: RunFolder, ending: Ending) -> str:
+def _promise(folder: RunFolder, ending: ReportSpec) -> str:
     """What a green run may say: not that all is well where something was not sent, or only reported."""
     planned = folder.has("operations") and not folder.has("outcomes")
     waiting = len(folder.read("operations", schemas.OPERATIONS)) if planned else 0
@@ -373,8 +379,8 @@ def _promise(folder: RunFolder, ending: Ending) -> str:
     if waiting:
         were = "was" if waiting == 1 else "were"
         promise = f"plan only, {many(waiting, 'operation')} {were} not sent"
-    if (because := releasing.plan_only_because(folder)) is not None:
-        sentence = plan_only_sentence(because, history.name_of(folder))
+    if (because := release.plan_only_because(folder)) is not None:
+        sentence = plan_only_sentence(because, run_history.name_of(folder))
         promise = f"{sentence}; {promise}" if waiting else sentence
     left = len(folder.read("left", schemas.OPERATIONS)) if folder.has("left") else 0
     are = "is" if left == 1 else "are"
@@ -459,10 +465,10 @@ def _people_and_held(folder: RunFolder, causes: list[str]) -> dict[str, Any]:
     if not all(folder.has(name) for name in needed):
         return {}
     with _unreadable_in(causes):
-        looked = looked_at(folder, *current_of(folder))
+        looked = snapshot_of_run(folder, *current_of(folder))
         planned = folder.read("operations", schemas.OPERATIONS)
         said = folder.read("hector_says")["hector_says"]
-        held = held_back(
+        held = list_held(
             rows(planned.assign(hector_says=said.array)), looked, as_of(folder).to_pydatetime(), _site_zone(folder)
         )
         return {"people": People.of(looked.people), "held": held}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from hector_salto.workflow import bookkeeping, history, opening
+from hector_salto.workflow import recorder, run_history, run_start
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +20,8 @@ def remove_outdated(name: str, now: datetime) -> None:
         RetentionError: when a setting is no number of days; nothing is removed then.
         LedgerError: when the ledger cannot be used.
     """
-    bookkeeping.check_retention()
-    removed = opening.remove_outdated_folders(name, now)
+    recorder.check_retention()
+    removed = run_start.remove_outdated_folders(name, now)
     LOG.info("%d run folders past retention removed", removed)
-    history.remove_outdated(name, now)
-    bookkeeping.remove_outdated(name, now)
+    run_history.remove_outdated(name, now)
+    recorder.remove_outdated(name, now)

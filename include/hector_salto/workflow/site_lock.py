@@ -11,24 +11,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hector_salto.integration import names_of_files
-from hector_salto.ledger import sites
+from hector_salto.ledger import site_claims
 from hector_salto.ledger.ledger import LedgerError
-from hector_salto.ledger.sites import LEASE, Claim, Entry, OtherRun, Owner, SiteState, Verdict
+from hector_salto.ledger.site_claims import LEASE, Claim, OtherRun, Owner, SiteEntry, SiteState, Verdict
 from hector_salto.workflow.failures import OtherOwnerError, OtherRunError, StalePlanError
-from hector_salto.workflow.folder import instance_id
+from hector_salto.workflow.run_folder import instance_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hector_salto.ledger.ledger import Ledger
-    from hector_salto.workflow.bookkeeping import Book
+    from hector_salto.workflow.recorder import Book
 
 LOG = logging.getLogger(__name__)
 POLL = 1.0  # seconds between two tries to enter a busy site
 
 
 @contextmanager
-def locked_site(book: Book, site_id: str, patience: float) -> Iterator[Claim]:
+def lock_site(book: Book, site_id: str, patience: float) -> Iterator[Claim]:
     """Reserve a site until the block ends; the reservation of a process that is killed expires.
 
     Args:
@@ -62,13 +62,13 @@ def refuse_other_owner(integration: str, site_id: str, state: SiteState) -> None
     Raises:
         OtherOwnerError: naming the owner, and how it gives the site up.
     """
-    if not sites.may_write(state, owner_of(integration), names_of_files()):
-        raise OtherOwnerError(_owned(integration, site_id, state))
+    if not site_claims.may_write(state, owner_of(integration), names_of_files()):
+        raise OtherOwnerError(_ownership_error(integration, site_id, state))
 
 
 def check_plan(book: Book, claim: Claim, *, writes: bool) -> Verdict:
-    """Decide whether a run may apply its plan, see ``hector_salto.ledger.sites``."""
-    return sites.check_plan(book.ledger, claim, datetime.now(UTC), writes=writes)
+    """Decide whether a run may apply its plan, see ``hector_salto.ledger.site_claims``."""
+    return site_claims.check_plan(book.ledger, claim, datetime.now(UTC), writes=writes)
 
 
 def refuse(book: Book, claim: Claim, verdict: Verdict) -> None:
@@ -91,22 +91,22 @@ def refuse(book: Book, claim: Claim, verdict: Verdict) -> None:
 
 def other_run(book: Book, claim: Claim) -> str:
     """Name the run that applied its plan to a site last."""
-    found = sites.ahead_of(book.ledger, claim.site_id, claim.run_id)
-    return _named(found) if found else "another run"
+    found = site_claims.ahead_of(book.ledger, claim.site_id, claim.run_id)
+    return _name_of_run(found) if found else "another run"
 
 
-def _named(run: OtherRun) -> str:
+def _name_of_run(run: OtherRun) -> str:
     return f"{run.kind} {run.airflow_run_id} of {run.integration}"
 
 
 def _enter(ledger: Ledger, claim: Claim, patience: float) -> None:
     present, end, waits = names_of_files(), time.monotonic() + patience, False
     while True:
-        entry, state = sites.enter(ledger, claim, present, datetime.now(UTC))
-        if entry is Entry.ENTERED:
+        entry, state = site_claims.enter(ledger, claim, present, datetime.now(UTC))
+        if entry is SiteEntry.ENTERED:
             return
-        if entry is Entry.OWNED:
-            raise OtherOwnerError(_owned(claim.owner.integration, claim.site_id, state))
+        if entry is SiteEntry.OWNED:
+            raise OtherOwnerError(_ownership_error(claim.owner.integration, claim.site_id, state))
         if time.monotonic() >= end:
             raise OtherRunError(
                 "another run is still applying its plan to this site, so nothing is sent; start a new run when it ended"
@@ -117,7 +117,7 @@ def _enter(ledger: Ledger, claim: Claim, patience: float) -> None:
         time.sleep(POLL)
 
 
-def _owned(integration: str, site_id: str, state: SiteState) -> str:
+def _ownership_error(integration: str, site_id: str, state: SiteState) -> str:
     owner = state.owner
     if owner is None:
         raise ValueError("a site without an owner is refused to none")
@@ -138,7 +138,7 @@ def _owned(integration: str, site_id: str, state: SiteState) -> str:
 def _keep_renewing(ledger: Ledger, claim: Claim, done: threading.Event) -> None:
     while not done.wait(LEASE.total_seconds() / 4):
         try:
-            if not sites.renew(ledger, claim, datetime.now(UTC)):
+            if not site_claims.renew(ledger, claim, datetime.now(UTC)):
                 LOG.error("site %s lost: another run has taken it over, nothing more is sent", claim.site_id)
                 return
         except LedgerError as error:
@@ -147,6 +147,6 @@ def _keep_renewing(ledger: Ledger, claim: Claim, done: threading.Event) -> None:
 
 def _leave(ledger: Ledger, claim: Claim) -> None:
     try:
-        sites.leave(ledger, claim)
+        site_claims.leave(ledger, claim)
     except LedgerError as error:
         LOG.warning("site %s stays reserved until %s have passed: %s", claim.site_id, LEASE, error)

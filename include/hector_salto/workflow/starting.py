@@ -10,8 +10,8 @@ from airflow.sdk import get_current_context
 
 from hector_salto.access.release import Trigger
 from hector_salto.ledger.ledger import RESTART
-from hector_salto.workflow import approving, history, opening, unfinished
-from hector_salto.workflow.bookkeeping import ledger
+from hector_salto.workflow import approval, run_history, run_start, unfinished
+from hector_salto.workflow.recorder import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk.types import DagRunProtocol
 
-    from hector_salto.workflow.folder import RunFolder
+    from hector_salto.workflow.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 TERMINAL = "dag_test"  # the name Airflow gives a run of `airflow dags test`, which is how a terminal runs a DAG
@@ -30,7 +30,7 @@ def begin(name: str, run: DagRunProtocol, now: datetime, *, kind: str = "sync") 
     conf = dict(run.conf or {})
     trigger = trigger_of(run.run_type.value, run.run_id, conf)
     by = _person(name, trigger, run, conf)
-    folder = opening.begin(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger, asked_at=run.run_after)
+    folder = run_start.start_run(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger, asked_at=run.run_after)
     _note_approval(name, conf, by, now)
     unfinished.close_ended(ledger(RESTART), name, _state_in_airflow, now)
     return folder
@@ -39,8 +39,8 @@ def begin(name: str, run: DagRunProtocol, now: datetime, *, kind: str = "sync") 
 def _note_approval(name: str, conf: Mapping[str, Any], by: str | None, now: datetime) -> None:
     """Keep who approved, when a person gave the digest as a run parameter; under Required Actions it is kept already."""
     digest = str(conf.get("approve") or "").strip()
-    if by and history.is_digest(digest) and history.approved_by(name, digest) is None:
-        approving.note(name, digest, by, now)
+    if by and run_history.is_digest(digest) and run_history.approval_of(name, digest) is None:
+        approval.note(name, digest, by, now)
 
 
 def _state_in_airflow(dag_id: str, run_id: str) -> str | None:
@@ -55,7 +55,7 @@ def _state_in_airflow(dag_id: str, run_id: str) -> str | None:
 def _person(name: str, trigger: Trigger, run: DagRunProtocol, conf: Mapping[str, Any]) -> str | None:
     """Return the person behind a run. One that another DAG starts inherits a name in Airflow that says nothing about it."""
     if trigger is Trigger.APPROVAL:
-        given = history.approved_by(name, str(conf["approve"]).strip())
+        given = run_history.approval_of(name, str(conf["approve"]).strip())
         return str(given["by"]) if given else None
     if trigger is not Trigger.PERSON:
         return None

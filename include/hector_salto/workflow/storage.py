@@ -59,15 +59,15 @@ def read_note(path: ObjectStoragePath, next_step: str = AGAIN) -> dict[str, Any]
         with path.open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]  # universal_pathlib ships half its types
             found = json.load(file)
     except FileNotFoundError:
-        raise UnreadableFileError(f"{shown(path)} is missing: {next_step}") from None
+        raise UnreadableFileError(f"{path_text(path)} is missing: {next_step}") from None
     except ValueError as error:
-        raise UnreadableFileError(f"{shown(path)} is cut off or damaged ({error}): {next_step}") from error
+        raise UnreadableFileError(f"{path_text(path)} is cut off or damaged ({error}): {next_step}") from error
     if not isinstance(found, dict):
-        raise UnreadableFileError(f"{shown(path)} is damaged (not an object): {next_step}")
+        raise UnreadableFileError(f"{path_text(path)} is damaged (not an object): {next_step}")
     return found
 
 
-def shown(path: ObjectStoragePath) -> str:
+def path_text(path: ObjectStoragePath) -> str:
     """Return a path as people know it: without file:// on this machine."""
     return str(path.path) if path.protocol in LOCAL else str(path)
 
@@ -98,10 +98,10 @@ def storage_errors(where: ObjectStoragePath) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise StorageError(f"no space left in {shown(where)}: free some, then start a new run") from error
+            raise StorageError(f"no space left in {path_text(where)}: free some, then start a new run") from error
         why = error.strerror or str(error) or type(error).__name__
         raise StorageError(
-            f"{shown(where)} cannot be written ({why}): make it writable for Airflow, then start a new run"
+            f"{path_text(where)} cannot be written ({why}): make it writable for Airflow, then start a new run"
         ) from error
 
 

@@ -12,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# How a reservation is now depends on the moment: the page says it (include/hector_salto/ledger/booked.py), and no view says it again.
+# How a reservation is now depends on the moment: the page says it (include/hector_salto/ledger/reservation_states.py), and no view says it again.
 LATEST_RESERVATIONS = """
 create view latest_reservations as
 with versions as (
