@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
-from commands.settings import adopt_home, prepare
+from commands.settings import migrate_database, set_airflow_home
 from hector_salto.access.references import resolve_references, spellings
 from hector_salto.integration import integrations_folder, load
 from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from hector_salto.ledger.ledger import Ledger
     from hector_salto.reports.explain import Explanation
 
-OPEN, CLOSED, WRONG = 0, 1, 2
-BAD, GOOD = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
+OPEN, CLOSED, NOT_ANSWERED = 0, 1, 2
+CLOSED_PREFIXES, OPEN_PREFIXES = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
 # Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")
 
@@ -35,19 +35,21 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
     """
     if not about:
         question.validate()
-    adopt_home()  # Airflow makes its home as it is imported
+    set_airflow_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
-    prepare()
+    migrate_database()
     from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
 
     kept, now = ledger(), datetime.now(UTC)
-    names = _integrations(kept, integration, live=live)
+    names = _integration_names(kept, integration, live=live)
     answers: dict[str, Explanation] = {}
     unanswered: list[QuestionError] = []
     for name in names:
         try:
-            asked = _meant(kept, name, about, question) if about else _with_reference(kept, name, question)
-            answers[name] = answer_question(kept, name, asked, now, live=_live(name, now, console) if live else None)
+            asked = _find_subject(kept, name, about, question) if about else _resolve_reference(kept, name, question)
+            answers[name] = answer_question(
+                kept, name, asked, now, live=_read_live(name, now, console) if live else None
+            )
         except QuestionError as error:
             unanswered.append(error)
     if not answers:
@@ -59,12 +61,12 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         if len(answers) > 1:
             console.print(f"[bold]{name}[/bold]", highlight=False)
         for line in answer.lines:
-            style = "red" if line.startswith(BAD) else "green" if line.startswith(GOOD) else None
+            style = "red" if line.startswith(CLOSED_PREFIXES) else "green" if line.startswith(OPEN_PREFIXES) else None
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
     return OPEN if any(answer.opens for answer in knowing.values()) else CLOSED
 
 
-def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
+def _resolve_reference(kept: Ledger, name: str, question: Question) -> Question:
     """Return the question with its reference as the ledger knows it.
 
     Raises:
@@ -85,7 +87,7 @@ def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
     return replace(question, reference=found[0])
 
 
-def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
+def _find_subject(kept: Ledger, name: str, about: str, question: Question) -> Question:
     """Return the question about what a name or id means.
 
     Raises:
@@ -100,7 +102,7 @@ def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
     return replace(found[0].question, at=question.at)
 
 
-def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
+def _integration_names(kept: Ledger, integration: str, *, live: bool) -> list[str]:
     from hector_salto.ledger.queries import integrations  # noqa: PLC0415 - with the ledger
 
     if integration:
@@ -111,7 +113,7 @@ def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
     return found
 
 
-def _live(name: str, now: datetime, console: Console) -> SiteView:
+def _read_live(name: str, now: datetime, console: Console) -> SiteView:
     from hector_salto.http_client.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
     from hector_salto.workflow.verification import read_live  # noqa: PLC0415 - imports Airflow
 

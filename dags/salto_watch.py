@@ -10,7 +10,7 @@ from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.utils.state import DagRunState
 
-from hector.sensors import EVERY, LONGEST, HectorChangeSensor
+from hector.sensors import MAX_DEFERRAL, POLL_INTERVAL, HectorChangeSensor
 from hector_salto.workflow import watch_state
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of
@@ -41,7 +41,9 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         auto_register=False,  # dags_of gives it to Airflow
         dag_id=f"salto_watch__{name}",
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
-        doc_md=DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(EVERY)),
+        doc_md=DOC.format(
+            site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(POLL_INTERVAL)
+        ),
         schedule="@continuous",
         catchup=False,
         max_active_runs=1,
@@ -49,7 +51,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         tags=["salto", "hector", "watch"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
-        dagrun_timeout=LONGEST
+        dagrun_timeout=MAX_DEFERRAL
         + timedelta(hours=1),  # a sync that was started may never end: somebody has deleted its run
         # Its runs follow each other at once, so whatever fails must fail slowly.
         default_args={

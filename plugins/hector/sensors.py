@@ -16,8 +16,8 @@ from hector_salto.workflow.parameters import ParameterError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-EVERY = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
-LONGEST = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
+POLL_INTERVAL = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
 
 
 class HectorChangeSensor(BaseOperator):
@@ -28,7 +28,14 @@ class HectorChangeSensor(BaseOperator):
     :param every: seconds between two questions to Hector.
     """
 
-    def __init__(self, *, integration_name: str, hector_conn_id: str, every: float = EVERY, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
+    def __init__(
+        self,
+        *,
+        integration_name: str,
+        hector_conn_id: str,
+        every: float = POLL_INTERVAL,
+        **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
+    ) -> None:
         super().__init__(**kwargs)
         self.integration_name = integration_name
         self.hector_conn_id = hector_conn_id
@@ -42,7 +49,7 @@ class HectorChangeSensor(BaseOperator):
         now = datetime.now(UTC)
         last = watch_state.last_watch(self.integration_name, now)
         self.log.info("waiting for changes in Hector since %s", last.mark.since)
-        until = (now + LONGEST).isoformat()
+        until = (now + MAX_DEFERRAL).isoformat()
         retries = {one: retry.not_before.isoformat() for one, retry in last.retries.items()}
         self.defer(
             trigger=HectorChangeTrigger(self.hector_conn_id, last.mark.as_json(), self.every, until, retries),

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 LOG = logging.getLogger(__name__)
-SLOWEST = 120.0  # seconds between two questions while Hector does not answer
-PATIENCE = 300.0  # seconds without any answer, after which the run ends red
+MAX_POLL_INTERVAL = 120.0  # seconds between two questions while Hector does not answer
+SILENCE_TIMEOUT = 300.0  # seconds without any answer, after which the run ends red
 # Threads of the triggerer that ask: many, because each waits for its own Hector, and one that hangs must not keep the
 # others from asking.
-_ASKING = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
+_POLL_THREADS = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
 
 
 class HectorChangeTrigger(BaseTrigger):
@@ -55,25 +55,27 @@ class HectorChangeTrigger(BaseTrigger):
         hook, mark, silent = HectorHook(self.hector_conn_id), Watermark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
-                found, mark = await sync_to_async(poll_changes, thread_sensitive=False, executor=_ASKING)(hook, mark)
+                found, mark = await sync_to_async(poll_changes, thread_sensitive=False, executor=_POLL_THREADS)(
+                    hook, mark
+                )
             except RestError as error:
                 LOG.warning("Hector was not asked for changes: %s", error)
-                if silent >= PATIENCE:
+                if silent >= SILENCE_TIMEOUT:
                     yield fire_event({"error": str(error)})
                     return
-                wait = min(SLOWEST, max(self.every, silent))  # twice as long each time
+                wait = min(MAX_POLL_INTERVAL, max(self.every, silent))  # twice as long each time
                 silent += wait
             else:
-                found = with_retries(found, self.retries, datetime.now(UTC))
+                found = add_due_retries(found, self.retries, datetime.now(UTC))
                 if found:
-                    yield fire_event(_due(found, mark))
+                    yield fire_event(_event_payload(found, mark))
                     return
                 wait, silent = self.every, 0.0
             await asyncio.sleep(wait)
-        yield fire_event(_due(News(()), mark))
+        yield fire_event(_event_payload(News(()), mark))
 
 
-def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
+def add_due_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
     """News, with whatever is to be started again by now."""
     late = {one for one, at in retries.items() if datetime.fromisoformat(at) <= now}
     if found.everything or "" in late:
@@ -81,7 +83,7 @@ def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News
     return News(tuple(sorted({*found.references, *late})))
 
 
-def _due(found: News, mark: Watermark) -> dict[str, Any]:
+def _event_payload(found: News, mark: Watermark) -> dict[str, Any]:
     return {"references": list(found.references), "everything": found.everything, "mark": mark.as_json()}
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SaltoSite:
     """One site: a building with its locks, users and subscription."""
 
     site_id: str
@@ -23,7 +23,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Me:
+class OwnAccount:
     """The integration's own account on the site."""
 
     site_user_id: str
@@ -32,7 +32,7 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class AccessSchedule:
     """A time schedule as it is sent: wall-clock time of the locks' IQ, no zone."""
 
     days: tuple[bool, ...]  # Monday first

@@ -188,12 +188,12 @@ def current(users=(), tags=(), locks=(), found=(), **changes):
         "tags": schemas.frame(schemas.SALTO_TAGS, tags),
         "locks": schemas.frame(schemas.SALTO_LOCKS, locks),
         "groups": groups(found),
-        "user_groups": asked({one["site_user_id"]: () for one in users}),
+        "user_groups": user_groups_of({one["site_user_id"]: () for one in users}),
     }
     return Current(**(values | changes))
 
 
-def asked(memberships):
+def user_groups_of(memberships):
     """What was read about users' access groups: group ids by site user id."""
     rows = [{"site_user_id": one, "group_id": g} for one, found in memberships.items() for g in (found or (None,))]
     return schemas.frame(schemas.SALTO_USER_GROUPS, rows)

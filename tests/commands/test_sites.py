@@ -51,7 +51,7 @@ def test_what_make_down_cuts_off_is_closed_at_once(kept):
     for name in ("campus", "annex"):
         kept.begin_run(RunStart(name, "sync", "r", "f", NOW))
 
-    assert sites.close_cut_off(kept, ["campus"], NOW) == 1
+    assert sites.close_interrupted_runs(kept, ["campus"], NOW) == 1
     with kept.reading() as connection:
         found = dict(connection.execute(select(Run.integration, Run.state)).all())
     assert found == {"campus": "red", "annex": "running"}
@@ -59,19 +59,21 @@ def test_what_make_down_cuts_off_is_closed_at_once(kept):
 
 def test_the_run_of_a_terminal_is_known_by_its_lock(tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    assert not dag_run.is_taken("pool")
+    assert not dag_run.is_site_locked("pool")
     (tmp_path / "locks").mkdir()
     with (tmp_path / "locks" / "pool.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert dag_run.is_taken("pool")
-    assert not dag_run.is_taken("pool")
+        assert dag_run.is_site_locked("pool")
+    assert not dag_run.is_site_locked("pool")
 
 
 def test_a_dag_that_could_not_be_built_is_a_cause(tmp_path):
     """`make sync` and `make plan` name the file, not only that Airflow has no such DAG."""
     told = "campus.yaml: salto_sync__campus could not be built (ValueError: x); correct the file"
     line = json.dumps({"event": told, "logger": "hector_salto.workflow.parsing", "level": "error"})
-    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "hector_salto.workflow.run_start", "level": "info"})
+    began = json.dumps(
+        {"event": f"{dag_run.FOLDER_PREFIX}f", "logger": "hector_salto.workflow.run_start", "level": "info"}
+    )
 
     def follow(*lines):
         with (tmp_path / "log").open("w") as file:

@@ -22,7 +22,7 @@ schedule: {schedule}
 
 
 @dataclass
-class Ended:
+class FinishedRun:
     """How a DAG run ended."""
 
     state: str
@@ -66,7 +66,7 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         schedule="null",
         done="^$",
         run_type="manual",
-    ) -> Ended:
+    ) -> FinishedRun:
         integrations(name, LINES.format(name=name, site=site, schedule=schedule) + lines)
         for variable, value in (sandbox.connections(name) if sandbox else {}).items():
             monkeypatch.setenv(variable, value)
@@ -81,7 +81,7 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         with caplog.at_level(logging.INFO):
             captured = capfd.readouterr()
         folders = sorted((tmp_path / "runs" / name).glob("2*"), key=os.path.getmtime)
-        return Ended(
+        return FinishedRun(
             state=str(ended.state),
             folder=folders[-1] if folders else tmp_path,
             log=captured.out + captured.err + caplog.text,
@@ -102,7 +102,7 @@ def dag_bag(airflow_db):
     return bag
 
 
-def spoilt(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict[str, str]:
+def connections_with(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict[str, str]:
     """The connections of a sandbox with fields of one of them changed (extra fields through `extra`)."""
     connections = sandbox.connections(name)
     variable = f"AIRFLOW_CONN_{service.upper()}_{name.upper()}"
@@ -115,11 +115,11 @@ def spoilt(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
     """Requests are tried again, and Salto is read again, without pauses."""
-    from hector_salto.http_client.timing import REAL
+    from hector_salto.http_client.timing import SYSTEM_CLOCK
     from hector_salto.workflow import reporting
 
-    pause = REAL.sleep
-    object.__setattr__(REAL, "sleep", lambda seconds: pause(min(seconds, 0.01)))
+    pause = SYSTEM_CLOCK.sleep
+    object.__setattr__(SYSTEM_CLOCK, "sleep", lambda seconds: pause(min(seconds, 0.01)))
     monkeypatch.setattr(reporting, "SETTLING", (0.0, 0.0))
     yield
-    object.__setattr__(REAL, "sleep", pause)
+    object.__setattr__(SYSTEM_CLOCK, "sleep", pause)

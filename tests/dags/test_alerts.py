@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from hector_salto.ledger.ledger import Ledger
 from hector_salto.ledger.tables import Run
-from tests.dags.conftest import spoilt
+from tests.dags.conftest import connections_with
 from tests.mail_server import mail_server
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ def told(mail):
 
 def test_bad_news_comes_once_and_so_does_the_good(sandbox, run_dag, mailbox, monkeypatch):
     sandbox.hector.add_user(email="ana@campus.example", first_name="{{ 7 * 7 }}", unique_code="NO-SUCH-TAG")
-    broken = spoilt(sandbox, "campus", "hector", password="wrong")
+    broken = connections_with(sandbox, "campus", "hector", password="wrong")
     for _ in range(2):
         for name, value in broken.items():
             monkeypatch.setenv(name, value)
@@ -176,7 +176,7 @@ def test_one_offline_lock_is_told_once_whatever_is_booked_there_and_its_end_once
 
 def test_a_red_cleanup_is_told_once_and_so_is_its_end(sandbox, run_dag, mailbox, monkeypatch):
     run_dag("sync", "campus", sandbox=sandbox, lines=LINES)
-    broken = spoilt(sandbox, "campus", "salto", password="wrong")
+    broken = connections_with(sandbox, "campus", "salto", password="wrong")
     for _ in range(2):
         for name, value in broken.items():
             monkeypatch.setenv(name, value)

@@ -25,7 +25,7 @@ def ask(monkeypatch):
     """`make why` without make: exit status and what it printed."""
     from commands import why as command
 
-    monkeypatch.setattr(command, "prepare", lambda: None)
+    monkeypatch.setattr(command, "migrate_database", lambda: None)
     monkeypatch.setattr(command, "OWN_STORE", ("AIRFLOW_HOME", "set already"))
 
     def answer(integration="", live=False, **words):

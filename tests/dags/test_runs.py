@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sandbox import faults, openings
-from tests.dags.conftest import spoilt
+from tests.dags.conftest import connections_with
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)
@@ -161,13 +161,17 @@ def test_unknown_run_parameters_are_refused(campus, run_dag):
 
 
 RED = {
-    "hector token refused": (lambda s: spoilt(s, "campus", "hector", password="wrong"), {}, "hector_campus"),
-    "client secret refused": (lambda s: spoilt(s, "campus", "salto", password="wrong"), {}, "salto_campus"),
+    "hector token refused": (lambda s: connections_with(s, "campus", "hector", password="wrong"), {}, "hector_campus"),
+    "client secret refused": (lambda s: connections_with(s, "campus", "salto", password="wrong"), {}, "salto_campus"),
     "account not active": (None, {"account_active": False}, "not active on this site yet"),
     "account not Site Admin": (None, {"acting_site_admin": False}, "not Site Admin"),
-    "no identity url": (lambda s: spoilt(s, "campus", "salto", extra={"identity_url": ""}), {}, "identity_url"),
+    "no identity url": (
+        lambda s: connections_with(s, "campus", "salto", extra={"identity_url": ""}),
+        {},
+        "identity_url",
+    ),
     "plain http beyond loopback": (
-        lambda s: spoilt(s, "campus", "salto", host="http://connect.example"),
+        lambda s: connections_with(s, "campus", "salto", host="http://connect.example"),
         {},
         "https",
     ),

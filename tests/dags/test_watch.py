@@ -17,7 +17,7 @@ from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
 @pytest.fixture
 def quick(monkeypatch):
     """It gives up waiting after a moment."""
-    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(seconds=2))
+    monkeypatch.setattr(sensors, "MAX_DEFERRAL", dt.timedelta(seconds=2))
 
 
 def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
@@ -63,8 +63,8 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
 
 
 def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(minutes=1))
-    for name in ("PATIENCE", "SLOWEST"):
+    monkeypatch.setattr(sensors, "MAX_DEFERRAL", dt.timedelta(minutes=1))
+    for name in ("SILENCE_TIMEOUT", "MAX_POLL_INTERVAL"):
         monkeypatch.setattr(f"hector.triggers.{name}", 0.1)
     campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
 

@@ -83,7 +83,7 @@ def test_it_goes_on_when_hector_fails_for_a_moment(campus):
 
 
 def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
-    monkeypatch.setattr(triggers, "PATIENCE", 0.2)
+    monkeypatch.setattr(triggers, "SILENCE_TIMEOUT", 0.2)
     campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
 
     fired = event(seconds=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hector_salto.http_client.errors import RefusedError
-from hector_salto.http_client.pacing import Pacing
+from hector_salto.http_client.rate_limit import RateLimit
 from hector_salto.http_client.timing import Timing
 from hector_salto.http_client.transport import FixedToken, Service, Transport
 
@@ -39,7 +39,7 @@ def open_transport(fake_time):
         service = Service(
             "Salto KS", "salto_campus", base_url, lambda exchange, _said: RefusedError(exchange, "no"), "fix it"
         )
-        pacing = Pacing(rate=1000, timing=fake_time.timing)
+        pacing = RateLimit(rate=1000, timing=fake_time.timing)
         return Transport(
             service, bearer or FixedToken(TOKEN), verbs=frozenset(verbs), pacing=pacing, timing=fake_time.timing
         )

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from hector_salto.http_client.addresses import base_address, query, same_service, segment
-from hector_salto.http_client.errors import ConfigurationError, Exchange
+from hector_salto.http_client.errors import ConfigurationError, RequestInfo
 
-EXCHANGE = Exchange("Salto KS", "salto_campus")
+EXCHANGE = RequestInfo("Salto KS", "salto_campus")
 
 
 @pytest.mark.parametrize(

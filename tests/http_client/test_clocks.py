@@ -8,7 +8,7 @@ from email.utils import formatdate
 import pytest
 import responses
 
-from hector_salto.http_client.clocks import ClockReading, require_same_time
+from hector_salto.http_client.clock_skew import ClockReading, require_same_time
 from hector_salto.http_client.errors import ClockError
 
 URL = "https://api.example/things"

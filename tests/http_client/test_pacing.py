@@ -6,17 +6,17 @@ import time
 
 import pytest
 
-from hector_salto.http_client.pacing import HeldTooLongError, Pacing, Quota
+from hector_salto.http_client.rate_limit import Quota, RateLimit, RateLimitTimeoutError
 
 
 def pass_turns(pacing, number):
     for _ in range(number):
-        with pacing.turn():
+        with pacing.acquire():
             pass
 
 
 def test_no_more_than_the_rate_passes(fake_time):
-    pacing = Pacing(rate=20, timing=fake_time.timing)
+    pacing = RateLimit(rate=20, timing=fake_time.timing)
     began = fake_time.now
 
     pass_turns(pacing, 220)
@@ -24,10 +24,10 @@ def test_no_more_than_the_rate_passes(fake_time):
 
 
 def test_no_more_than_the_slots_run_at_a_time():
-    pacing, inside, most, lock = Pacing(concurrency=3, rate=1000), [0], [0], threading.Lock()
+    pacing, inside, most, lock = RateLimit(concurrency=3, rate=1000), [0], [0], threading.Lock()
 
     def work():
-        with pacing.turn():
+        with pacing.acquire():
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -44,19 +44,19 @@ def test_no_more_than_the_slots_run_at_a_time():
 
 
 def test_a_hold_makes_everybody_wait_until_it_is_over(fake_time):
-    pacing = Pacing(timing=fake_time.timing)
+    pacing = RateLimit(timing=fake_time.timing)
     began = fake_time.now
 
-    pacing.hold(30)
+    pacing.back_off(30)
     pass_turns(pacing, 1)
     assert fake_time.now - began == pytest.approx(30)
 
 
 def test_after_a_hold_the_rate_is_lower_and_recovers_slowly(fake_time):
-    pacing = Pacing(rate=20, timing=fake_time.timing)
+    pacing = RateLimit(rate=20, timing=fake_time.timing)
 
-    pacing.hold(10)
-    pacing.hold(10)  # the same burst's second answer
+    pacing.back_off(10)
+    pacing.back_off(10)  # the same burst's second answer
     fake_time.now += 10
     assert pacing.rate == pytest.approx(16)
     fake_time.now += 6
@@ -66,18 +66,18 @@ def test_after_a_hold_the_rate_is_lower_and_recovers_slowly(fake_time):
 
 
 def test_the_rate_never_falls_to_nothing(fake_time):
-    pacing = Pacing(rate=20, timing=fake_time.timing)
+    pacing = RateLimit(rate=20, timing=fake_time.timing)
 
     for _ in range(50):
-        pacing.hold(0)
+        pacing.back_off(0)
     assert pacing.rate >= 2
 
 
 def test_a_hold_longer_than_a_run_should_wait_is_an_error(fake_time):
-    pacing = Pacing(timing=fake_time.timing)
+    pacing = RateLimit(timing=fake_time.timing)
 
-    pacing.hold(3600)
-    with pytest.raises(HeldTooLongError), pacing.turn():
+    pacing.back_off(3600)
+    with pytest.raises(RateLimitTimeoutError), pacing.acquire():
         pass
 
 
@@ -100,28 +100,28 @@ class FixedWindow:
         self.refused += 1
         wait = self.opened + 60 - now if self.tells else 60
         self.quiet_until = now + wait
-        pacing.hold(wait, told=self.tells)
+        pacing.back_off(wait, told=self.tells)
 
 
 @pytest.mark.parametrize("tells", [True, False])
 @pytest.mark.parametrize("allowed", [3, 10, 60, 300, 1000, 3000])
 def test_against_a_fixed_window_less_than_a_tenth_of_what_is_allowed_is_lost(fake_time, allowed, tells):
     """In thirty minutes, with and without Retry-After, and it is never asked before it may."""
-    pacing, began = Pacing(timing=fake_time.timing), fake_time.now
+    pacing, began = RateLimit(timing=fake_time.timing), fake_time.now
     service = FixedWindow(fake_time, allowed, tells=tells)
     while fake_time.now - began < 1800:
-        with pacing.turn():
+        with pacing.acquire():
             service.asked(pacing)
 
     assert service.served > 0.9 * allowed * 30
 
 
 def test_a_learnt_quota_is_not_exceeded_again_for_ten_windows(fake_time):
-    pacing, began = Pacing(timing=fake_time.timing), fake_time.now
+    pacing, began = RateLimit(timing=fake_time.timing), fake_time.now
     service = FixedWindow(fake_time, 300, tells=False)
     refused = []
     while fake_time.now - began < 1700:
-        with pacing.turn():
+        with pacing.acquire():
             before = service.refused
             service.asked(pacing)
             if service.refused > before:
@@ -131,9 +131,9 @@ def test_a_learnt_quota_is_not_exceeded_again_for_ten_windows(fake_time):
 
 
 def test_one_stray_refusal_teaches_nothing(fake_time):
-    pacing = Pacing(timing=fake_time.timing)
-    with pacing.turn():
-        pacing.hold(60, told=False)
+    pacing = RateLimit(timing=fake_time.timing)
+    with pacing.acquire():
+        pacing.back_off(60, told=False)
     began = fake_time.now
     pass_turns(pacing, 1000)
 
@@ -145,9 +145,9 @@ def test_refusals_after_ever_other_numbers_teach_nothing(fake_time):
     quota = Quota()
     for number in (100, 10, 60, 5):
         for _ in range(number):
-            quota.sent()
-        quota.answered(fake_time.now)
-        quota.refused(told=False)
-        quota.held()
+            quota.record_request()
+        quota.record_answer(fake_time.now)
+        quota.record_refusal(told=False)
+        quota.end_pause()
 
         assert quota.limit is None

@@ -2,18 +2,18 @@
 
 import pytest
 
-from hector_salto.http_client import paging
-from hector_salto.http_client.errors import Exchange, IncompleteReadError
-from hector_salto.http_client.paging import PageBound
+from hector_salto.http_client import pagination
+from hector_salto.http_client.errors import IncompleteReadError, RequestInfo
+from hector_salto.http_client.pagination import PageLimit
 
-EXCHANGE = Exchange("Hector", "hector_campus", "GET", "/loaners")
+EXCHANGE = RequestInfo("Hector", "hector_campus", "GET", "/loaners")
 
 
 def pages_until_refused(entries, total=None):
-    bound = PageBound(EXCHANGE)
+    bound = PageLimit(EXCHANGE)
     for page in range(1, 100_000):
         try:
-            bound.turn(entries(page), total)
+            bound.count_page(entries(page), total)
         except IncompleteReadError as error:
             return page, str(error)
     raise AssertionError("never refused")
@@ -27,14 +27,14 @@ def test_more_entries_than_the_total():
 @pytest.mark.parametrize("total", [5, None])
 def test_pages_that_only_promise_more(total):
     page, sentence = pages_until_refused(lambda page: min(page, 3), total)
-    assert (page, "without a new entry" in sentence) == (3 + paging.MOST_IDLE + 1, True)
+    assert (page, "without a new entry" in sentence) == (3 + pagination.MAX_EMPTY_PAGES + 1, True)
 
 
 def test_a_total_that_is_never_reached():
     page, _ = pages_until_refused(lambda page: page, total=10**12)
-    assert page == paging.MOST_PAGES + 1
+    assert page == pagination.MAX_PAGES + 1
 
 
 def test_pages_too_large_for_any_memory():
     page, _ = pages_until_refused(lambda page: page * 500_000, total=10**12)
-    assert page == paging.MOST_ENTRIES // 500_000 + 1
+    assert page == pagination.MAX_ENTRIES // 500_000 + 1

@@ -2,12 +2,12 @@
 
 import pytest
 
-from hector_salto.http_client.tag_numbers import shape
+from hector_salto.http_client.tag_numbers import tag_shape
 
 
 @pytest.mark.parametrize("number", [None, "", "  ", "\u200b"])
 def test_no_number_has_no_shape(number):
-    assert shape(number) is None
+    assert tag_shape(number) is None
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ def test_no_number_has_no_shape(number):
     ],
 )
 def test_forms(number, length, forms):
-    found = shape(number)
+    found = tag_shape(number)
 
     assert (found.length, found.forms) == (length, forms)
 
 
 def test_a_shape_shows_no_number():
-    assert "2301234" not in repr(shape("02301234"))
+    assert "2301234" not in repr(tag_shape("02301234"))

@@ -281,7 +281,7 @@ class Tokens:
     def token(self) -> str:
         return "first"
 
-    def renewed(self, refused: str) -> str:
+    def renew(self, refused: str) -> str:
         self.refused.append(refused)
         return self.others.pop(0)
 

@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-from hector_salto.http_client import answers, transport
+from hector_salto.http_client import service_response, transport
 from hector_salto.http_client.errors import (
     AddressError,
     ConfigurationError,
-    Exchange,
+    RequestInfo,
     UnavailableError,
     UnknownOutcomeError,
 )
-from hector_salto.http_client.retries import retrying
-from hector_salto.http_client.transport import FixedToken, failed
+from hector_salto.http_client.retries import retry_policy
+from hector_salto.http_client.transport import FixedToken, error_for_exception
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -89,7 +89,7 @@ def transport_error(number):
 
 
 def failing():
-    raise UnavailableError(Exchange("Hector", "h"), "failed")
+    raise UnavailableError(RequestInfo("Hector", "h"), "failed")
 
 
 @pytest.fixture
@@ -182,9 +182,9 @@ def test_no_tls(open_transport, fake_time):
 )
 def test_what_keeps_a_connection_from_being_made(fault, said):
     """Sorted by type and number: a write was not sent, and may be tried again."""
-    exchange = Exchange("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
+    exchange = RequestInfo("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
 
-    error = failed(exchange, fault)
+    error = error_for_exception(exchange, fault)
 
     assert isinstance(error, UnavailableError)
     assert said in str(error)
@@ -205,9 +205,9 @@ def test_what_is_wrong_with_a_certificate(code, said):
     """OpenSSL's number decides."""
     fault = ssl.SSLCertVerificationError(1, "any words")
     fault.verify_code = code
-    exchange = Exchange("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
+    exchange = RequestInfo("Hector", "hector_campus", "POST", "/things", address="https://acme.example")
 
-    error = failed(exchange, requests.exceptions.SSLError(fault))
+    error = error_for_exception(exchange, requests.exceptions.SSLError(fault))
 
     assert isinstance(error, AddressError)
     assert said in str(error)
@@ -220,12 +220,14 @@ def test_no_tls_in_the_middle_of_a_write(method, kind):
     fault = ssl.SSLError(1, "any words")
     fault.reason = "WRONG_VERSION_NUMBER"
 
-    assert isinstance(failed(Exchange("Hector", "h", method), requests.exceptions.SSLError(fault)), kind)
+    assert isinstance(
+        error_for_exception(RequestInfo("Hector", "h", method), requests.exceptions.SSLError(fault)), kind
+    )
 
 
 def test_one_try_for_a_person_who_waits(fake_time):
     """What fails is reported at once."""
-    retry = retrying(replace(fake_time.timing, patient=False))
+    retry = retry_policy(replace(fake_time.timing, patient=False))
 
     with pytest.raises(UnavailableError):
         retry(failing)
@@ -233,7 +235,7 @@ def test_one_try_for_a_person_who_waits(fake_time):
 
 
 def test_an_answer_that_never_ends_is_cut_off(open_transport, monkeypatch):
-    monkeypatch.setattr(answers, "LARGEST", 1000)
+    monkeypatch.setattr(service_response, "MAX_BODY_BYTES", 1000)
 
     def endless(connection):
         connection.sendall(OK + b"\r\n[" + b"1," * 5000)

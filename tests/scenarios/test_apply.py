@@ -4,12 +4,12 @@ import pytest
 
 from hector_salto.access.results import DONE, FAILED, NO_SEAT, NOT_SENT, UNKNOWN
 from hector_salto.access.settings import AccessRules, OfficeMode
-from hector_salto.http_client.errors import CredentialsError, NotActiveError
+from hector_salto.http_client.errors import AccountNotActiveError, CredentialsError
 from sandbox import empty
 from sandbox.faults import drop, html, run, server_error, status, too_many, unauthorized, unavailable
 from sandbox.web import json_reply
 from tests.effort import EFFORT
-from tests.scenarios.house import copied, house
+from tests.scenarios.world import world, world_copy
 
 TEACHERS = AccessRules(office_mode=OfficeMode(groups=("Teachers",)), delete_users=True)
 
@@ -73,34 +73,34 @@ FAULTS = {
 def test_a_write_whose_reply_is_lost_is_read_back_and_nothing_is_made_twice(write):
     """Asked again, a thing that is gone is gone; everything else is never sent again unread."""
     times = {"times": 1} if write.endswith("deleted") else {}
-    with copied(everything) as h:
+    with world_copy(everything) as h:
         h.sandbox.salto_faults.on(*kinds_of_write()[write], drop(after=True), **times)
         found = h.run(TEACHERS)
 
         assert any(row.fault == "drop after" for row in h.sandbox.writes), f"nothing was {write}"
         assert found.all_done, found.outcomes[found.outcomes["state"].ne(DONE)]
         h.sandbox.salto_faults.clear()
-        h.settled(TEACHERS)
+        h.assert_settled(TEACHERS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_fails_once_anywhere_the_next_run_ends_right(fault):
     """A sample of the writes; EFFORT sweeps them all."""
     for index in (3 + 5 * list(FAULTS).index(fault),) if EFFORT == 1 else range(30):
-        with copied(everything) as h:
+        with world_copy(everything) as h:
             h.sandbox.salto_faults.at(index, FAULTS[fault], writes=True)
             h.run(TEACHERS)
             assert any(row.fault for row in h.sandbox.writes)
             h.run(TEACHERS)
 
-            h.settled(TEACHERS)
+            h.assert_settled(TEACHERS)
 
 
 # --- one bad thing affects only itself --------------------------------------------------------------------------------
 
 
 def test_one_reservation_that_salto_refuses_affects_only_itself():
-    with house() as h:
+    with world() as h:
         h.room("r1", "r2").person("ana", "ben")
         h.book("1", "ana", "r1").book("2", "ben", "r2")
 
@@ -116,7 +116,7 @@ def test_one_reservation_that_salto_refuses_affects_only_itself():
 
 
 def test_one_person_who_cannot_be_made_affects_only_themselves():
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana", "ben").book("1", "ana", "r1", others=["ben"])
 
         def refuse_ana(call):
@@ -130,11 +130,11 @@ def test_one_person_who_cannot_be_made_affects_only_themselves():
         assert [row[:2] for row in h.who_opens()] == [("ben", "r1")]
         h.sandbox.salto_faults.clear()
         h.run()
-        h.settled()
+        h.assert_settled()
 
 
 def test_when_a_bulk_request_is_refused_each_member_is_sent_alone():
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana", "ben", "cleo")
         h.run()
         h.book("1", "ana", "r1", others=["ben", "cleo"])
@@ -155,17 +155,17 @@ def test_when_a_bulk_request_is_refused_each_member_is_sent_alone():
 
 
 def test_people_whom_salto_does_not_know_everywhere_yet_are_tried_again_until_it_does():
-    with house(creation_lag_seconds=45) as h:
+    with world(creation_lag_seconds=45) as h:
         h.room("r1").person("ana", "ben").book("1", "ana", "r1", others=["ben"])
         found = h.run()
 
         assert found.all_done
         assert {row[0] for row in h.who_opens()} == {"ana", "ben"}
-        h.settled()
+        h.assert_settled()
 
 
 def test_people_whom_salto_never_knows_fail_and_the_next_run_gives_them_theirs():
-    with house(creation_lag_seconds=600) as h:
+    with world(creation_lag_seconds=600) as h:
         h.room("r1", "r2").person("ana")
         h.run()
         h.clock.sleep(700)
@@ -176,11 +176,11 @@ def test_people_whom_salto_never_knows_fail_and_the_next_run_gives_them_theirs()
         assert [row[:2] for row in h.who_opens()] == [("ana", "r2")]
         h.clock.sleep(700)
         assert h.run().all_done
-        h.settled()
+        h.assert_settled()
 
 
 def test_the_run_waits_until_deleted_users_are_gone():
-    with house(delete_lag_seconds=20) as h:
+    with world(delete_lag_seconds=20) as h:
         h.person("ana", "ben")
         h.run(TEACHERS)
         h.hector.users[h.people["ana"]]["status"] = "archived"
@@ -188,11 +188,11 @@ def test_the_run_waits_until_deleted_users_are_gone():
 
         assert found.all_done
         assert h.member("ana") is None
-        h.settled(TEACHERS)
+        h.assert_settled(TEACHERS)
 
 
 def test_somebody_known_on_the_platform_is_put_on_the_site_without_being_made_again():
-    with house() as h:
+    with world() as h:
         person = h.salto.add_person("ana@school.example", has_profile=True)
         h.room("r1").person("ana").book("1", "ana", "r1")
         found = h.run()
@@ -200,14 +200,14 @@ def test_somebody_known_on_the_platform_is_put_on_the_site_without_being_made_ag
         assert found.all_done
         assert h.member("ana").person_id == person
         assert h.salto.invitations == []
-        h.settled()
+        h.assert_settled()
 
 
 # --- seats ------------------------------------------------------------------------------------------------------------
 
 
 def test_who_gets_no_seat_is_no_seat_and_the_earliest_window_comes_first():
-    with house(empty(seats=4)) as h:  # the owner and the sync's account have two of them
+    with world(empty(seats=4)) as h:  # the owner and the sync's account have two of them
         h.room("r1").person("ana", "ben", "cleo")
         h.book("1", "ana", "r1", 20, 21).book("2", "ben", "r1", 5, 6).book("3", "cleo", "r1", 1, 2)
         found = h.run()
@@ -222,7 +222,7 @@ def test_who_gets_no_seat_is_no_seat_and_the_earliest_window_comes_first():
 
 
 def test_a_seat_that_becomes_free_goes_to_who_waits_for_it():
-    with house(empty(seats=3)) as h:
+    with world(empty(seats=3)) as h:
         h.room("r1").person("ana", "ben")
         h.book("1", "ana", "r1", 1, 2).book("2", "ben", "r1", 5, 6)
         h.run()
@@ -237,8 +237,8 @@ def test_a_seat_that_becomes_free_goes_to_who_waits_for_it():
 
 
 def test_after_five_failures_in_a_row_nothing_more_is_given_and_taking_away_goes_on(monkeypatch):
-    monkeypatch.setattr("salto.apply.WRITERS", 1)
-    with house() as h:
+    monkeypatch.setattr("salto.plan_executor.WRITE_THREADS", 1)
+    with world() as h:
         h.room("r1").person("ana")
         h.book("old", "ana", "r1", 1, 2)
         h.run()
@@ -256,12 +256,16 @@ def test_after_five_failures_in_a_row_nothing_more_is_given_and_taking_away_goes
 
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [(status(403, "2212"), NotActiveError), (status(403, "2210"), NotActiveError), (unauthorized(), CredentialsError)],
+    [
+        (status(403, "2212"), AccountNotActiveError),
+        (status(403, "2210"), AccountNotActiveError),
+        (unauthorized(), CredentialsError),
+    ],
     ids=["subscription over", "not released", "token refused"],
 )
 def test_when_nothing_can_work_any_more_the_run_stops_and_sends_nothing_else(fault, error, monkeypatch):
-    monkeypatch.setattr("salto.apply.WRITERS", 1)
-    with house() as h:
+    monkeypatch.setattr("salto.plan_executor.WRITE_THREADS", 1)
+    with world() as h:
         h.room("r1").person("ana", "ben")
         h.book("1", "ana", "r1").book("2", "ben", "r1")
         h.sandbox.salto_faults.on("POST", "access_groups$", fault)
@@ -277,7 +281,7 @@ def test_when_nothing_can_work_any_more_the_run_stops_and_sends_nothing_else(fau
 
 def test_when_the_run_stops_late_operations_are_not_sent_either():
     """Somebody made a moment ago waits for Salto to know them; meanwhile the subscription ends."""
-    with house(creation_lag_seconds=600) as h:
+    with world(creation_lag_seconds=600) as h:
         h.room("r1").person("ana", "ben")
         h.book("1", "ana", "r1").book("2", "ben", "r1")
         refused = []
@@ -290,7 +294,7 @@ def test_when_the_run_stops_late_operations_are_not_sent_either():
 
         h_start = h.clock.now
         h.sandbox.salto_faults.on("PATCH", "access_groups/.*/users$", run(end_of_subscription))
-        with pytest.raises(NotActiveError):
+        with pytest.raises(AccountNotActiveError):
             h.run()
 
         assert len(refused) == 1
@@ -300,7 +304,7 @@ def test_when_the_run_stops_late_operations_are_not_sent_either():
 
 
 def test_a_new_group_whose_schedule_does_not_read_back_stays_without_doors_and_people():
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana").book("1", "ana", "r1")
 
         def other_days(_state, request):
@@ -315,11 +319,11 @@ def test_a_new_group_whose_schedule_does_not_read_back_stays_without_doors_and_p
         assert states(found, "group_create") == {"reservation 1": FAILED}
         assert (h.group("1").users, h.group("1").locks) == ([], [])
         assert h.run().all_done
-        h.settled()
+        h.assert_settled()
 
 
 def test_a_lost_reply_never_takes_a_group_of_somebody_else_for_the_new_one():
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana")
         hand_made = h.salto.add_group("Hector_1", users=[], locks=[h.doors["r1"]])
         h.salto.add_schedule(hand_made, "07:00", "19:00")
@@ -335,7 +339,7 @@ def test_a_lost_reply_never_takes_a_group_of_somebody_else_for_the_new_one():
 @pytest.mark.parametrize(("bare", "state"), [(True, DONE), (False, FAILED)])
 def test_a_group_that_the_plan_did_not_know_is_not_made_twice(bare, state):
     """Another process made it after the list was read; one that opens doors already is left to the next sync."""
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana").book("1", "ana", "r1")
 
         def appears(_call):

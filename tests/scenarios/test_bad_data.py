@@ -9,12 +9,12 @@ import pytest
 from hector_salto.access.settings import AccessRules
 from sandbox.faults import run
 from sandbox.web import json_reply
-from tests.scenarios.house import NOW, House, hour, house
+from tests.scenarios.world import NOW, World, hour, world
 
 UNKNOWN_ZONES = ("W. Europe Standard Time", "", None)
 
 
-def given(h: House, number: int) -> list[str]:
+def given(h: World, number: int) -> list[str]:
     """That many people, each with a room and a booking of their own."""
     names = [f"p{one}" for one in range(number)]
     for name in names:
@@ -32,7 +32,7 @@ def problems_of(done, code):
 
 def test_emails_that_are_no_address():
     """Eight such users are eight problems: nothing is sent for them, five others get in, and the run is green."""
-    with house() as h:
+    with world() as h:
         for number in range(8):
             h.hector.add_user(email=f"unknown {number}", first_name="X")
         names = given(h, 5)
@@ -45,12 +45,12 @@ def test_emails_that_are_no_address():
         assert {row["who"] for row in found} == {"hector_admin"}
         assert [name for name, *_ in h.who_opens()] == names
         assert len(h.salto.invitations) == 5
-        h.settled()
+        h.assert_settled()
 
 
 def test_an_email_that_turns_into_none():
     """Whoever is in Salto stays there under the old email, keeps their doors and gets new ones."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1", "r2").book("1", "ana", "r1")
         h.run()
         h.hector.users[h.people["ana"]]["email"] = "see the office"
@@ -65,8 +65,8 @@ def test_an_email_that_turns_into_none():
 
 def test_names_that_salto_refuses(monkeypatch):
     """Twelve refusals of content stop nobody: only an outage counts as one."""
-    monkeypatch.setattr("salto.apply.WRITERS", 1)
-    with house() as h:
+    monkeypatch.setattr("salto.plan_executor.WRITE_THREADS", 1)
+    with world() as h:
         refused = given(h, 12)
         h.person("zoe").room("z").book("zz", "zoe", "z")
 
@@ -84,7 +84,7 @@ def test_names_that_salto_refuses(monkeypatch):
 # --- zones nobody knows -------------------------------------------------------------------------------------------------
 
 
-def zone_of(h: House, door: str, zone: str | None) -> None:
+def zone_of(h: World, door: str, zone: str | None) -> None:
     """Give the door an IQ of its own in that zone."""
     lock = h.salto.locks[h.doors[door]]
     lock.iq_id = h.salto.add_iq(door, zone)
@@ -93,7 +93,7 @@ def zone_of(h: House, door: str, zone: str | None) -> None:
 @pytest.mark.parametrize("zone", UNKNOWN_ZONES)
 def test_an_iq_in_an_unknown_zone(zone):
     """The groups of its lock are left as they are, by sync and cleanup; everybody else gets in."""
-    with house() as h:
+    with world() as h:
         h.person("ana", "ben").room("r1", "r2").book("1", "ana", "r1")
         zone_of(h, "r1", "America/Toronto")
         h.run()
@@ -113,7 +113,7 @@ def test_an_iq_in_an_unknown_zone(zone):
 
 def test_a_cancelled_booking_of_an_unknown_zone():
     """Hector took the reservation back: its group goes, whatever the zone."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1").book("1", "ana", "r1")
         zone_of(h, "r1", "America/Toronto")
         h.run()
@@ -128,7 +128,7 @@ def test_a_cancelled_booking_of_an_unknown_zone():
 @pytest.mark.parametrize("zone", UNKNOWN_ZONES)
 def test_a_site_in_an_unknown_zone(zone):
     """A problem of the Salto admin; doors whose IQ has a zone open, and groups that are over go."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1").book("1", "ana", "r1")
         h.salto.site.time_zone = zone
 
@@ -151,7 +151,7 @@ def test_a_site_in_an_unknown_zone(zone):
 )
 def test_zones_that_mean_the_same(pair):
     """Two doors of one reservation are one schedule when their clocks show the same while it lasts."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1", "r2").book("1", "ana", ["r1", "r2"])
         for door, zone in zip(("r1", "r2"), pair, strict=True):
             zone_of(h, door, zone)
@@ -168,7 +168,7 @@ def test_zones_that_mean_the_same(pair):
 
 def test_a_renamed_lock():
     """The group keeps its door until the name is corrected; a reservation that moved away gives it up."""
-    with house() as h:
+    with world() as h:
         h.person("ana", "ben").room("r1", "r2").book("1", "ana", "r1").book("2", "ben", "r1", 3, 4)
         h.run()
         before = h.who_opens()
@@ -186,7 +186,7 @@ def test_a_renamed_lock():
 
 
 def test_a_second_lock_of_the_name():
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1").book("1", "ana", "r1")
         h.run()
         before = h.who_opens()
@@ -199,7 +199,7 @@ def test_a_second_lock_of_the_name():
 def test_a_left_group_keeps_its_seats():
     """Whoever is in a group that is left as it is, is not suspended for want of a reservation."""
     rules = AccessRules(provision_users="with_reservations")
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1").book("1", "ana", "r1")
         h.run(rules)
         before = h.who_opens()
@@ -214,7 +214,7 @@ def test_a_left_group_keeps_its_seats():
 
 
 def test_composed_and_decomposed():
-    with house() as h:
+    with world() as h:
         h.person("ana").room("Büro Zoé")
         h.salto.locks[h.doors["Büro Zoé"]].name = unicodedata.normalize("NFD", "Büro Zoé")
         h.book("1", "ana", "Büro Zoé")
@@ -226,7 +226,7 @@ def test_composed_and_decomposed():
 @pytest.mark.parametrize("mark", ["\u200b", "\u00ad", "\ufeff", "\u200e"])
 def test_invisible_characters_in_an_email(mark):
     """No second user is made, and no such character is sent."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("r1").book("1", "ana", "r1")
         h.salto.add_member("ana@school.example", alias=None)
         h.hector.users[h.people["ana"]]["email"] = f"an{mark}a@school.example"
@@ -242,18 +242,18 @@ def test_invisible_characters_in_an_email(mark):
 
 def test_an_email_is_sent_as_it_is_written():
     """Letter case and letters stay: folding serves matching only."""
-    with house() as h:
+    with world() as h:
         h.hector.add_user(email="Straße@School.example", first_name="S")
 
         h.run()
 
         assert "Straße@School.example" in [person.email for person in h.salto.persons.values()]
-        h.settled()
+        h.assert_settled()
 
 
 def test_names_that_look_the_same():
     """The message says how they differ."""
-    with house() as h:
+    with world() as h:
         h.person("ana").room("Studio 204").book("1", "ana", "Studio 204")
         h.salto.locks[h.doors["Studio 204"]].name = "Studio\u00a0204"
 

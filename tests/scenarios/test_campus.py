@@ -6,7 +6,7 @@ import pytest
 
 from hector_salto.access.settings import AccessRules, OfficeMode
 from sandbox import campus, empty, openings
-from tests.scenarios.house import does_open, foreign, house, should_open, zoned
+from tests.scenarios.world import does_open, foreign_state, local_time, should_open, world
 
 RULES = AccessRules(office_mode=OfficeMode(groups=("Teachers",)), delete_users=True)
 WORLD = {"America/Toronto": "2026-01-14T15:00", "Europe/Berlin": "2026-06-10T07:30", "Asia/Kolkata": "2026-09-02T04:10"}
@@ -20,8 +20,8 @@ def moment(zone):
 def told():
     """One plan, one run and another run of a campus in Toronto, and what was there before and after."""
     zone = "America/Toronto"
-    with house(campus(moment(zone), zone=zone), moment(zone)) as h:
-        h.before = foreign(h.salto)
+    with world(campus(moment(zone), zone=zone), moment(zone)) as h:
+        h.before = foreign_state(h.salto)
         h.untouched = h.salto.to_json()
         h.first_plan = h.plan(RULES)
         h.after_plan, h.plan_writes = h.salto.to_json(), list(h.sandbox.writes)
@@ -52,7 +52,7 @@ def test_doors_open_to_the_minute_as_hectors_reservations_say(told):
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata"])
 def test_doors_open_to_the_minute_in_other_parts_of_the_world_too(zone):
-    with house(campus(moment(zone), zone=zone), moment(zone)) as h:
+    with world(campus(moment(zone), zone=zone), moment(zone)) as h:
         h.run(RULES)
         now, wide = h.clock.now, dt.timedelta(days=45)
 
@@ -76,7 +76,7 @@ def test_groups_people_and_locks_of_other_hands_are_byte_equal(told):
     names = adopted | matched | {told.salto.members[key].person_id for key in adopted | matched}
     before = type(told.salto).from_json(told.untouched)
 
-    assert foreign(told.salto, names) == foreign(before, names)
+    assert foreign_state(told.salto, names) == foreign_state(before, names)
 
 
 def test_nobody_has_another_persons_tag_or_two(told):
@@ -132,17 +132,17 @@ def _same(email, other):
     ],
 )
 def test_windows_around_a_clock_change_open_to_the_minute(zone, change):
-    now = zoned(change - dt.timedelta(days=2), "12:00", zone).astimezone(dt.UTC)
+    now = local_time(change - dt.timedelta(days=2), "12:00", zone).astimezone(dt.UTC)
     yesterday, tomorrow = change - dt.timedelta(days=1), change + dt.timedelta(days=1)
     spans = [
-        (zoned(yesterday, "21:00", zone), zoned(change, "00:30", zone)),
-        (zoned(yesterday, "22:00", zone), zoned(change, "05:00", zone)),
-        (zoned(change, "00:30", zone), zoned(change, "04:30", zone)),
-        (zoned(change, "09:00", zone), zoned(change, "11:00", zone)),
-        (zoned(yesterday, "09:00", zone), zoned(tomorrow, "17:00", zone)),
-        (zoned(change, "20:00", zone), zoned(tomorrow, "00:00", zone)),
+        (local_time(yesterday, "21:00", zone), local_time(change, "00:30", zone)),
+        (local_time(yesterday, "22:00", zone), local_time(change, "05:00", zone)),
+        (local_time(change, "00:30", zone), local_time(change, "04:30", zone)),
+        (local_time(change, "09:00", zone), local_time(change, "11:00", zone)),
+        (local_time(yesterday, "09:00", zone), local_time(tomorrow, "17:00", zone)),
+        (local_time(change, "20:00", zone), local_time(tomorrow, "00:00", zone)),
     ]
-    with house(empty(zone=zone), now) as h:
+    with world(empty(zone=zone), now) as h:
         h.room("r1").person(*(f"p{number}" for number in range(len(spans))))
         for number, (start, finish) in enumerate(spans):
             h.book(str(number), f"p{number}", "r1", start, finish)
@@ -157,12 +157,12 @@ def test_windows_around_a_clock_change_open_to_the_minute(zone, change):
             f"p{number}": (start.astimezone(dt.UTC) - grace, finish.astimezone(dt.UTC) + grace)
             for number, (start, finish) in enumerate(spans)
         }
-        h.settled()
+        h.assert_settled()
 
 
 def test_as_of_decides_not_the_date_of_a_run():
     """A run of an old date, started again today, opens no window of then."""
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana").book("1", "ana", "r1", -50, -48).book("2", "ana", "r1", 1, 2)
         h.run()
 
@@ -172,7 +172,7 @@ def test_as_of_decides_not_the_date_of_a_run():
 def test_the_cleanup_removes_outdated_groups_while_hector_is_dead():
     from sandbox.faults import server_error
 
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana").book("1", "ana", "r1", 1, 2).book("2", "ana", "r1", 30, 31)
         h.run()
         h.clock.sleep(3600 * 10)

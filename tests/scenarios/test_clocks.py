@@ -5,7 +5,7 @@ import pytest
 from hector_salto.http_client.errors import ClockError
 from hector_salto.integration import Integration
 from hector_salto.workflow import extraction, planning, run_start
-from tests.scenarios.house import house
+from tests.scenarios.world import world
 
 THREE_HOURS = 3 * 3600.0
 
@@ -39,7 +39,7 @@ INTEGRATION = Integration(hector_conn_id="hector_campus", salto_conn_id="salto_c
     ids=["machine", "hector", "salto", "each other"],
 )
 def test_a_sync_stops_before_its_plan(folder, switches, sentence):
-    with house(**switches) as h:
+    with world(**switches) as h:
         run = folder(h, "sync")
         for extract in (extraction.extract_people, extraction.extract_places, extraction.extract_loaners):
             extract(INTEGRATION, run)
@@ -52,7 +52,7 @@ def test_a_sync_stops_before_its_plan(folder, switches, sentence):
 
 def test_a_cleanup_stops_before_its_plan(folder):
     """Windows that are still open would be over for a machine three hours ahead."""
-    with house(salto_clock_ahead=-THREE_HOURS) as h:
+    with world(salto_clock_ahead=-THREE_HOURS) as h:
         run = folder(h, "cleanup")
 
         with pytest.raises(ClockError, match="this machine's clock is 3 h 0 min ahead"):

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from tests.effort import EFFORT
-from tests.scenarios.house import Watch, copied, hour
 from tests.scenarios.test_safety import NAIVE, school
+from tests.scenarios.world import WriteWatch, hour, world_copy
 
 LOG = logging.getLogger(__name__)
 TIME = {"same time": None, "earlier": (0.5, 1), "later": (9, 10), "over midnight": (13, 16)}
@@ -51,9 +51,9 @@ def changed(h, time, room, who, tag, status):
 
 def unsafe(combination):
     """What opened in between that was neither of before nor of after."""
-    with copied(small_school) as h:
+    with world_copy(small_school) as h:
         changed(h, *combination)
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             found = h.run()
         assert watch.states
         return watch.unsafe(), found, h.plan().operations
@@ -73,9 +73,9 @@ def test_nobody_opens_in_between_what_is_of_neither_before_nor_after(share):
 
 @pytest.mark.parametrize("order", NAIVE)
 def test_a_search_refutes_every_naive_order_within_a_few_combinations(order, monkeypatch):
-    with copied(small_school):
+    with world_copy(small_school):
         pass  # built in the right order, whichever test comes first: a naive one cannot even make its groups
-    monkeypatch.setattr("salto.apply.PHASES", NAIVE[order])
+    monkeypatch.setattr("salto.plan_executor.PHASES", NAIVE[order])
     tried = next((number for number, one in enumerate(SAMPLE, 1) if unsafe(one)[0]), None)
 
     LOG.info("%s: refuted by combination %s of %d", order, tried, len(SAMPLE))

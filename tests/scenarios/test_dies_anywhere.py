@@ -20,8 +20,8 @@ from hector_salto.access.schemas import SchemaError
 from hector_salto.http_client.errors import RestError
 from sandbox.faults import Fault, drop, hang, html, server_error, too_many, unauthorized, unavailable
 from tests.effort import EFFORT
-from tests.scenarios.house import Watch, copied, foreign
 from tests.scenarios.test_apply import TEACHERS, everything
+from tests.scenarios.world import WriteWatch, foreign_state, world_copy
 from tests.synchronization import Synchronization
 
 LOG = logging.getLogger(__name__)
@@ -137,11 +137,11 @@ def hit(h, kind, number):
 
 def broken_then_clean(kind, number):
     """One run in which request ``number`` goes wrong, then a clean one; what must hold afterwards."""
-    with copied(with_strangers) as h:
+    with world_copy(with_strangers) as h:
         known = ours(h)
-        before = foreign(h.salto, known)
+        before = foreign_state(h.salto, known)
         hit(h, kind, number)
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             wire = Wire(number if kind in KILLED else -1, KILLED.get(kind, False))
             may_fail = contextlib.suppress(KilledError, RestError, SchemaError)
             with wired(wire, PATIENCE if kind in LATE else 20.0), may_fail:
@@ -154,8 +154,8 @@ def broken_then_clean(kind, number):
 
         assert last.all_done, last.outcomes
         assert watch.unsafe() == []
-        assert foreign(h.salto, known | ours(h)) == before
-        h.settled(TEACHERS)
+        assert foreign_state(h.salto, known | ours(h)) == before
+        h.assert_settled(TEACHERS)
         return wire.sent > number
 
 
@@ -178,7 +178,7 @@ def test_whatever_goes_wrong_at_whichever_request_the_next_run_ends_right(kind, 
 
 
 def test_the_sweep_takes_every_request_of_a_run():
-    with copied(with_strangers) as h, wired(Wire()) as wire:
+    with world_copy(with_strangers) as h, wired(Wire()) as wire:
         h.run(TEACHERS)
 
         LOG.info("a run of this house sends %d requests, %d of them writes", wire.sent, len(h.sandbox.writes))

@@ -11,8 +11,8 @@ from hector_salto.access.drift import DriftBaseline
 from hector_salto.access.plan import LastState
 from hector_salto.access.settings import AccessRules
 from hector_salto.access.snapshot import snapshot_of_groups
-from salto.reading import current_state
-from tests.scenarios.house import Watch, copied
+from salto.site_state import read_current
+from tests.scenarios.world import WriteWatch, world_copy
 from tests.synchronization import FINGERPRINT
 
 REPORT = AccessRules(drift="report")
@@ -27,7 +27,7 @@ def school(h):
 
 def as_left(h):
     """How the last run left Salto, as the ledger remembers it."""
-    current = current_state(h.sync.reader, FINGERPRINT)
+    current = read_current(h.sync.reader, FINGERPRINT)
     marked = current.users[current.users["alias"].fillna("").str.startswith("hector:")]
     flags = {
         "blocked": False,
@@ -49,7 +49,7 @@ def as_left(h):
 
 def test_a_user_deleted_manually():
     """Every other reservation is brought in step; the deletion is reported."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         previous = as_left(h)
         h.salto.remove_member(h.member("ana").id)
         h.clock.sleep(60)
@@ -76,7 +76,7 @@ def one_more_door(h):
 @pytest.mark.parametrize("change", [moved_to_another_day, moved_to_another_door, one_more_door])
 def test_a_manual_member_does_not_follow_the_group(change):
     """Cleo was put into ana's group: she opens that door then, and never another door or day."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         previous = as_left(h)
         h.group("1").users.append(h.member("cleo").person_id)
         given = [one for one in h.who_opens() if one[0] == "cleo"]
@@ -84,7 +84,7 @@ def test_a_manual_member_does_not_follow_the_group(change):
         h.run(REPORT, previous=previous)
         assert [one for one in h.who_opens() if one[0] == "cleo"] == given, "what is only reported stays"
         change(h)
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             found = h.run(REPORT, previous=previous)
 
         assert found.all_done
@@ -95,7 +95,7 @@ def test_a_manual_member_does_not_follow_the_group(change):
 
 def test_a_manual_door_is_not_given_to_a_new_member():
     """The door r2 was put into ana's group: ana opens it, ben who joins the reservation does not."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         previous = as_left(h)
         h.group("1").locks.append(h.doors["r2"])
         h.run(REPORT, previous=previous)
@@ -109,7 +109,7 @@ def test_a_manual_door_is_not_given_to_a_new_member():
 
 def test_a_manual_window_is_not_given_to_a_new_member():
     """The window was widened manually: a new member gets Hector's."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         previous = as_left(h)
         h.group("1").schedules[0].end_time = "23:00:59"
         h.group("1").schedules[0].end_date = "2026-01-14T23:01:00"
@@ -122,7 +122,7 @@ def test_a_manual_window_is_not_given_to_a_new_member():
 
 def test_a_manual_member_does_not_follow_a_window_that_is_set_right():
     """The window was moved to another day and cleo was put in, both manually; a new member brings Hector's window back."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         previous = as_left(h)
         group = h.group("1")
         found = group.schedules[0]
@@ -132,7 +132,7 @@ def test_a_manual_member_does_not_follow_a_window_that_is_set_right():
         given = [one for one in h.who_opens() if one[0] == "cleo"]
         assert given
         h.hector.loaners[h.bookings["1"]]["participants"] = [{"type": "user", "id": h.people["ben"]}]
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             found = h.run(REPORT, previous=previous)
 
         assert found.all_done
@@ -142,7 +142,7 @@ def test_a_manual_member_does_not_follow_a_window_that_is_set_right():
 
 def test_a_manual_place_keeps_nobody_from_their_own_door():
     """Dan had no tag when he was put into ana's group; with a tag he opens his own door, and not hers."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.person("dan").book("4", "dan", "r2", 7, 8)
         h.hector.users[h.people["dan"]]["unique_code"] = None
         h.run()
@@ -150,7 +150,7 @@ def test_a_manual_place_keeps_nobody_from_their_own_door():
         h.group("1").users.append(h.member("dan").person_id)
         h.run(REPORT, previous=previous)
         h.hector.users[h.people["dan"]]["unique_code"] = "dan"
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             found = h.run(REPORT, previous=previous)
 
         assert found.all_done

@@ -11,18 +11,18 @@ from collections import Counter
 
 import pytest
 
-from tests.scenarios.trials import (
+from tests.scenarios.fault_injection import (
     REFUSED,
     SAME,
-    Spoiling,
-    live_through_a_spoilt_reply,
-    live_through_odd_names,
-    tried,
+    Corruption,
+    check_corrupted_reply,
+    check_odd_names,
+    count_results,
 )
 
 
 def test_a_spoilt_answer_is_refused_or_changes_nothing_or_is_another_truth():
-    found = tried(range(120))
+    found = count_results(range(120))
 
     assert sum(found.values()) == 120
     assert found[REFUSED] > 30
@@ -31,16 +31,16 @@ def test_a_spoilt_answer_is_refused_or_changes_nothing_or_is_another_truth():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_spoilt_reply_to_a_write_makes_nothing_unsafe_and_nothing_twice(seed):
-    live_through_a_spoilt_reply(seed)
+    check_corrupted_reply(seed)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_names_that_no_form_would_ask_for_are_names_like_any_other(seed):
-    live_through_odd_names(seed)
+    check_odd_names(seed)
 
 
 def test_the_same_seed_spoils_the_same_answer_in_the_same_way():
-    seeds = [Spoiling.of(seed) for seed in range(50)]
+    seeds = [Corruption.of(seed) for seed in range(50)]
 
-    assert seeds == [Spoiling.of(seed) for seed in range(50)]
+    assert seeds == [Corruption.of(seed) for seed in range(50)]
     assert len(Counter(spoiling.kind for spoiling in seeds)) > 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.house import house
+from tests.scenarios.world import world
 
 TAG = "02301234"
 WAYS = {
@@ -22,7 +22,7 @@ WAYS = {
 
 def told(tags, code):
     """The problem about a user with that code on a site with these tags, and whether a tag was given."""
-    with house() as h:
+    with world() as h:
         for tag in tags:
             h.salto.enrol_tag(tag)
         user = h.hector.add_user(email="ana@school.example", unique_code=code)

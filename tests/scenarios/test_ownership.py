@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from tests.effort import EFFORT
-from tests.scenarios.house import hour, house
+from tests.scenarios.world import hour, world
 
 HECTOR_PEOPLE = ("ana", "ben", "cleo")
 ABOVE = ("site_admin", "site_super_user", "site_owner")
@@ -158,7 +158,7 @@ def go(h, kind, rules):
 @given(members=MEMBERS, groups=GROUPS, runs=RUNS, changes=CHANGES)
 def test_what_others_made_is_byte_equal_after_any_sequence_of_runs(members, groups, runs, changes):
     protected = frozenset.intersection(*(rules.protected_emails for _, rules in runs))
-    with house() as h:
+    with world() as h:
         furnish(h, members, groups)
         ids = foreign_ids(h.salto, {email.strip().casefold() for email in protected})
         before = kept(h.salto, ids)
@@ -172,7 +172,7 @@ def test_what_others_made_is_byte_equal_after_any_sequence_of_runs(members, grou
 @settings(max_examples=8 * EFFORT, derandomize=EFFORT == 1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(members=MEMBERS, runs=RUNS, changes=CHANGES)
 def test_an_alias_written_by_hand_stays_and_its_user_is_neither_deleted_nor_suspended(members, runs, changes):
-    with house() as h:
+    with world() as h:
         furnish(h, members, ())
         by_hand = {member.id: member for member in h.salto.members.values() if (member.alias or "").strip()}
         before = {id_: (member.alias, member.subscription_state) for id_, member in by_hand.items()}
@@ -185,7 +185,7 @@ def test_an_alias_written_by_hand_stays_and_its_user_is_neither_deleted_nor_susp
 
 
 def test_a_never_touched_hector_user_becomes_a_member_of_their_groups_and_keeps_their_record():
-    with house() as h:
+    with world() as h:
         member = h.salto.add_member("ana@school.example", roles=["site_admin"], tag="hers")
         h.room("r1").person("ana").book("1", "ana", "r1")
         ids = foreign_ids(h.salto, ())

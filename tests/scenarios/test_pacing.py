@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from hector_salto.access.settings import AccessRules, Limits
-from hector_salto.http_client.pacing import Pacing, Quota
-from hector_salto.http_client.timing import REAL
+from hector_salto.http_client.rate_limit import Quota, RateLimit
+from hector_salto.http_client.timing import SYSTEM_CLOCK
 from sandbox import Sandbox, campus
 from sandbox.behaviour import Throttle
 from tests.synchronization import Synchronization
@@ -50,7 +50,7 @@ class Turns:
 @pytest.fixture
 def turns(monkeypatch):
     found = Turns()
-    sent, hold = Quota.sent, Pacing.hold
+    sent, hold = Quota.record_request, RateLimit.back_off
 
     def noted(quota):
         found.passed.append(time.monotonic())
@@ -60,8 +60,8 @@ def turns(monkeypatch):
         hold(pacing, seconds, told=told)
         found.pauses.append((time.monotonic(), seconds))
 
-    monkeypatch.setattr(Quota, "sent", noted)
-    monkeypatch.setattr(Pacing, "hold", held)
+    monkeypatch.setattr(Quota, "record_request", noted)
+    monkeypatch.setattr(RateLimit, "back_off", held)
     return found
 
 
@@ -69,13 +69,13 @@ def run(turns, throttle, *, server="salto"):
     """A run in real time; where no time is told, the contract's minute is as long as the window."""
     with pytest.MonkeyPatch.context() as patch, Sandbox(campus(NOW), clock=_clock()) as sandbox:
         for name in (
-            "hector_salto.http_client.pacing.WINDOW",
-            "hector_salto.http_client.pacing.RECOVERY",
-            "hector_salto.http_client.transport.WITHOUT_RETRY_AFTER",
+            "hector_salto.http_client.rate_limit.QUOTA_WINDOW",
+            "hector_salto.http_client.rate_limit.RECOVERY_SECONDS",
+            "hector_salto.http_client.transport.DEFAULT_RETRY_AFTER",
         ):
             patch.setattr(name, throttle.window_seconds)
         sandbox.change(**{f"{server}_throttle": throttle})
-        done = Synchronization(sandbox, timing=REAL).run(RULES, NOW)
+        done = Synchronization(sandbox, timing=SYSTEM_CLOCK).run(RULES, NOW)
         assert done.all_done, done.outcomes[done.outcomes["state"].ne("done")].to_dict("records")
         rows = [row for row in sandbox.log.rows() if row.server == server and not row.path.startswith("/connect")]
     served = sorted(row.at for row in rows if row.status != TOO_MANY)

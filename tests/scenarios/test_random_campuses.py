@@ -11,7 +11,7 @@ from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import DEFAULT_ACCESS_STATUSES
 from sandbox import empty
 from tests.effort import EFFORT
-from tests.scenarios.house import House, Watch, does_open, foreign, hour, house, should_open
+from tests.scenarios.world import World, WriteWatch, does_open, foreign_state, hour, should_open, world
 
 NAMES = ("ana", "ben", "cleo", "dan")
 ROOMS = ("r1", "r2", "r3")
@@ -42,12 +42,12 @@ DECIDING = ("grace_before", "grace_after", "horizon", "access_statuses")  # what
 class Campus(RuleBasedStateMachine):
     """Hands change Hector and Salto between two runs; a run is watched at every write."""
 
-    house: House
+    house: World
     remembers = False  # runs that read only what can have changed (test_remembered)
 
     @initialize(zone=st.sampled_from(["America/Toronto", "Europe/Berlin", "Asia/Kolkata"]))
     def opened(self, zone):
-        self._manager = house(empty(zone=zone))
+        self._manager = world(empty(zone=zone))
         self.house = self._manager.__enter__()
         self.house.sync.remembers = self.remembers
         self.house.room(*ROOMS).person(*NAMES)
@@ -149,10 +149,10 @@ class Campus(RuleBasedStateMachine):
     def held_then_approved(self):
         """No removal without approval; what builds on one waits; then exactly that set goes."""
         strict = replace(self.rules, limits=Limits(hold_above=0, hold_above_percent=0))
-        with Watch(self.house) as watch:
+        with WriteWatch(self.house) as watch:
             first = self.house.run(strict)
         assert watch.unsafe() == []
-        with Watch(self.house) as watch:
+        with WriteWatch(self.house) as watch:
             approved = self.house.run(strict, approve=first.plan.digest)
         assert watch.unsafe() == []
         assert approved.plan.held_operations.empty
@@ -163,7 +163,7 @@ class Campus(RuleBasedStateMachine):
     @precondition(lambda self: self.dirty and self.house.bookings)
     @rule(data=st.data())
     def only_one_brought_in_step(self, data):
-        with Watch(self.house) as watch:
+        with WriteWatch(self.house) as watch:
             self.house.run(self.rules, references=[self._reference(data)])
         assert watch.unsafe() == []
 
@@ -171,17 +171,17 @@ class Campus(RuleBasedStateMachine):
     @rule()
     def synchronized(self):
         h = self.house
-        before = foreign(h.salto, self._known())
-        with Watch(h) as watch:
+        before = foreign_state(h.salto, self._known())
+        with WriteWatch(h) as watch:
             found = h.run(self.rules)
 
         assert found.all_done, found.outcomes
         assert watch.unsafe() == []
-        assert foreign(h.salto, self._known()) == before
+        assert foreign_state(h.salto, self._known()) == before
         if all(getattr(self.rules, name) == getattr(AccessRules(), name) for name in DECIDING):
             opened = does_open(h.salto, hour(-48), hour(24 * 12))
             assert opened == should_open(h.hector, h.salto, h.clock.now)
-        h.settled(self.rules)
+        h.assert_settled(self.rules)
         self.dirty = False
 
     def _known(self):

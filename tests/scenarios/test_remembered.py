@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 
 from hector_salto.access import schemas
 from hector_salto.access.settings import AccessRules
-from salto.reading import current_state
+from salto.site_state import read_current
 from tests.effort import EFFORT
-from tests.scenarios.house import copied, hour
 from tests.scenarios.test_random_campuses import Campus
+from tests.scenarios.world import hour, world_copy
 from tests.synchronization import FINGERPRINT
 
 RULES = AccessRules()
@@ -33,7 +33,7 @@ class FrugalCampus(Campus):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         for name in ("SMALL_GROUPS", "SMALL_TAGS"):
-            self.patch.setattr(f"salto.reading.{name}", 0)
+            self.patch.setattr(f"salto.site_state.{name}", 0)
 
 
 FrugalCampus.TestCase.settings = settings(
@@ -49,7 +49,7 @@ TestFrugalCampuses = FrugalCampus.TestCase
 @pytest.fixture(autouse=True)
 def no_small_site(monkeypatch):
     for name in ("SMALL_GROUPS", "SMALL_TAGS"):
-        monkeypatch.setattr(f"salto.reading.{name}", 0)
+        monkeypatch.setattr(f"salto.site_state.{name}", 0)
 
 
 def school(h):
@@ -61,7 +61,7 @@ def school(h):
 
 @pytest.fixture
 def home():
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.sync.remembers = True
         h.run()  # reads all, finds nothing to do, and remembers it
         h.sandbox.log.clear()
@@ -91,7 +91,7 @@ def tables(current):
 
 
 def truth(h):
-    return tables(current_state(h.sync._fresh_reader(), FINGERPRINT))
+    return tables(read_current(h.sync._fresh_reader(), FINGERPRINT))
 
 
 def test_a_run_that_finds_nothing_new_reads_lists_only(home):
@@ -117,7 +117,7 @@ def test_a_new_booking_costs_its_own_requests_and_no_others(home):
         f"POST {group}/time_schedules",
     ]
     assert len(asked(home)) == 6 + 8  # before a group is made, a look for one of its name
-    home.settled()
+    home.assert_settled()
 
 
 def test_a_reload_of_one_reservation_reads_no_list(home):
@@ -131,7 +131,7 @@ def test_a_reload_of_one_reservation_reads_no_list(home):
     made = ["GET /access_groups", "POST /access_groups", f"POST {group}/time_schedules", f"GET {group}/time_schedules"]
     assert asked(home)[6:10] == made
     assert len(asked(home)) == 14
-    home.settled()
+    home.assert_settled()
 
 
 def _without_tag(h):
@@ -178,8 +178,8 @@ def test_an_everyday_run_brings_in_step_what_shows_and_remembers_the_truth(home,
     found = home.run()
 
     assert found.all_done, found.outcomes
-    home.settled()
-    assert tables(home.sync.remembered.current) == truth(home)
+    home.assert_settled()
+    assert tables(home.sync.cache.current) == truth(home)
 
 
 RELOADED = (
@@ -201,7 +201,7 @@ def test_a_reload_of_one_reservation_brings_it_in_step_and_remembers_nothing_fal
 
     left = home.plan().operations
     assert reference not in set(left["reference"].dropna())
-    known, real = tables(home.sync.remembered.current), truth(home)
+    known, real = tables(home.sync.cache.current), truth(home)
     for name in ("members", "doors", "schedules"):
         mine = {row["group_id"] for row in real["groups"] if row["name"] == f"Hector_{reference}"}
         assert [row for row in known[name] if row["group_id"] in mine] == [
@@ -211,18 +211,18 @@ def test_a_reload_of_one_reservation_brings_it_in_step_and_remembers_nothing_fal
 
 def test_a_reload_after_a_cleanup_reads_the_lists_because_groups_have_gone(home):
     home.salto.groups.pop(home.group("5").id)
-    group = home.sync.remembered.current.groups.groups.set_index("name").loc["Hector_5", "group_id"]
-    home.sync.remembered = replace(home.sync.remembered, touched=frozenset({group, "Hector_5"}))
+    group = home.sync.cache.current.groups.groups.set_index("name").loc["Hector_5", "group_id"]
+    home.sync.cache = replace(home.sync.cache, touched=frozenset({group, "Hector_5"}))
     home.book("new", "ana", "r2", 20, 21)
 
     assert home.run(references=["new"]).all_done
     assert "GET /users" in asked(home)
-    assert "Hector_5" not in set(home.sync.remembered.current.groups.groups["name"])
+    assert "Hector_5" not in set(home.sync.cache.current.groups.groups["name"])
 
 
 @pytest.mark.parametrize("many_locks", [False, True])
 def test_a_reload_opens_at_the_hour_of_the_zone_that_is_now(home, many_locks, monkeypatch):
-    monkeypatch.setattr("salto.reading.SMALL_LOCKS", 0 if many_locks else 200)
+    monkeypatch.setattr("salto.site_state.SMALL_LOCKS", 0 if many_locks else 200)
     for iq in home.salto.iqs.values():
         iq.time_zone = "America/Vancouver"
     home.book("new", "ana", "r2", 20, 21)
@@ -240,21 +240,21 @@ def test_a_second_lock_of_the_same_name_is_a_problem_in_a_reload_too(home):
 
 
 def test_a_site_whose_id_was_changed_is_read_anew(home):
-    other = replace(home.sync.remembered.current, site_id="0b5f6f0e-0000-4000-8000-00000000000f")
-    home.sync.remembered = replace(home.sync.remembered, current=other)
+    other = replace(home.sync.cache.current, site_id="0b5f6f0e-0000-4000-8000-00000000000f")
+    home.sync.cache = replace(home.sync.cache, current=other)
 
     assert home.run().plan.operations.empty
-    assert home.sync.remembered.current.site_id == home.salto.site.id
+    assert home.sync.cache.current.site_id == home.salto.site.id
     assert [path for path in asked(home) if path.endswith("/users") and "access_groups" in path]
 
 
 def test_details_that_do_not_have_the_counts_that_were_listed_are_read_again(home):
     """A process that died between two files leaves the counts of one moment beside the members of another."""
-    current = home.sync.remembered.current
+    current = home.sync.cache.current
     group = home.group("0").id
     users = current.groups.users[current.groups.users["group_id"].ne(group)]
     torn = replace(current, groups=replace(current.groups, users=users))
-    home.sync.remembered = replace(home.sync.remembered, current=torn)
+    home.sync.cache = replace(home.sync.cache, current=torn)
 
     assert home.run().plan.operations.empty
     assert f"GET /access_groups/{group}/users" in asked(home)
@@ -266,9 +266,9 @@ def test_what_no_count_shows_waits_for_the_full_verification(home):
     group.users[:] = [home.member("ben").person_id]
 
     assert home.run().plan.operations.empty
-    home.sync.remembered = None
+    home.sync.cache = None
     assert set(home.run().plan.operations["kind"]) == {"member_remove", "member_add"}
-    home.settled()
+    home.assert_settled()
 
 
 def test_a_group_is_read_before_it_is_changed_whatever_is_remembered_of_it(home):
@@ -299,7 +299,7 @@ def test_after_an_application_only_what_it_sent_is_read_again(home):
 def test_frames_of_a_reading_keep_their_schemas(home):
     home.book("new", "ana", "r2", 20, 21)
     home.run(references=["new"])
-    current = home.sync.remembered.current
+    current = home.sync.cache.current
 
     for schema, table in (
         (schemas.SALTO_USERS, current.users),

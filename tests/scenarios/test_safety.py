@@ -6,7 +6,7 @@ import pytest
 
 from hector_salto.access.operations import ARM, PEOPLE, TAKE_AWAY, WINDOWS
 from hector_salto.access.settings import AccessRules, OfficeMode
-from tests.scenarios.house import Watch, copied, hour
+from tests.scenarios.world import WriteWatch, hour, world_copy
 
 RULES = AccessRules()
 
@@ -105,33 +105,33 @@ SETTINGS = {
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_nobody_opens_in_between_what_is_of_neither_before_nor_after(change):
-    with copied(school) as h:
+    with world_copy(school) as h:
         change(h)
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             found = h.run()
 
         assert found.all_done, found.outcomes
         assert watch.states
         assert watch.unsafe() == []
-        h.settled()
+        h.assert_settled()
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_nobody_opens_in_between_when_the_settings_change(setting):
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.hector.users[h.people["dan"]]["status"] = "disabled"
         h.move("1", who="ben")
-        with Watch(h) as watch:
+        with WriteWatch(h) as watch:
             h.run(SETTINGS[setting])
 
         assert watch.states
         assert watch.unsafe() == []
-        h.settled(SETTINGS[setting])
+        h.assert_settled(SETTINGS[setting])
 
 
 def test_office_mode_goes_off_before_anything_new_opens_and_on_before_it():
     """Manual office mode holds a door open for everybody: nobody may have it at a door that is not theirs."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         group = h.hector.add_group("Teachers")
         h.hector.users[h.people["ana"]]["group_ids"] = [group]
         teachers = AccessRules(office_mode=OfficeMode(groups=("Teachers",)))
@@ -167,10 +167,10 @@ REFUTED_BY = {
 
 @pytest.mark.parametrize("order", NAIVE)
 def test_the_proof_bites_because_a_naive_order_is_refuted(order, monkeypatch):
-    with copied(school) as h:
+    with world_copy(school) as h:
         REFUTED_BY[order](h)
-        monkeypatch.setattr("salto.apply.PHASES", NAIVE[order])
-        with Watch(h) as watch:
+        monkeypatch.setattr("salto.plan_executor.PHASES", NAIVE[order])
+        with WriteWatch(h) as watch:
             h.run()
 
         assert watch.unsafe()
@@ -182,11 +182,11 @@ def test_a_removal_that_fails_leaves_nothing_unsafe_behind_it(removal):
     from sandbox.faults import status
 
     method, path = removal.split(" ")
-    with copied(school) as h:
+    with world_copy(school) as h:
         moved_in_time_and_room(h)
         h.move("2", who="dan")
         h.hector.set_status(h.bookings["5"], "cancelled", at=hour(0))
-        wanted = Watch(h)
+        wanted = WriteWatch(h)
         h.sandbox.salto_faults.on(method, path, status(409, "2201"), times=2)
         with wanted:
             h.run()
@@ -195,4 +195,4 @@ def test_a_removal_that_fails_leaves_nothing_unsafe_behind_it(removal):
 
         assert last.all_done
         assert wanted.unsafe() == []
-        h.settled()
+        h.assert_settled()

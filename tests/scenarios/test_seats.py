@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hector_salto.access.settings import AccessRules, Limits
 from sandbox.faults import run_after, status
-from tests.scenarios.house import copied, house
+from tests.scenarios.world import world, world_copy
 
 SPARING = AccessRules(provision_users="with_reservations", limits=Limits(hold_above=100))
 
@@ -36,7 +36,7 @@ def over(h, *references):
 
 def test_a_user_made_manually_keeps_every_door():
     """Dan was made in Salto, without an alias; the sync adopts him and shuts none of his doors."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.person("dan")
         dan = h.salto.add_member("dan@school.example")
         h.salto.give_tag(dan, "dan")
@@ -54,7 +54,7 @@ def test_a_user_made_manually_keeps_every_door():
 
 def test_only_users_of_no_other_group_give_their_seat_back():
     """Ana's and ben's days are over; ben is also in a group of the school."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.salto.add_group("Staff", users=[h.member("ben").person_id], locks=[h.doors["r2"]])
         over(h, "1", "2")
         seen = asked_about_groups(h)
@@ -66,7 +66,7 @@ def test_only_users_of_no_other_group_give_their_seat_back():
 
 def test_a_day_without_suspensions_asks_nothing():
     """The everyday run costs no request more."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         seen = asked_about_groups(h)
         h.run(SPARING)
 
@@ -75,7 +75,7 @@ def test_a_day_without_suspensions_asks_nothing():
 
 def test_other_groups_are_remembered_between_full_reads():
     """Ben, who is in a group of the school, is asked about once."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.salto.add_group("Staff", users=[h.member("ben").person_id], locks=[h.doors["r2"]])
         over(h, "2")
         h.sync.remembers = True
@@ -89,7 +89,7 @@ def test_other_groups_are_remembered_between_full_reads():
 
 def test_a_lost_ledger_suspends_nobody():
     """Then every user counts as adopted."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         h.sync.created = frozenset()
         over(h, "1", "2", "3")
         found = h.run(SPARING)
@@ -100,7 +100,7 @@ def test_a_lost_ledger_suspends_nobody():
 
 def test_a_walk_up_takes_the_seat_of_a_user_who_no_longer_needs_it():
     """A reload frees one seat, of ana, whose day is over; the door opens."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         over(h, "1")
         h.person("dan").book("4", "dan", "r2", 0.2, 1)
         h.salto.site.subscribed_user_amount = h.salto.seats_used()
@@ -113,7 +113,7 @@ def test_a_walk_up_takes_the_seat_of_a_user_who_no_longer_needs_it():
 
 def test_a_suspension_that_fails_costs_the_latest_reservation_its_seat():
     """Seats are taken one by one, earliest first."""
-    with copied(school) as h:
+    with world_copy(school) as h:
         over(h, "1")
         h.person("dan", "eve").book("4", "dan", "r2", 100, 101).book("5", "eve", "r2", 0.3, 1)
         h.salto.site.subscribed_user_amount = h.salto.seats_used() + 1
@@ -126,7 +126,7 @@ def test_a_suspension_that_fails_costs_the_latest_reservation_its_seat():
 def test_evening_and_early_returns_are_not_held():
     """15 of 20 users hand their rooms back early: all groups go, all seats are free, nothing is held."""
     names = [f"u{number}" for number in range(20)]
-    with house() as h:
+    with world() as h:
         h.room("r1").person(*names)
         for number, name in enumerate(names):
             h.book(str(number), name, "r1", 1, 2)

@@ -9,7 +9,7 @@ from hector_salto.integration import Integration
 from hector_salto.workflow import extraction, planning, run_start
 from sandbox.faults import run_after
 from sandbox.web import json_reply
-from tests.scenarios.house import copied, house
+from tests.scenarios.world import world, world_copy
 
 NUMBERS = [f"{number:02}" for number in range(1, 9)]
 REMOVALS = ("group_delete", "member_remove", "lock_remove", "user_delete", "user_suspend", "office_off")
@@ -49,7 +49,7 @@ def planned(tmp_path, monkeypatch):
 @pytest.fixture
 def school():
     """Hector gives pages of four, Salto of three."""
-    with copied(in_step) as h:
+    with world_copy(in_step) as h:
         h.sandbox.change(hector_page_size=4, page_size=3)
         yield h
 
@@ -179,7 +179,7 @@ def test_a_lock_that_the_list_leaves_out_stays_in_its_group(school, planned):
 
 def test_the_cleanup_reads_a_lock_again_before_it_takes_the_sites_clock_for_its_own(planned):
     """At 03:00 UTC it is over for a site in UTC, and goes on for hours at a door in Vancouver."""
-    with house() as h:
+    with world() as h:
         h.salto.site.time_zone = "UTC"
         next(iter(h.salto.iqs.values())).time_zone = "America/Vancouver"
         h.room("r1").person("ana").book("1", "ana", "r1", -1, 1)
@@ -217,7 +217,7 @@ def test_the_log_says_what_only_the_second_look_shows(school, planned, caplog):
 
 
 def test_an_evening_without_bookings_reads_them_twice_before_anybody_is_suspended(planned):
-    with house() as h:
+    with world() as h:
         h.room("r1").person("ana").book("1", "ana", "r1")
         h.run()
         where, fault, times = missing("/loaners", h.bookings["1"])

@@ -10,7 +10,7 @@ import pytest
 from hector_salto.access.settings import AccessRules
 from hector_salto.reports.text import decision_lines
 from sandbox import empty, openings
-from tests.scenarios.house import NOW, hour, house
+from tests.scenarios.world import NOW, hour, world
 
 TORONTO = "America/Toronto"
 QUARTER = dt.timedelta(minutes=15)
@@ -101,18 +101,18 @@ WEEKS = {
 def test_the_doors_open_exactly_in_the_windows(week):
     zone, texts = WEEKS[week]
     spans = [(local(start, zone), local(finish, zone)) for start, finish in texts]
-    with house(empty(zone=zone), now=min(spans)[0] - DAY) as h:
+    with world(empty(zone=zone), now=min(spans)[0] - DAY) as h:
         expected = booked(h, spans)
 
         assert h.run().all_done
         assert opened(h) == expected
-        h.settled()
+        h.assert_settled()
 
 
 def test_a_door_whose_clock_stands_elsewhere_opens_at_the_same_moment():
     """One site, three clocks, none of them this machine's: each schedule says the one moment in its own lock's words."""
     start, finish = local("2026-12-31T23:45", "Asia/Kathmandu"), local("2027-01-01T00:30", "Asia/Kathmandu")
-    with house(now=start - DAY) as h:
+    with world(now=start - DAY) as h:
         expected = booked(h, [(start, finish)] * 3)
         for name, zone in (("r2", "America/St_Johns"), ("r3", "Asia/Kathmandu")):
             h.salto.locks[h.doors[name]].iq_id = h.salto.add_iq(zone, zone)
@@ -120,7 +120,7 @@ def test_a_door_whose_clock_stands_elsewhere_opens_at_the_same_moment():
 
         assert opened(h) == expected
         assert len({h.group(reference).schedules[0].start_time for reference in "123"}) == 3
-        h.settled()
+        h.assert_settled()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_door_whose_clock_stands_elsewhere_opens_at_the_same_moment():
     ],
 )
 def test_a_booking_from_or_to_the_end_of_time_is_a_problem_and_stops_nobody_else(edges):
-    with house() as h:
+    with world() as h:
         expected = booked(h, [(hour(1), hour(2))])
         h.book("endless", "ana", "r1", 1, 5)
         h.hector.loaners[h.bookings["endless"]] |= edges
@@ -141,7 +141,7 @@ def test_a_booking_from_or_to_the_end_of_time_is_a_problem_and_stops_nobody_else
         assert opened(h) == expected
         assert found.problem_codes() == {"window_too_long"}
         assert [line for line in decision_lines(found.plan.decisions) if "endless: no_access" in line]
-        h.settled()
+        h.assert_settled()
 
 
 # --- as_of equal to a window's edge -----------------------------------------------------------------------------------
@@ -154,17 +154,17 @@ def of_an_hour(h):
 
 @pytest.mark.parametrize("moment", [hour(1) - MINUTE, hour(1), hour(1) + MINUTE, hour(2.5) - MINUTE])
 def test_a_run_at_the_first_moment_of_a_window_and_until_its_last_opens_it(moment):
-    with house(now=moment) as h:
+    with world(now=moment) as h:
         expected = of_an_hour(h)
         h.run()
 
         assert opened(h) == expected
-        h.settled()
+        h.assert_settled()
 
 
 @pytest.mark.parametrize("moment", [hour(2.5), hour(2.5) + MINUTE])
 def test_at_its_end_a_window_is_over_and_nothing_is_made_for_it(moment):
-    with house(now=moment) as h:
+    with world(now=moment) as h:
         of_an_hour(h)
         found = h.run()
 
@@ -176,7 +176,7 @@ def test_at_its_end_a_window_is_over_and_nothing_is_made_for_it(moment):
 
 @pytest.mark.parametrize("clean", [lambda h: h.run(), lambda h: h.sync.cleanup(h.clock.now)], ids=["sync", "cleanup"])
 def test_a_group_goes_at_the_end_of_its_window_and_not_a_minute_before(clean):
-    with house() as h:
+    with world() as h:
         expected = of_an_hour(h)
         h.run()
         h.clock.now = hour(2.5) - MINUTE
@@ -192,7 +192,7 @@ def test_a_group_goes_at_the_end_of_its_window_and_not_a_minute_before(clean):
 
 def test_a_window_is_made_from_the_moment_it_is_within_the_horizon():
     start = NOW + AccessRules().horizon + QUARTER  # the window starts exactly at the horizon's edge
-    with house(now=NOW - MINUTE) as h:
+    with world(now=NOW - MINUTE) as h:
         expected = booked(h, [(start, start + DAY)])
         h.run()
         assert opened(h) == []
@@ -201,16 +201,16 @@ def test_a_window_is_made_from_the_moment_it_is_within_the_horizon():
         h.run()
 
         assert opened(h) == expected
-        h.settled()
+        h.assert_settled()
 
 
 def test_a_booking_that_ran_when_the_horizon_began_and_still_runs_when_it_ends_is_one_window():
-    with house() as h:
+    with world() as h:
         expected = booked(h, [(NOW - 5 * DAY, NOW + 9 * DAY)])
         h.run()
 
         assert opened(h) == expected
-        h.settled()
+        h.assert_settled()
 
 
 # --- a run that lasts over midnight -----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_a_booking_that_ran_when_the_horizon_began_and_still_runs_when_it_ends_i
 def test_a_plan_of_before_midnight_that_is_applied_after_it_opens_what_it_meant(before, after, zone):
     before, after = local(before, zone), local(after, zone)
     midnight = dt.datetime.combine(after.astimezone(ZoneInfo(zone)), dt.time(), ZoneInfo(zone)).astimezone(dt.UTC)
-    with house(empty(zone=zone), now=before) as h:
+    with world(empty(zone=zone), now=before) as h:
         spans = [(midnight - 2 * QUARTER, midnight + 12 * QUARTER), (midnight + 8 * QUARTER, midnight + 20 * QUARTER)]
         expected = booked(h, [*spans, (midnight + DAY / 2, midnight + DAY)])
         _, plan = h.sync.plan(AccessRules(), before)
@@ -236,12 +236,12 @@ def test_a_plan_of_before_midnight_that_is_applied_after_it_opens_what_it_meant(
         h.sync.apply(plan)
 
         assert opened(h) == expected
-        h.settled()
+        h.assert_settled()
 
 
 def test_a_window_that_ends_between_plan_and_apply_opens_nothing_any_more():
     midnight = local("2026-01-15T00:00")
-    with house(now=midnight - 10 * MINUTE) as h:
+    with world(now=midnight - 10 * MINUTE) as h:
         booked(h, [(midnight - 8 * QUARTER, midnight - QUARTER)])  # with its grace it ends on midnight
         _, plan = h.sync.plan(AccessRules(), h.clock.now)
         h.clock.now = midnight + 4 * MINUTE
@@ -256,7 +256,7 @@ def test_a_window_that_ends_between_plan_and_apply_opens_nothing_any_more():
 
 
 def test_the_same_run_made_again_a_day_later_takes_away_what_is_over_and_opens_nothing_past():
-    with house() as h:
+    with world() as h:
         of_an_hour(h)
         h.run()
         h.clock.now = NOW + DAY
@@ -268,7 +268,7 @@ def test_the_same_run_made_again_a_day_later_takes_away_what_is_over_and_opens_n
 
 def test_a_plan_kept_from_yesterday_would_open_nothing_today():
     """What refuses it is its age (tests/workflow); and were it sent, its window has an end."""
-    with house() as h:
+    with world() as h:
         of_an_hour(h)
         _, old = h.sync.plan(AccessRules(), NOW)
         h.clock.now = NOW + DAY

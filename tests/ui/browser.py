@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-    from tests.prove.airflow_server import AirflowServer
+    from tests.slow.airflow_server import AirflowServer
 
 QUIET = [
     "--no-sandbox",

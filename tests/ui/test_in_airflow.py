@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from sandbox import Sandbox, campus, empty
-from tests.prove.airflow_server import airflow_server
+from tests.slow.airflow_server import airflow_server
 from tests.ui.browser import PHONE, card_of, chromium, login
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1200), pytest.mark.xdist_group("browser")]
@@ -112,7 +112,7 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     runs = house.airflow.until(lambda: house.airflow.runs("salto_sync__school")[1:], "the second run")
     assert runs[-1]["conf"] == {"references": ["10453"]}
     assert runs[-1]["triggering_user_name"] == "desk"
-    house.airflow.ended("salto_sync__school", runs[-1]["dag_run_id"])
+    house.airflow.wait_for_end("salto_sync__school", runs[-1]["dag_run_id"])
 
     # From a run's page to its log, which is Airflow's own page around ours.
     frame.locator("#school").get_by_role("link", name="Runs").click()
@@ -131,7 +131,7 @@ def test_a_held_set_is_approved_and_goes(house, desk):
         for n in range(3)
     ]
     airflow = house.airflow
-    assert airflow.ended("salto_sync__held", airflow.trigger("salto_sync__held")) == "success"
+    assert airflow.wait_for_end("salto_sync__held", airflow.trigger("salto_sync__held")) == "success"
     for loaner in loaners[:2]:
         sandbox.hector.set_status(loaner, "cancelled", at=NOW)
     house.view(desk, "/").get_by_role("button", name="Sync now held").click()
@@ -145,7 +145,7 @@ def test_a_held_set_is_approved_and_goes(house, desk):
     desk.get_by_text("withdrawals: 2 removals from 3 live groups").first.wait_for()
     desk.get_by_role("button", name="Approve").click()
     runs = airflow.until(lambda: airflow.runs("salto_sync__held")[2:], "the approved sync")
-    assert airflow.ended("salto_sync__held", runs[0]["dag_run_id"]) == "success"
+    assert airflow.wait_for_end("salto_sync__held", runs[0]["dag_run_id"]) == "success"
     assert [group.name for group in sandbox.salto.groups.values()] == ["Hector_2"]
     assert airflow.questions() == []
     (answered,) = airflow.ask("GET", "/dags/salto_approval__held/dagRuns/~/hitlDetails").json()["hitl_details"]
@@ -180,7 +180,7 @@ def views(house):
     """Each view of the campus with something to see, by the name of its picture."""
     airflow = house.airflow
     if not airflow.runs("salto_sync__campus"):
-        airflow.ended("salto_sync__campus", airflow.trigger("salto_sync__campus"))
+        airflow.wait_for_end("salto_sync__campus", airflow.trigger("salto_sync__campus"))
     return {
         "integrations": "/",
         "week": "/week?integration=campus",

@@ -78,21 +78,21 @@ class Overtaken:
     def __init__(self, *_given):
         pass
 
-    def groups_only(self):
+    def refresh_groups(self):
         found = salto()
         sends_and_looks("ana")
         return found
 
-    def deeper(self, _made):
+    def refresh_for_plan(self, _made):
         return None
 
 
 @pytest.fixture
 def overtaken(monkeypatch):
     monkeypatch.setattr(planning, "SaltoHook", Mock())
-    monkeypatch.setattr(planning, "SiteReading", Overtaken)
+    monkeypatch.setattr(planning, "LiveSiteState", Overtaken)
     monkeypatch.setattr(planning, "require_same_time", Mock())
-    monkeypatch.setattr(planning, "after", lambda *_: Overtaken().groups_only())
+    monkeypatch.setattr(planning, "read_after", lambda *_: Overtaken().refresh_groups())
     monkeypatch.setattr(planning, "read_applied", Mock())
 
 
@@ -125,7 +125,7 @@ def test_nor_does_a_look_at_the_end_whose_plan_another_run_has_overtaken(folder,
     """Only what the run has sent is read again: the rest is as old as the plan."""
     monkeypatch.setattr(planning, "SaltoHook", Mock())
     monkeypatch.setattr(planning, "read_applied", Mock())
-    monkeypatch.setattr(planning, "after", lambda _reader, _fingerprint, before, _sent: before)
+    monkeypatch.setattr(planning, "read_after", lambda _reader, _fingerprint, before, _sent: before)
     kept(folder)
     sends_and_looks("ana")
 
@@ -188,7 +188,7 @@ def test_its_look_at_the_end_is_dated_by_the_plans_reading_and_by_its_own(folder
         moments.append(datetime.now(UTC))
         return before
 
-    monkeypatch.setattr(planning, "after", reading)
+    monkeypatch.setattr(planning, "read_after", reading)
     look = planning.verify_sync(INTEGRATION, folder, references=None, approve=None)
 
     assert isinstance(look, Verification)

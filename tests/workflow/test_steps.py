@@ -19,7 +19,7 @@ from hector_salto.workflow.failures import ChangedPlanError, RunError, StalePlan
 from hector_salto.workflow.planning import Verification
 from hector_salto.workflow.recorder import Book
 from hector_salto.workflow.reporting import ReportSpec
-from salto.made import Made
+from salto.created_ids import CreatedIds
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -91,7 +91,7 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
     """A process that is killed writes nothing down afterwards."""
     planned(folder, ("group_delete",))
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
-    for name in ("SaltoHook", "Site"):
+    for name in ("SaltoHook", "SiteClients"):
         monkeypatch.setattr(plan_application, name, Mock())
     monkeypatch.setattr(plan_application, "HectorHook", Mock())
     known = []
@@ -101,8 +101,8 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
 
     monkeypatch.setattr(
         plan_application,
-        "Application",
-        Mock(return_value=Mock(run=run, made=Made(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
+        "PlanExecutor",
+        Mock(return_value=Mock(run=run, made=CreatedIds(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
     )
     plan_application.apply(INTEGRATION, folder, NOW, made(folder))
 

@@ -18,7 +18,7 @@ from hector_salto.workflow.failures import RunError, record_step
 from hector_salto.workflow.recorder import ledger
 from hector_salto.workflow.reporting import ReportSpec
 from hector_salto.workflow.storage import StorageError, UnreadableFileError
-from salto.made import Made
+from salto.created_ids import CreatedIds
 from tests.workflow.test_steps import made, outcomes, planned
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -201,11 +201,11 @@ def test_what_was_sent_is_remembered_although_outcomes_find_no_room(folder, full
     """Each of the three files is tried for itself."""
     planned(folder, ("group_delete",))
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
-    for name in ("SaltoHook", "Site", "HectorHook"):
+    for name in ("SaltoHook", "SiteClients", "HectorHook"):
         monkeypatch.setattr(plan_application, name, Mock())
     key = folder.read("operations")["key"].iloc[0]
     done = schemas.frame(schemas.OUTCOMES, [{"key": key, "state": "done", "message": ""}])
-    monkeypatch.setattr(plan_application, "Application", Mock(return_value=Mock(made=Made(), outcomes=done)))
+    monkeypatch.setattr(plan_application, "PlanExecutor", Mock(return_value=Mock(made=CreatedIds(), outcomes=done)))
     full(lambda name: "outcomes" in name)
 
     with pytest.raises(StorageError, match="no space left"):

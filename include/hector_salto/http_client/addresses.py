@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
-from hector_salto.http_client.errors import ConfigurationError, Exchange
+from hector_salto.http_client.errors import ConfigurationError, RequestInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +26,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def base_address(address: str, field: str, exchange: Exchange) -> str:
+def base_address(address: str, field: str, exchange: RequestInfo) -> str:
     """The address from a connection's field, without a trailing slash.
 
     Raises:
         ConfigurationError: naming the field, when it is not an https address (http only on this machine).
     """
-    url = _parsed(address.strip())
+    url = _parse(address.strip())
     # A scheme in the host's place is left by "https:/name", or by one that was pasted twice.
     is_usable = url is not None and url.scheme in PORTS and url.host not in PORTS
     if url is None or not url.host or not is_usable or url.auth or url.query or url.fragment:
@@ -48,7 +48,7 @@ def base_address(address: str, field: str, exchange: Exchange) -> str:
 
 def origin(address: str) -> str:
     """Return scheme, host and port of an address, as an error may show them."""
-    url = _parsed(address)
+    url = _parse(address)
     return Url(url.scheme, host=url.host, port=url.port).url if url is not None else ""
 
 
@@ -57,7 +57,7 @@ def same_service(link: str, base: str) -> str | None:
 
     Read with urllib3's own parser, the one that will send it: no second reading to disagree with.
     """
-    url, home = _parsed(link), parse_url(base)
+    url, home = _parse(link), parse_url(base)
     if url is None or url.auth is not None or "\\" in link or url.host is None or url.host != home.host:
         return None
     if url.scheme == "http" and home.scheme == "https" and url.port in {None, PORTS["http"], home.port}:
@@ -78,7 +78,7 @@ def query(parameters: Mapping[str, str]) -> str:
     return urlencode(parameters, safe="$/',()", quote_via=quote)
 
 
-def _parsed(address: str) -> Url | None:
+def _parse(address: str) -> Url | None:
     if any(letter.isspace() or not letter.isprintable() for letter in address):
         return None
     try:

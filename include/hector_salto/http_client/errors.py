@@ -9,7 +9,7 @@ from hector_salto.access.results import FailureCause
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RequestInfo:
     """One request as errors tell it: never its query, its body or its headers, which may name people or hold secrets.
 
     Attributes:
@@ -35,47 +35,47 @@ class RestError(Exception):
     step: ClassVar[str] = "read the log of this task"
     cause: ClassVar[FailureCause] = FailureCause.OUTAGE
 
-    def __init__(self, exchange: Exchange, what: str, step: str | None = None) -> None:
+    def __init__(self, exchange: RequestInfo, what: str, step: str | None = None) -> None:
         super().__init__(exchange, what, step)
-        self.exchange = exchange
+        self.request_info = exchange
         self.what = what
         self.next_step = step or self.step
 
     def __str__(self) -> str:
-        return f"{self.exchange} {self.what}: {self.next_step}"
+        return f"{self.request_info} {self.what}: {self.next_step}"
 
     @property
     def service(self) -> str:
-        return self.exchange.service
+        return self.request_info.service
 
     @property
     def connection(self) -> str:
-        return self.exchange.connection
+        return self.request_info.connection
 
     @property
     def method(self) -> str:
-        return self.exchange.method
+        return self.request_info.method
 
     @property
     def path(self) -> str:
-        return self.exchange.path
+        return self.request_info.path
 
     @property
     def status(self) -> int | None:
-        return self.exchange.status
+        return self.request_info.status
 
     @property
     def code(self) -> str | None:
-        return self.exchange.code
+        return self.request_info.code
 
 
-class StopError(RestError):
+class FatalError(RestError):
     """Nothing else of this run can work either: stop, and let a person act."""
 
     cause = FailureCause.ACCOUNT
 
 
-class ConfigurationError(StopError):
+class ConfigurationError(FatalError):
     """Mend the connection's fields, or the integration file."""
 
     step = "correct the connection"
@@ -87,25 +87,25 @@ class AddressError(ConfigurationError):
     step = "check the address in the connection"
 
 
-class CredentialsError(StopError):
+class CredentialsError(FatalError):
     """Fix the connection: its token, client or password is refused."""
 
     step = "put valid credentials into the connection"
 
 
-class NotActiveError(StopError):
+class AccountNotActiveError(FatalError):
     """The credentials are right, but the account may not act (yet): an administrator must give it the right to."""
 
     step = "give the account of the connection the rights it needs"
 
 
-class ClockError(StopError):
+class ClockError(FatalError):
     """Two clocks are so far apart that windows would open, or end, at the wrong time."""
 
     step = "set the clocks right, then run again"
 
 
-class NotRecordedError(StopError):
+class NotRecordedError(FatalError):
     """What was to be sent could not be written down first, so it was not sent."""
 
     step = "make the ledger writable, then run again"
@@ -138,7 +138,7 @@ class UnavailableError(RestError):
     step = "wait for the service and run again"
 
     def __init__(
-        self, exchange: Exchange, what: str, step: str | None = None, retry_after: float | None = None
+        self, exchange: RequestInfo, what: str, step: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(exchange, what, step)
         self.args = (exchange, what, step, retry_after)  # a copy made by pickle keeps the wait
@@ -163,10 +163,10 @@ class MalformedAnswerError(RestError):
     step = "check the address in the connection, then report it to the service"
 
 
-CAREFUL = frozenset({"POST", "PATCH"})  # sent twice they may act twice
+NON_IDEMPOTENT = frozenset({"POST", "PATCH"})  # sent twice they may act twice
 
 
-def misread(exchange: Exchange, what: str) -> RestError:
+def error_for_body(exchange: RequestInfo, what: str) -> RestError:
     """The error for an answer that cannot be read: of a write, its outcome is unknown."""
-    kind = UnknownOutcomeError if exchange.method in CAREFUL else MalformedAnswerError
+    kind = UnknownOutcomeError if exchange.method in NON_IDEMPOTENT else MalformedAnswerError
     return kind(exchange, what)

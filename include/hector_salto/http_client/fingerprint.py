@@ -7,7 +7,7 @@ import hmac
 
 from hector_salto.access.texts import plain
 
-LENGTH = 32  # hex digits: 128 bits, no two tags of a site will meet
+FINGERPRINT_LENGTH = 32  # hex digits: 128 bits, no two tags of a site will meet
 
 
 class Fingerprint:
@@ -22,7 +22,9 @@ class Fingerprint:
 
     def __call__(self, number: str | None) -> str | None:
         trimmed = plain(number or "")
-        return hmac.new(self._key, trimmed.encode(), hashlib.sha256).hexdigest()[:LENGTH] if trimmed else None
+        return (
+            hmac.new(self._key, trimmed.encode(), hashlib.sha256).hexdigest()[:FINGERPRINT_LENGTH] if trimmed else None
+        )
 
     def __repr__(self) -> str:
         return "Fingerprint(key=***)"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-LONGEST = 200
-LONGEST_WORD = 24  # no plain word is longer; keys and tokens are
+MAX_LENGTH = 200
+MAX_WORD_LENGTH = 24  # no plain word is longer; keys and tokens are
 
 
-def readable(text: str) -> str:
+def redact(text: str) -> str:
     """The text on one line, with every word replaced that holds a digit or an "@" or is too long to be a word."""
-    words = (_word(word) for word in text[: 10 * LONGEST].split())
+    words = (_redact_word(word) for word in text[: 10 * MAX_LENGTH].split())
     shown = " ".join(words)
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    return shown if len(shown) <= MAX_LENGTH else shown[: MAX_LENGTH - 1] + "…"
 
 
-def _word(word: str) -> str:
-    hidden = "@" in word or len(word) > LONGEST_WORD or any(letter.isdigit() for letter in word)
+def _redact_word(word: str) -> str:
+    hidden = "@" in word or len(word) > MAX_WORD_LENGTH or any(letter.isdigit() for letter in word)
     return "…" if hidden else "".join(letter for letter in word if letter.isprintable())

@@ -11,7 +11,7 @@ import tenacity
 from tenacity.stop import stop_base
 
 from hector_salto.http_client.errors import UnavailableError
-from hector_salto.http_client.instants import NoInstantError, instant
+from hector_salto.http_client.timestamps import InvalidTimestampError, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from hector_salto.http_client.timing import Timing
 
 TOO_MANY = 429
-TRIES = 5
-WAITS = ("Retry-After", "X-Rate-Limit-Reset", "X-RateLimit-Reset")
-SINCE_1970 = 1_000_000_000.0  # no service names a wait of thirty years: such a number is a moment
-LONGEST_NUMBER = 12  # digits that are read of one
-LEAST_WAIT = 1.0
-LONGEST_WAIT = 120.0  # asked to wait longer, we give up rather than ask before we may
-BUDGET = 150.0  # seconds for one request with all its tries
+MAX_TRIES = 5
+WAIT_HEADERS = ("Retry-After", "X-Rate-Limit-Reset", "X-RateLimit-Reset")
+EPOCH_THRESHOLD = 1_000_000_000.0  # no service names a wait of thirty years: such a number is a moment
+MAX_DIGITS = 12  # digits that are read of one
+MIN_WAIT = 1.0
+MAX_WAIT = 120.0  # asked to wait longer, we give up rather than ask before we may
+TIME_BUDGET = 150.0  # seconds for one request with all its tries
 # Asked for fewer requests (429), a request only waits its turn: of a few a minute, others may be served before it.
-THROTTLED_TRIES = 12
-THROTTLED_BUDGET = 600.0
+MAX_RATE_LIMITED_TRIES = 12
+RATE_LIMITED_TIME_BUDGET = 600.0
 _jitter = tenacity.wait_exponential_jitter(initial=1, max=30)
 
 
-def retrying(timing: Timing) -> tenacity.Retrying:
+def retry_policy(timing: Timing) -> tenacity.Retrying:
     """Retry only UnavailableError: it is raised only where a second try can double nothing."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=_wait,
-        stop=_Enough() if timing.patient else tenacity.stop_after_attempt(1),
+        stop=_StopWhenExhausted() if timing.patient else tenacity.stop_after_attempt(1),
         sleep=timing.sleep,
         reraise=True,
     )
@@ -52,35 +52,35 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         negative, not a number, neither -> none
         a date that has passed          -> 0
     """
-    now = _date(headers.get("Date", "")) or datetime.now(UTC)
-    named = (_seconds(headers.get(name, "").strip(), now) for name in WAITS)
+    now = _parse_http_date(headers.get("Date", "")) or datetime.now(UTC)
+    named = (_parse_seconds(headers.get(name, "").strip(), now) for name in WAIT_HEADERS)
     return next((seconds for seconds in named if seconds is not None), None)
 
 
-def _seconds(said: str, now: datetime) -> float | None:
+def _parse_seconds(said: str, now: datetime) -> float | None:
     if said.isascii() and said.isdecimal():
-        number = float(said[:LONGEST_NUMBER])
-        return number if number < SINCE_1970 else max(0.0, number - now.timestamp())
-    date = _date(said) or _iso_date(said)
+        number = float(said[:MAX_DIGITS])
+        return number if number < EPOCH_THRESHOLD else max(0.0, number - now.timestamp())
+    date = _parse_http_date(said) or _parse_iso_date(said)
     return None if date is None else max(0.0, math.ceil((date - now).total_seconds()))
 
 
-def _iso_date(text: str) -> datetime | None:
+def _parse_iso_date(text: str) -> datetime | None:
     try:
-        return instant(text)
-    except NoInstantError:
+        return parse_timestamp(text)
+    except InvalidTimestampError:
         return None
 
 
-def answered_at(headers: Mapping[str, str]) -> float | None:
+def server_time(headers: Mapping[str, str]) -> float | None:
     """Return the service's own clock as an answer shows it, in seconds since 1970; a cache adds how old it is."""
-    date, age = _date(headers.get("Date", "")), headers.get("Age", "").strip()
+    date, age = _parse_http_date(headers.get("Date", "")), headers.get("Age", "").strip()
     if date is None:
         return None
     return date.timestamp() + (float(age[:9]) if age.isascii() and age.isdecimal() else 0.0)
 
 
-def _date(text: str) -> datetime | None:
+def _parse_http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
@@ -88,9 +88,9 @@ def _date(text: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def least_wait(seconds: float) -> float:
+def at_least_min_wait(seconds: float) -> float:
     """Return a wait that a service names, at least as long as the first back-off: "0" is no leave to ask without end."""
-    return max(seconds, LEAST_WAIT)
+    return max(seconds, MIN_WAIT)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -100,13 +100,13 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return _jitter(state) if asked is None else max(asked, _jitter(state))
 
 
-class _Enough(stop_base):
+class _StopWhenExhausted(stop_base):
     """All tries are spent, or the next wait is longer than a run should wait, alone or with what was spent before it."""
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        throttled = isinstance(error, UnavailableError) and error.exchange.status == TOO_MANY
-        tries, budget = (THROTTLED_TRIES, THROTTLED_BUDGET) if throttled else (TRIES, BUDGET)
+        throttled = isinstance(error, UnavailableError) and error.request_info.status == TOO_MANY
+        tries, budget = (MAX_RATE_LIMITED_TRIES, RATE_LIMITED_TIME_BUDGET) if throttled else (MAX_TRIES, TIME_BUDGET)
         spent = max(retry_state.seconds_since_start or 0.0, retry_state.idle_for)
         wait = retry_state.upcoming_sleep
-        return retry_state.attempt_number >= tries or wait > LONGEST_WAIT or spent + wait > budget
+        return retry_state.attempt_number >= tries or wait > MAX_WAIT or spent + wait > budget

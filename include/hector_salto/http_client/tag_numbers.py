@@ -14,8 +14,8 @@ from hector_salto.access.near_codes import CodeForm
 from hector_salto.access.texts import plain
 
 APOSTROPHES = "'\u2018\u2019\u02bc`\u00b4"
-SCIENTIFIC = re.compile(r"(\d+)(?:[.,](\d+))?E\+(\d{1,2})", re.IGNORECASE)
-DECIMALS = re.compile(r"(\d+)[.,]0+")
+SCIENTIFIC_NOTATION = re.compile(r"(\d+)(?:[.,](\d+))?E\+(\d{1,2})", re.IGNORECASE)
+ZERO_DECIMALS = re.compile(r"(\d+)[.,]0+")
 SEPARATORS = re.compile(r"[\s:-]")
 
 
@@ -37,7 +37,7 @@ class TagShape:
         return f"TagShape(core=***, length={self.length}, forms={self.forms!r})"
 
 
-def shape(number: str | None) -> TagShape | None:
+def tag_shape(number: str | None) -> TagShape | None:
     """Return the shape of a tag number; None when it is missing or blank."""
     text = plain(number or "")
     if not text:
@@ -46,8 +46,8 @@ def shape(number: str | None) -> TagShape | None:
     for form, reduced in (
         (CodeForm.FULL_WIDTH, lambda value: unicodedata.normalize("NFKC", value)),
         (CodeForm.APOSTROPHE, lambda value: value.lstrip(APOSTROPHES)),
-        (CodeForm.SCIENTIFIC, _written_out),
-        (CodeForm.DECIMALS, lambda value: DECIMALS.sub(r"\1", value) if DECIMALS.fullmatch(value) else value),
+        (CodeForm.SCIENTIFIC, _expand_scientific),
+        (CodeForm.DECIMALS, lambda value: ZERO_DECIMALS.sub(r"\1", value) if ZERO_DECIMALS.fullmatch(value) else value),
         (CodeForm.SEPARATORS, lambda value: SEPARATORS.sub("", value)),
     ):
         if (changed := reduced(text)) != text:
@@ -56,8 +56,8 @@ def shape(number: str | None) -> TagShape | None:
     return TagShape(text.upper().lstrip("0") or "0", len(text), " ".join(forms))
 
 
-def _written_out(value: str) -> str:
-    found = SCIENTIFIC.fullmatch(value)
+def _expand_scientific(value: str) -> str:
+    found = SCIENTIFIC_NOTATION.fullmatch(value)
     if found is None:
         return value
     digits, decimals, exponent = found[1], found[2] or "", int(found[3])

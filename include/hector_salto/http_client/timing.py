@@ -25,5 +25,5 @@ class Timing:
     wall: Callable[[], float] = time.time
 
 
-REAL = Timing()
-AT_ONCE = Timing(patient=False)
+SYSTEM_CLOCK = Timing()
+WITHOUT_RETRIES = Timing(patient=False)

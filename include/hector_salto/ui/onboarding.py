@@ -13,7 +13,7 @@ from hector_salto.access.people import unknown_office_names
 from hector_salto.access.places import place_locks
 from hector_salto.access.texts import few, fold_all
 from hector_salto.http_client.errors import RestError
-from hector_salto.http_client.timing import AT_ONCE
+from hector_salto.http_client.timing import WITHOUT_RETRIES
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def found_steps(integration: Integration) -> list[Step]:
 
 
 def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
-    hector = HectorHook(integration.hector_conn_id, timing=AT_ONCE)
-    salto = SaltoHook(integration.salto_conn_id, timing=AT_ONCE)
+    hector = HectorHook(integration.hector_conn_id, timing=WITHOUT_RETRIES)
+    salto = SaltoHook(integration.salto_conn_id, timing=WITHOUT_RETRIES)
     _ = hector.connection, salto.connection
     yield True, f"{integration.hector_conn_id} and {integration.salto_conn_id}"
     yield True, hector.reader.environment().name

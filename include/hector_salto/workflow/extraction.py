@@ -15,8 +15,8 @@ from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.people import HectorPeople
 from hector_salto.access.problems import token_problems
 from hector_salto.access.reservations import HectorReservations
-from hector_salto.http_client.clocks import ClockReading
-from hector_salto.http_client.errors import NotActiveError, NotFoundError, RefusedError
+from hector_salto.http_client.clock_skew import ClockReading
+from hector_salto.http_client.errors import AccountNotActiveError, NotFoundError, RefusedError
 from hector_salto.workflow.run_start import as_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame
     try:
         environment = hook.reader.environment()
         expires, instance = environment.api_token_expires_at, environment.instance_id
-    except (RefusedError, NotFoundError, NotActiveError) as error:
+    except (RefusedError, NotFoundError, AccountNotActiveError) as error:
         LOG.info("when Hector's token expires is not known: %s", error)
     folder.write_json("hector", {"base_url": hook.base_url, "instance_id": instance})
     folder.write_json("token_days", {} if expires is None else {"days": max((expires - now).days, 0)})

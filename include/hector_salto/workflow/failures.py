@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from hector_salto.access.schemas import SchemaError
-from hector_salto.http_client import tally
+from hector_salto.http_client import request_counter
 from hector_salto.http_client.errors import (
+    FatalError,
     IncompleteReadError,
     MalformedAnswerError,
     RestError,
-    StopError,
     UnavailableError,
 )
 from hector_salto.integration import IntegrationError
@@ -62,7 +62,7 @@ class RunError(Exception):
 @contextmanager
 def record_step(folder: RunFolder, step: str) -> Iterator[None]:
     """Sort what goes wrong inside, keep it for the report, and let Airflow see it."""
-    began, sent = time.monotonic(), tally.sent()
+    began, sent = time.monotonic(), request_counter.request_counts()
     try:
         yield
         folder.forget(f"failure_{step}")  # an earlier try of this task may have failed
@@ -89,7 +89,7 @@ def record_step(folder: RunFolder, step: str) -> Iterator[None]:
         _keep(folder, step, f"failed in a way nobody foresaw ({type(error).__name__}); report it with this task's log")
         raise
     finally:
-        _record_cost(folder, step, time.monotonic() - began, tally.sent() - sent)
+        _record_cost(folder, step, time.monotonic() - began, request_counter.request_counts() - sent)
 
 
 def _record_cost(folder: RunFolder, step: str, seconds: float, requests: Counter[str]) -> None:
@@ -127,7 +127,7 @@ def step_costs(folder: RunFolder, steps: tuple[str, ...]) -> tuple[float, Counte
 def _keep(folder: RunFolder, step: str, sentence: str, error: Exception | None = None) -> None:
     LOG.error("%s: %s", step, sentence)
     kind = type(error).__name__ if error is not None else "Unforeseen"
-    remedy = f"{error.connection} {error.next_step}" if isinstance(error, StopError) else sentence
+    remedy = f"{error.connection} {error.next_step}" if isinstance(error, FatalError) else sentence
     _write(folder, f"failure_{step}", {"step": step, "sentence": sentence, "remedy": remedy, "kind": kind})
 
 

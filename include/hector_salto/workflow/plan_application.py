@@ -21,9 +21,9 @@ from hector_salto.workflow.planning import plan_again
 from hector_salto.workflow.recorder import Book
 from hector_salto.workflow.site_lock import check_plan, lock_site, other_run, refuse
 from hector_salto.workflow.storage import UnreadableFileError
-from salto.apply import Application
 from salto.hook import SaltoHook
-from salto.sending import Site
+from salto.operation_sender import SiteClients
+from salto.plan_executor import PlanExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,18 +72,18 @@ def apply(
         hook = SaltoHook(integration.salto_conn_id)
         tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else no_fingerprint
         reader = hook.reader(integration.site_id, site_id)
-        site = Site(reader, hook.writer(integration.site_id, journal), tags)
+        site = SiteClients(reader, hook.writer(integration.site_id, journal), tags)
         return _send(folder, site, operations, journal)
 
 
-def _send(folder: RunFolder, site: Site, operations: pd.DataFrame, journal: AuditLog) -> dict[str, int]:
+def _send(folder: RunFolder, site: SiteClients, operations: pd.DataFrame, journal: AuditLog) -> dict[str, int]:
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
-    application = Application(site, operations, members, seats_short=short, diary=journal)
+    application = PlanExecutor(site, operations, members, seats_short=short, diary=journal)
     run_history.note_removals(folder, operations)
     with ExitStack() as ending:  # each of them, last first, whatever becomes of the others
         ending.callback(lambda: run_history.settle_removals(folder, operations, application.outcomes))
-        ending.callback(lambda: keep_made(folder, application.made))
+        ending.callback(lambda: keep_made(folder, application.created_ids))
         ending.callback(lambda: folder.write("outcomes", application.outcomes))
         application.run()
     LOG.info("applied: %s", outcome_counts(application.outcomes))

@@ -23,7 +23,7 @@ from hector_salto.access.release import Trigger
 from hector_salto.access.snapshot import Snapshot, snapshot_of_groups, take_snapshot
 from hector_salto.access.texts import comparable, few
 from hector_salto.access.withdrawals import hector_says
-from hector_salto.http_client.clocks import require_same_time
+from hector_salto.http_client.clock_skew import require_same_time
 from hector_salto.integration import load_all, names_of_files
 from hector_salto.ledger.ledger import READ_BY_CLEANUP, Selection
 from hector_salto.ledger.site_claims import SiteState, note_site, others_at, site_key, site_states
@@ -38,7 +38,7 @@ from hector_salto.workflow.run_start import as_of
 from hector_salto.workflow.site_cache import current_of, keep_current, load_site_cache, read_at_of, site_id_of
 from hector_salto.workflow.site_lock import refuse_other_owner
 from salto.hook import SaltoHook
-from salto.reading import SiteReading, after
+from salto.site_state import LiveSiteState, read_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from hector_salto.access.read_cache import Remembered
     from hector_salto.integration import Integration
     from hector_salto.workflow.run_folder import RunFolder
-    from salto.reader import SaltoReader
+    from salto.client import SaltoReader
 
 LOG = logging.getLogger(__name__)
 READINGS = 5  # of one plan: each reads something that no reading before it has
@@ -146,7 +146,7 @@ def _plan_with_confirmation(
         if not doubtful:
             return made, current
         for listing in sorted(doubtful):
-            again = read_again(integration, folder, listing) if listing in HECTOR else reading.again(listing)
+            again = read_again(integration, folder, listing) if listing in HECTOR else reading.reread(listing)
             _log_second_look(listing, again)
         looked |= doubtful
 
@@ -261,7 +261,7 @@ class _Reading:
         reader = _reader(integration, known)
         self._folder, self._references, self.reader = folder, references, reader
         self._remembered = known
-        self._reading = SiteReading(reader, fingerprint, known, read_at)
+        self._reading = LiveSiteState(reader, fingerprint, known, read_at)
         self._current: Current | None = None
 
     def plan_until_read(self, compare: Callable[[Current], Plan]) -> tuple[Plan, Current]:
@@ -269,24 +269,24 @@ class _Reading:
         self._current = self._current or self._first()
         for _ in range(READINGS):
             made = compare(self._current)
-            deeper = self._reading.deeper(made)
+            deeper = self._reading.refresh_for_plan(made)
             if deeper is None:
                 return made, self._current
             self._current = deeper
-        self._current = self._reading.everything()
+        self._current = self._reading.refresh_all()
         return compare(self._current), self._current
 
-    def again(self, listing: HectorList) -> int:
+    def reread(self, listing: HectorList) -> int:
         """How many entries only a second read of this list shows; they count from now on."""
-        self._current, more = self._reading.again(listing)
+        self._current, more = self._reading.reread(listing)
         return more
 
     def _first(self) -> Current:
         if self._remembered is None:
-            return self._reading.everything()
+            return self._reading.refresh_all()
         chosen = self._references
         scope = scope_of(read_desired(self._folder), chosen, self._remembered) if chosen else None
-        return self._reading.everyday() if scope is None else self._reading.some(scope)
+        return self._reading.refresh_changed() if scope is None else self._reading.refresh_scope(scope)
 
 
 def _record(folder: RunFolder, made: Plan, facts: dict[str, object]) -> None:
@@ -398,14 +398,14 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     known = load_site_cache(folder, None)
     reader = _reader(integration, known)
     require_same_time([reader.clock()])
-    reading = SiteReading(reader, no_fingerprint, known, read_at)
-    current = reading.groups_only()
+    reading = LiveSiteState(reader, no_fingerprint, known, read_at)
+    current = reading.refresh_groups()
     made = make_cleanup_plan(current, as_of=as_of(folder))
-    if (deeper := reading.deeper(made)) is not None:
+    if (deeper := reading.refresh_for_plan(made)) is not None:
         current = deeper
         made = make_cleanup_plan(current, as_of=as_of(folder))
     if locks_in_doubt(made.operations, current):
-        current, more = reading.again(HectorList.LOCKS)
+        current, more = reading.reread(HectorList.LOCKS)
         _log_second_look(HectorList.LOCKS, more)
         made = make_cleanup_plan(current, as_of=as_of(folder))
     facts = site.facts(current)
@@ -485,4 +485,4 @@ def _after(integration: Integration, folder: RunFolder, fingerprint: Callable[[s
     """The site after the run has sent what it had to send: that is read again, nothing else can be another."""
     before, _ = current_of(folder)
     reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder))
-    return after(reader, fingerprint, before, read_applied(folder))
+    return read_after(reader, fingerprint, before, read_applied(folder))

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import URL
 
 from hector_salto.access.plan import LastState
-from hector_salto.http_client.errors import Exchange, NotRecordedError
+from hector_salto.http_client.errors import NotRecordedError, RequestInfo
 from hector_salto.ledger.ledger import RESTART, Ledger, LedgerError, RunStart, SiteLostError
 from hector_salto.ledger.site_claims import site_key
 from hector_salto.ledger.tables import writable
@@ -147,14 +147,14 @@ class AuditLog:
         self._thread = threading.local()
 
     @contextmanager
-    def about(self, keys: Iterable[str]) -> Iterator[None]:
+    def attribute_calls(self, keys: Iterable[str]) -> Iterator[None]:
         self._thread.operations = [self._ids[writable(key)] for key in keys]
         try:
             yield
         finally:
             self._thread.operations = []
 
-    def sent(self, exchange: Exchange) -> object:
+    def record_call(self, exchange: RequestInfo) -> object:
         carried = getattr(self._thread, "operations", [])
         request = (exchange.service, exchange.method, exchange.path)
         try:
@@ -164,13 +164,13 @@ class AuditLog:
         except LedgerError as error:
             raise NotRecordedError(exchange, f"is not asked, because {error}") from error
 
-    def answered(self, call: object, status: int | None, error: str | None) -> None:
+    def record_result(self, call: object, status: int | None, error: str | None) -> None:
         try:
             self._ledger.answer(int(str(call)), datetime.now(UTC), status, error)
         except LedgerError as lost:
             LOG.error("call %s was answered (%s), but that could not be written down: %s", call, status, lost)  # noqa: TRY400 - the sentence says all
 
-    def settled(self, key: str, state: str, message: str) -> None:
+    def record_outcome(self, key: str, state: str, message: str) -> None:
         try:
             self._ledger.settle(self._ids[writable(key)], datetime.now(UTC), state, message)
         except LedgerError as lost:

@@ -23,7 +23,7 @@ from hector_salto.access.results import DONE, NO_SEAT, UNKNOWN
 from hector_salto.access.seats import SeatUse, forecast, seat_problems
 from hector_salto.access.snapshot import Snapshot, snapshot_of_groups
 from hector_salto.access.upcoming_failures import risks
-from hector_salto.http_client import tally
+from hector_salto.http_client import request_counter
 from hector_salto.http_client.errors import RestError
 from hector_salto.ledger.ledger import READ_BY_CLEANUP, LedgerError
 from hector_salto.reports.change_details import Before, Hector
@@ -101,14 +101,14 @@ def report(folder: RunFolder, ending: ReportSpec) -> None:
     Raises:
         RunError: with every cause, when the run is red.
     """
-    began, sent = time.monotonic(), tally.sent()
+    began, sent = time.monotonic(), request_counter.request_counts()
     causes = _overtaken(folder)
     if causes:
         ending = replace(ending, look=None)
     causes += failure_messages(folder, ending.steps)
     found = _found(folder, ending, causes)
     tables = _tables(folder, found.before, causes)
-    facts = _facts(folder, ending, causes, found, (time.monotonic() - began, tally.sent() - sent))
+    facts = _facts(folder, ending, causes, found, (time.monotonic() - began, request_counter.request_counts() - sent))
     causes += _write(folder, facts, tables)
     if lost := _book(folder, facts, tables, found):
         causes += lost

@@ -11,7 +11,7 @@ from hector_salto.access.desired import build_desired_state
 from hector_salto.access.plan import make_plan
 from hector_salto.access.snapshot import Snapshot, take_snapshot
 from salto.hook import SaltoHook
-from salto.reading import current_state
+from salto.site_state import read_current
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ def read_live(integration: Integration, now: datetime) -> tuple[Snapshot, pd.Dat
     people, places = hector.reader.users(hector.fingerprint), hector.reader.places()
     begin, end = as_of - rules.grace_after, as_of + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
     loaners = hector.reader.loaners(begin.to_pydatetime(), end.to_pydatetime())
-    current = current_state(SaltoHook(integration.salto_conn_id).reader(integration.site_id), hector.fingerprint)
+    current = read_current(SaltoHook(integration.salto_conn_id).reader(integration.site_id), hector.fingerprint)
     desired = build_desired_state(people, places, loaners, rules, as_of=as_of)
     made = make_plan(desired, current, rules, as_of=as_of)
     looked = take_snapshot(people, places, loaners, current, decisions=made.decisions, matches=made.matches)
