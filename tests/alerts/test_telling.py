@@ -101,7 +101,7 @@ def test_an_alert_is_printed_once_and_a_broken_channel_is_told_in_one_sentence(t
     ]
     assert str(raised.value) == (
         "1 alert could not be delivered by email (smtp_default): Airflow has no connection smtp_default: make it, of type "
-        "smtp (README, Alerts). What waits goes out with the next run"
+        "smtp (docs/alerts.md). What waits goes out with the next run"
     )
 
 

@@ -73,7 +73,7 @@ def test_run_parameters_that_are_no_json_object_are_refused_with_an_example(comm
 @pytest.mark.airflow
 @pytest.mark.timeout(280)
 def test_a_site_of_ones_own_plan_then_sync_then_nothing_to_do(command, integrations):
-    """The README's five steps: a file, two connections in the environment, plan, sync."""
+    """The steps of docs/connect.md: a file, two connections in the environment, plan, sync."""
     scenario = empty()
     scenario.salto.add_lock("Studio 204")
     scenario.hector.add_user(email="ana@campus.example")

@@ -8,7 +8,7 @@ import ssl
 # The provider starts TLS on port 465 and STARTTLS on top of it unless a parameter forbids it.
 FIELDS = (
     "in its extra, port 465 needs disable_tls: true, port 587 disable_ssl: true, a server without TLS both; "
-    "see README, Alerts"
+    "see docs/alerts.md"
 )
 MEANINGS: tuple[tuple[type[Exception], str], ...] = (
     (smtplib.SMTPAuthenticationError, "the mail server refuses its login and password: correct them"),

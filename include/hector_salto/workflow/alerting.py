@@ -328,7 +328,7 @@ def _connection(channel: Channel) -> Connection:
         return BaseHook.get_connection(channel.conn_id)
     except AirflowNotFoundException:
         raise ChannelError(
-            f"Airflow has no connection {channel.conn_id}: make it, of type {channel.conn_type} (README, Alerts)"
+            f"Airflow has no connection {channel.conn_id}: make it, of type {channel.conn_type} (docs/alerts.md)"
         ) from None
 
 
