@@ -93,7 +93,7 @@ def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync_of_all
     assert watch_state.last_watch("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
 
     watch_state.keep_done("campus", due("7"), NOON)
-    assert watch_state.last_watch("campus", NOON).mark.read_snapshot == {("l_1", "x")}
+    assert watch_state.last_watch("campus", NOON).mark.seen == {("l_1", "x")}
 
 
 def due(*references, everything=False):

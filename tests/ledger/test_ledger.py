@@ -337,7 +337,7 @@ def test_a_run_answers_for_what_it_looked_at_after_it_changed_it(ledger):
     ledger.send(reload, [number], ("Salto KS", "PATCH", "/x"), NOW + timedelta(hours=1))
     (base,), unsure = ledger.accounts("campus", NOW + timedelta(hours=2))
     assert (base.units, unsure) == (None, {"reservation 7"})
-    assert set(base.read_snapshot.members["platform_user_id"]) == {"ana"}
+    assert set(base.seen.members["platform_user_id"]) == {"ana"}
 
     cleanup = ledger.begin_run(begun(1.5, kind="cleanup"))
     ledger.observe(cleanup, "campus", members("ana", "bo", "somebody"), NOW + timedelta(hours=1, minutes=30))
@@ -345,9 +345,9 @@ def test_a_run_answers_for_what_it_looked_at_after_it_changed_it(ledger):
 
     ledger.observe(reload, "campus", members("ana", "bo", "somebody"), NOW + timedelta(hours=1, minutes=40))
     (base, own), unsure = ledger.accounts("campus", NOW + timedelta(hours=2))
-    assert set(base.read_snapshot.members["platform_user_id"]) == {"ana"}
+    assert set(base.seen.members["platform_user_id"]) == {"ana"}
     assert (own.units, unsure) == ({"reservation 7"}, frozenset())
-    assert set(own.read_snapshot.members["platform_user_id"]) == {"ana", "bo", "somebody"}
+    assert set(own.seen.members["platform_user_id"]) == {"ana", "bo", "somebody"}
 
 
 def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):

@@ -55,10 +55,10 @@ def who_may_enter(
         at: the moment asked about; None: now, and what is booked next is listed too.
         since: group_id, platform_user_id, run, since (see ``questions.memberships_since``); empty: not known.
     """
-    found = doors_called(sources.read_snapshot, door)
+    found = doors_called(sources.snapshot, door)
     moment = now if at is None else at
-    here = replace(sources, read_snapshot=replace(sources.read_snapshot, rooms=found.rooms))
-    rows = _reservations(here.read_snapshot)
+    here = replace(sources, snapshot=replace(sources.snapshot, rooms=found.rooms))
+    rows = _reservations(here.snapshot)
     inside = rows[(rows["window_start"] <= moment) & (rows["window_end"] > moment)]
     ways = _paths_of_reservations(here, inside, (moment, moment))
     if found.locks.empty and not ways:  # a place without a lock, or no door
@@ -93,7 +93,7 @@ def _paths_of_reservations(
 
 
 def _entering(sources: Sources, found: Doors, moment: pd.Timestamp, since: pd.DataFrame) -> pd.DataFrame:
-    entering = may_enter(sources.read_snapshot, moment)
+    entering = may_enter(sources.snapshot, moment)
     entering = entering[entering["lock_id"].isin(found.locks["lock_id"])]
     if since.empty:
         return entering.assign(run=None, since=None)
@@ -143,7 +143,7 @@ def _since(sources: Sources, row: Mapping[Any, Any] | None) -> str:
 def _other(sources: Sources, row: Mapping[Any, Any]) -> str:
     """Return a line about a user who can enter although no reservation of the moment says so."""
     who = row["email"] if isinstance(row["email"], str) else f"Salto user {row['platform_user_id']}"
-    seen = sources.read_snapshot
+    seen = sources.snapshot
     endless = set(seen.schedules.loc[seen.schedules["end_date"].isna(), "group_id"])
     if row["group_id"] in endless:
         through = f"access group {row['group_name']}, which has no end date and is never changed"
@@ -182,7 +182,7 @@ def _next(sources: Sources, found: Doors, rows: pd.DataFrame, now: pd.Timestamp)
 
 
 def _no_such_door(sources: Sources, door: str) -> Explanation:
-    seen = sources.read_snapshot
+    seen = sources.snapshot
     place = seen.places[fold_all(seen.places["place_name"]).eq(comparable(door)) | seen.places["place_id"].eq(door)]
     if len(place):
         named = place["lock_name"].iloc[0]

@@ -120,7 +120,7 @@ class Sources:
     by reference and user; tries: events at doors around the moment; zone: of the locks, for people to read.
     """
 
-    read_snapshot: Snapshot
+    snapshot: Snapshot
     looked: str
     zone: ZoneInfo
     problems: pd.DataFrame
@@ -133,11 +133,11 @@ class Sources:
 
     def zone_of(self, locks: pd.Series) -> ZoneInfo:
         """Return the zone of the first of some locks that has a known one, else of the door asked about."""
-        zones = self.read_snapshot.locks[self.read_snapshot.locks["lock_id"].isin(locks)]["zone"].dropna()
+        zones = self.snapshot.locks[self.snapshot.locks["lock_id"].isin(locks)]["zone"].dropna()
         return next((ZoneInfo(zone) for zone in zones if is_known_zone(zone)), self.zone)
 
     def locks_of_reservation(self, reservation_id: str) -> pd.Series:
-        rooms = self.read_snapshot.rooms
+        rooms = self.snapshot.rooms
         return rooms[rooms["reservation_id"].eq(reservation_id)]["lock_id"].dropna()
 
 
@@ -172,7 +172,7 @@ def why_reservation(
     sources: Sources, reference: str, *, now: pd.Timestamp, at: pd.Timestamp | None, email: str | None = None
 ) -> Explanation:
     """The chain of a reservation, for each of its people (or one of them) and doors."""
-    seen = sources.read_snapshot
+    seen = sources.snapshot
     rows = seen.reservations[seen.reservations["reference"].eq(reference)]
     if rows.empty:
         return _without_reservation(sources, reference)
@@ -190,7 +190,7 @@ def why_reservation(
 
 def _without_reservation(sources: Sources, reference: str) -> Explanation:
     """Return what is known of a reference that no reservation has: its access group, if there is one."""
-    seen, name = sources.read_snapshot, f"{GROUP_PREFIX}{reference}"
+    seen, name = sources.snapshot, f"{GROUP_PREFIX}{reference}"
     groups = seen.groups[seen.groups["name"].eq(name)]["group_id"]
     if groups.empty:
         head = [
@@ -221,7 +221,7 @@ def _problem_lines(sources: Sources, subject: str) -> list[str]:
 
 def why_person(sources: Sources, who: Who, *, now: pd.Timestamp, at: pd.Timestamp | None) -> Explanation:
     """The chain of the person's reservations: those open at the moment, else the next one."""
-    seen = sources.read_snapshot
+    seen = sources.snapshot
     person, user_ids = who.among(seen.people), who.user_ids(seen)
     if person.empty and not user_ids:
         return Explanation(
@@ -283,7 +283,7 @@ def check_reservations(
 ) -> Explanation:
     """Return the chains of some reservations, for each of their users and doors."""
     now, at = when
-    return _check(sources, chains(sources.read_snapshot, rows, now=now, at=at), rows, when)
+    return _check(sources, chains(sources.snapshot, rows, now=now, at=at), rows, when)
 
 
 def _check(
@@ -314,7 +314,7 @@ def _way(
     row = rows[rows["reference"].eq(reference)].iloc[0]
     broken = links[links["state"].eq(BROKEN)]
     open_now = row["decision"] == ACCESS and row["window_start"] <= now < row["window_end"]
-    locks = sources.read_snapshot.locks[sources.read_snapshot.locks["name"].eq(door or "")]["lock_id"]
+    locks = sources.snapshot.locks[sources.snapshot.locks["name"].eq(door or "")]["lock_id"]
     begins = sources.local(row["window_start"], locks)
     says = "open then" if at is not None else "open now" if open_now else f"opens {begins}"
     reached = [
@@ -341,7 +341,7 @@ def _way(
         errors=errors,
         next_step=step,
         refused=bool(needs_no_door(rows[rows["reference"].eq(reference)]).iloc[0]),
-        person=_person(sources.read_snapshot.people, user),
+        person=_person(sources.snapshot.people, user),
     )
 
 
@@ -366,7 +366,7 @@ def _still(sources: Sources, whose: tuple[str | None, str | None], moment: pd.Ti
     user, door = whose
     if user is None or door is None:
         return []
-    found = may_enter(sources.read_snapshot, moment)
+    found = may_enter(sources.snapshot, moment)
     return sorted(set(found[found["user_id"].eq(user) & found["lock_name"].eq(door)]["group_name"]))
 
 
@@ -382,7 +382,7 @@ def _still_step(reference: str, row: pd.Series, still: list[str], errors: tuple[
 
 def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:
     """A problem of the run that is about the same thing knows the step better than the link."""
-    found, seen = sources.problems, sources.read_snapshot
+    found, seen = sources.problems, sources.snapshot
     booked = seen.reservations[seen.reservations["reference"].eq(reference)]["reservation_id"]
     places = "place " + seen.rooms[seen.rooms["reservation_id"].isin(booked)]["place_id"]
     subjects = {f"user {user}", f"reservation {reference}", *places}

@@ -66,7 +66,7 @@ class Question:
 class SiteView:
     """What was seen, when and where (in words), and the problems found (code, subject, reference, next_step)."""
 
-    read_snapshot: Snapshot
+    snapshot: Snapshot
     words: str
     problems: pd.DataFrame
 
@@ -87,7 +87,7 @@ def answer_question(
         QuestionError: when the ledger has no run to answer from, or ``at`` is no moment.
     """
     question = question.strip()
-    zone = zone_of(live.read_snapshot if live else _around(kept, name, question, now), question)
+    zone = zone_of(live.snapshot if live else _around(kept, name, question, now), question)
     try:
         turns = moments(question.at, zone)
     except MomentError as error:
@@ -114,7 +114,7 @@ def _answer_at(
         return last_errors(kept, name, reference=reference, user_id=user_id)
 
     events = tries(kept, name, around - AROUND, around + AROUND)
-    sources = Sources(look.read_snapshot, look.words, zone, look.problems, errors, events)
+    sources = Sources(look.snapshot, look.words, zone, look.problems, errors, events)
     instant, present = None if at is None else pd.Timestamp(at), pd.Timestamp(now)
     if question.door:
         since = memberships_since(kept, name, around) if live is None else pd.DataFrame()
