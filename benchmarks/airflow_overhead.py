@@ -31,7 +31,7 @@ Pair = tuple[tuple[float, ...], tuple[float, ...]]
 COMMAND = "dags test"
 OURS, EMPTY = f"salto_sync__{NAME}", "empty"
 TIMES = {COMMAND: 3, LOCAL: 5, CELERY: 5}
-MARKED_SUCCESS = "look_for_held"  # skips itself when nothing is held, and with it what comes after
+MARKED_SUCCESS = "find_held_removals"  # skips itself when nothing is held, and with it what comes after
 EMPTY_DAG = '''"""As many tasks as the sync has, with the same dependencies; they do nothing."""
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG

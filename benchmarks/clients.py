@@ -121,8 +121,8 @@ class Clients:
         """Of a plan, ready to run."""
         reader = self.reader()
         site = SiteClients(reader, self.writer(reader, journal), FINGERPRINT)
-        members, diary = members_by_group(plan.members), journal or NULL_RECORDER
-        return PlanExecutor(site, plan.operations, members, seats_short=plan.seats_short, diary=diary)
+        members, recorder = members_by_group(plan.members), journal or NULL_RECORDER
+        return PlanExecutor(site, plan.operations, members, seats_short=plan.seats_short, recorder=recorder)
 
     def read_back(self, made: PlannedSync, application: PlanExecutor, rules: AccessRules) -> Current:
         """What was changed, read again.

@@ -28,7 +28,7 @@ OLDEST_PLAN = 15.0  # minutes
 EVERYDAY, VERIFYING = "everyday", "full verification"
 # Tasks of a run in order, with how many of each run beside each other, and their share of what a reservation costs.
 TASKS = (
-    ("begin", 1, 0.0),
+    ("start_run", 1, 0.0),
     ("extract", 3, 0.1),
     ("build_desired", 1, 0.1),
     ("plan", 1, 0.4),
@@ -120,7 +120,7 @@ class Simulation:
         for depth, (task, beside, share) in enumerate(TASKS):
             together = [self._env.process(self._task(task, depth, share, began)) for _ in range(beside)]
             yield simpy.AllOf(self._env, together)
-            began = self._env.now if task == "begin" else began
+            began = self._env.now if task == "start_run" else began
 
     def _task(self, task: str, depth: int, share: float, began: float) -> Steps:
         """Whatever is further on comes first, as compose's weight rule has it: begun runs end before others begin."""

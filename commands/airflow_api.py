@@ -114,7 +114,7 @@ class AirflowApi:
 
     def folder(self, dag_id: str, run_id: str) -> str | None:
         """Return the folder of a run, as its first task returned it."""
-        answer = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/begin/xcomEntries/return_value")
+        answer = self.ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/start_run/xcomEntries/return_value")
         return str(answer.json()["value"]) if answer.ok else None
 
 

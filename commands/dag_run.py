@@ -26,7 +26,7 @@ STARTING_PREFIX, FOLDER_PREFIX = "[DAG TEST] starting task_id=", "run folder: "
 REPORT_LOGGER = "hector_salto.workflow.reporting"
 PARSING_LOGGER = "hector_salto.workflow.parsing"  # its errors are DAGs that could not be built
 ALERTS_LOGGER = "hector_salto.workflow.alerting"
-APPROVAL_TASKS = "^(look_for_held|ask_for_approval)$"
+APPROVAL_TASKS = "^(find_held_removals|ask_for_approval)$"
 _LOCK_FILES: set[int] = set()  # file descriptors of the locks that this process holds
 SHOWN_AS_TABLES = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}

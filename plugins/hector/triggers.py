@@ -31,7 +31,7 @@ class HectorChangeTrigger(BaseTrigger):
     """Fires when reservations have changed in Hector, when it is time to begin anew, or when Hector stays silent.
 
     :param hector_conn_id: the connection.
-    :param mark: how far changes were seen (``Mark.as_json``).
+    :param mark: how far changes were seen (``Watermark.as_json``).
     :param every: seconds between two questions.
     :param until: when to end without news (aware, ISO).
     :param retries: when to start again what a red sync was about (aware, ISO), by reference; "": a sync of all.
@@ -68,11 +68,11 @@ class HectorChangeTrigger(BaseTrigger):
             else:
                 found = add_due_retries(found, self.retries, datetime.now(UTC))
                 if found:
-                    yield fire_event(_event_payload(found, mark))
+                    yield fire_event(event_payload(found, mark))
                     return
                 wait, silent = self.every, 0.0
             await asyncio.sleep(wait)
-        yield fire_event(_event_payload(News(()), mark))
+        yield fire_event(event_payload(News(()), mark))
 
 
 def add_due_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
@@ -83,7 +83,7 @@ def add_due_retries(found: News, retries: Mapping[str, str], now: datetime) -> N
     return News(tuple(sorted({*found.references, *late})))
 
 
-def _event_payload(found: News, mark: Watermark) -> dict[str, Any]:
+def event_payload(found: News, mark: Watermark) -> dict[str, Any]:
     return {"references": list(found.references), "everything": found.everything, "mark": mark.as_json()}
 
 

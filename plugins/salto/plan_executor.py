@@ -77,7 +77,7 @@ class PlanExecutor:
     :param operations: OPERATIONS in order.
     :param members: platform user ids in our groups before the run, by group id.
     :param seats_short: users need more seats than are free now, so they take them one by one, earliest window first.
-    :param diary: records which operations the requests of a thread carry, and what became of each.
+    :param recorder: records which operations the requests of a thread carry, and what became of each.
     :param sleep: seconds; replaced in tests.
     """
 
@@ -88,14 +88,14 @@ class PlanExecutor:
         members: Mapping[str, frozenset[str]],
         *,
         seats_short: bool = False,
-        diary: OperationRecorder = NULL_RECORDER,
+        recorder: OperationRecorder = NULL_RECORDER,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._site = site
         self._operations = rows(operations)
         self._dependencies = DependencyTracker(members)
         self._seats_short = seats_short
-        self._recorder = diary
+        self._recorder = recorder
         self._sleep = sleep
         self._circuit_breaker = CircuitBreaker()
         self._outcomes: dict[str, tuple[str, str]] = {}

@@ -191,5 +191,5 @@ def test_a_cleared_task_of_an_old_run_ends_at_once(dag_bag, integrations, tmp_pa
     call = dag_bag().dags[f"salto_{kind}__campus"].get_task(name).python_callable
 
     with pytest.raises(AirflowFailException, match="what this run read is 600 minutes old, the limit is 15"):
-        call(str(folder))
+        call("campus", str(folder))
     assert folder.read_json(f"failure_{name}")["kind"] == "StalePlanError"

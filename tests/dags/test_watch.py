@@ -27,10 +27,10 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, True)
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
-        "watch": ["keep", "start_sync", "try_again"],
-        "start_sync": ["keep", "try_again"],
-        "keep": [],
-        "try_again": [],
+        "watch": ["advance_watermark", "schedule_retry", "start_sync"],
+        "start_sync": ["advance_watermark", "schedule_retry"],
+        "advance_watermark": [],
+        "schedule_retry": [],
     }
     assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
 
@@ -54,7 +54,12 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
 
     ended = run_dag("watch", "campus", sandbox=campus, done="start_sync")
 
-    assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success", "try_again": "skipped"}
+    assert ended.tasks == {
+        "watch": "success",
+        "start_sync": "success",
+        "advance_watermark": "success",
+        "schedule_retry": "skipped",
+    }
     assert "due: new" in ended.log
     kept = json.loads((ended.folder.parent / "history" / watch_state.WATCHED).read_text())
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now

@@ -175,7 +175,7 @@ class StackAirflow:
         begun: dict[str, datetime] = {}
         applied: dict[str, datetime] = {}
         for task in self.tasks(runs):
-            if task["task_id"] == "begin" and task["start_date"]:
+            if task["task_id"] == "start_run" and task["start_date"]:
                 begun[task["dag_id"]] = moment(task["start_date"])
             if task["task_id"] == "apply" and task["start_date"]:
                 applied[task["dag_id"]] = moment(task["start_date"])

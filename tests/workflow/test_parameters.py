@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from hector.sensors import HectorChangeSensor
-from hector_salto.workflow import parameters, run_start
+from hector_salto.workflow import parameters, run_start, tasks
 from hector_salto.workflow.parameters import ParameterError
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_a_refused_run_leaves_nothing(kind, tmp_path, monkeypatch):
 
 def test_the_watch_refuses_a_conf():
     """Before it asks Hector anything."""
-    sensor = HectorChangeSensor(task_id="watch", integration_name="campus", hector_conn_id="none")
+    sensor = HectorChangeSensor(task_id="watch", hector_conn_id="none", position=tasks.watch_position("campus"))
 
     with pytest.raises(AirflowFailException, match="'references' of salto_watch: it has no run parameters"):
         sensor.execute({"dag_run": SimpleNamespace(conf={"references": ["7"]})})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow import sdk
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
 
 LOG = logging.getLogger(__name__)
+DEADLINES_SETTING = "HECTOR_SALTO_DEADLINES"  # "off": `airflow dags test` of Airflow 3.3 cannot run a DAG that has any
 LISTED = 25  # changes of one kind in one message
 _LOOKING = ThreadPoolExecutor(8, thread_name_prefix="deadline")  # of the triggerer, whose own threads others need
 TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
@@ -155,6 +158,18 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
         return [*found, *late], judged | looked
 
     return _tell(name, integration, judge, ended.where)
+
+
+def sync_deadline(name: str, integration: Integration) -> Any:  # noqa: ANN401 - a DeadlineAlert, which Airflow's stubs lack
+    """Return the deadline of a sync: an alert when none has succeeded for twice its interval. None: there is none."""
+    interval = integration.interval()
+    if interval is None or os.environ.get(DEADLINES_SETTING) == "off" or not hasattr(sdk, "DeadlineAlert"):
+        return None
+    made: Any = sdk
+    callback = made.AsyncCallback(deadline_passed, kwargs={"name": name})
+    return made.DeadlineAlert(
+        reference=made.DeadlineReference.DAGRUN_QUEUED_AT, interval=2 * interval, callback=callback
+    )
 
 
 async def deadline_passed(name: str, **kwargs: Any) -> None:  # noqa: ANN401, ARG001 - Airflow hands over its context

@@ -79,7 +79,7 @@ def apply(
 def _send(folder: RunFolder, site: SiteClients, operations: pd.DataFrame, journal: AuditLog) -> dict[str, int]:
     members = members_by_group(folder.read("members", schemas.SALTO_GROUP_USERS))
     short = bool((folder.read_json("plan") or {}).get("seats_short"))
-    application = PlanExecutor(site, operations, members, seats_short=short, diary=journal)
+    application = PlanExecutor(site, operations, members, seats_short=short, recorder=journal)
     run_history.note_removals(folder, operations)
     with ExitStack() as ending:  # each of them, last first, whatever becomes of the others
         ending.callback(lambda: run_history.settle_removals(folder, operations, application.outcomes))
