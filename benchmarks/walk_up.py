@@ -51,8 +51,8 @@ from airflow.sdk import DAG, DeltaTriggerTimetable, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from hector.hook import HectorHook
-from hector.triggers import asked
-from hector_salto.workflow import watching
+from hector.triggers import poll_changes
+from hector_salto.workflow import watch_state
 
 NAMES = @@NAMES@@
 
@@ -63,9 +63,9 @@ for name in NAMES:
 
         @task
         def ask(name=name):
-            due, mark = asked(HectorHook(f"hector_{name}"), watching.watched(name, datetime.now(timezone.utc)).mark)
+            due, mark = poll_changes(HectorHook(f"hector_{name}"), watch_state.last_watch(name, datetime.now(timezone.utc)).mark)
             seen = {"mark": mark.as_json(), "references": [], "everything": False}
-            watching.keep_done(name, seen, datetime.now(timezone.utc))
+            watch_state.keep_done(name, seen, datetime.now(timezone.utc))
             if not due:
                 raise AirflowSkipException("nothing has changed")
             return list(due.references)

@@ -546,7 +546,7 @@ def _one_at_a_time(console: Console) -> Iterator[None]:
 
 
 def _handle_stop_signals() -> None:
-    """Every way of being told to stop ends what was started; also in a background job, for which bash ignores SIGINT."""
+    """Every way of being stopped ends what was started; also in a background job, for which bash ignores SIGINT."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 

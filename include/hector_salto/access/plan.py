@@ -26,7 +26,7 @@ from hector_salto.access.drift import DriftBaseline, drift_problems, mark_drift,
 from hector_salto.access.frame_lookup import index_in, is_in, lookup
 from hector_salto.access.group_changes import WantedGroups, group_operations
 from hector_salto.access.guard_history import NOTHING_YET, GuardHistory, ReadCounts
-from hector_salto.access.guards import GuardContext, Hold, LiveCounts, apply_guards
+from hector_salto.access.guards import GuardContext, Guarded, Hold, LiveCounts, apply_guards
 from hector_salto.access.operations import EVIDENT, HELD, in_order
 from hector_salto.access.people import ProtectedUsers, match_users, salto_people
 from hector_salto.access.places import locks_without_place, place_locks, unclear_doors
@@ -128,13 +128,9 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
     draft = _list_operations(desired, current, rules, users, groups, created)
     scope = _limit_to_scope(draft, references, desired, current, groups.members)
     operations, undone = _mark_drift(scope.operations, previous, rules, groups.members)
-    live, read = _live(users, groups), _read(desired)
-    found = apply_guards(operations, GuardContext(live, read, history, groups.members), rules.limits, approve=approve)
-    # Without a hold nothing builds on one.
-    inside = members_by_group(groups.members if found.holds else groups.members.iloc[:0])
-    sendable, seat_problems, seats_short = with_seats(
-        with_dependents_held(found.operations, inside), draft.seats, current.users
-    )
+    context = GuardContext(_live(users, groups), _read(desired), history, groups.members)
+    found = apply_guards(operations, context, rules.limits, approve=approve)
+    sendable, lacking, seats_short = with_seats(_hold_dependents(found, groups.members), draft.seats, current.users)
     tables = [
         desired.problems,
         users.problems,
@@ -142,7 +138,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         _site_zone_unknown(current),
         groups.look_alikes,
         draft.users.problems,
-        seat_problems,
+        lacking,
         draft.moves.problems,
         scope.problems,
         drift_problems(undone),
@@ -167,6 +163,11 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         approved_guards=found.approved_guards,
         seat_candidates=scope.seat_candidates,
     )
+
+
+def _hold_dependents(found: Guarded, members: pd.DataFrame) -> pd.DataFrame:
+    # Without a hold nothing builds on one.
+    return with_dependents_held(found.operations, members_by_group(members if found.holds else members.iloc[:0]))
 
 
 @dataclass(frozen=True)

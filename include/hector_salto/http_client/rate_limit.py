@@ -82,7 +82,7 @@ class Quota:
         self._began_at = now if self._began_at is None else self._began_at
 
     def record_refusal(self, *, told: bool) -> None:
-        """``told``: the service said when to come again, so there is nothing to learn."""
+        """The service said when to come again, so there is nothing to learn."""
         self._refused += 1
         self._full = self._full or not told
 

@@ -96,6 +96,39 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if begins else cell
 
 
+LISTS_OF_USERS = (  # key, title, next step
+    (
+        "no-email",
+        "People without an email",
+        "enter the user's email in Hector: no Salto user can be theirs without it",
+    ),
+    (
+        "no-code",
+        "People without a unique code",
+        "enter the number of the user's tag as their unique code in Hector",
+    ),
+    (
+        "no-tag",
+        "Codes without their tag",
+        "create the tag in the Salto dashboard (Site > Tags > Add Tags), or correct the unique code in Hector",
+    ),
+    ("blocked", "People or tags that are blocked in Salto", ""),
+    (
+        "no-seat",
+        "People without a seat",
+        (
+            "with provision_users: with_reservations none is needed: a seat is given before a reservation; with all, free or buy "
+            "a seat in the Salto dashboard, then reload"
+        ),
+    ),
+    (
+        "no-user",
+        "People without a user on the site",
+        "with provision_users: with_reservations none is needed: a user is made before a reservation; with all, reload",
+    ),
+)
+
+
 def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     email = people["email"].astype("str").where(people["email"].notna(), "")
     named = people["name"].astype("str").where(people["name"].notna(), "")
@@ -107,46 +140,16 @@ def _people(people: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
         subject=subject,
         email_shared=key.notna() & key.ne("") & key.duplicated(keep=False),
     )
-    there = people["site_user_id"].notna()
-    return [
-        _list(
-            "no-email",
-            "People without an email",
-            table[email.str.strip().eq("")],
-            "enter the user's email in Hector: no Salto user can be theirs without it",
-        ),
-        _list(
-            "no-code",
-            "People without a unique code",
-            table[~people["has_code"]],
-            "enter the number of the user's tag as their unique code in Hector",
-        ),
-        _list(
-            "no-tag",
-            "Codes without their tag",
-            table[people["has_code"] & ~people["own_tag"] & there],
-            "create the tag in the Salto dashboard (Site > Tags > Add Tags), or correct the unique code in Hector",
-        ),
-        _list(
-            "blocked",
-            "People or tags that are blocked in Salto",
-            _list_blocked(table),
-            "",
-        ),
-        _list(
-            "no-seat",
-            "People without a seat",
-            table[there & people["subscription_state"].ne("subscribed")],
-            "with provision_users: with_reservations none is needed: a seat is given before a reservation; with all, free or buy "
-            "a seat in the Salto dashboard, then reload",
-        ),
-        _list(
-            "no-user",
-            "People without a user on the site",
-            table[~there & email.str.strip().ne("")],
-            "with provision_users: with_reservations none is needed: a user is made before a reservation; with all, reload",
-        ),
-    ]
+    there, typed = people["site_user_id"].notna(), email.str.strip().ne("")
+    chosen = {
+        "no-email": table[~typed],
+        "no-code": table[~people["has_code"]],
+        "no-tag": table[people["has_code"] & ~people["own_tag"] & there],
+        "blocked": _list_blocked(table),
+        "no-seat": table[there & people["subscription_state"].ne("subscribed")],
+        "no-user": table[~there & typed],
+    }
+    return [_list(key, title, chosen[key], step) for key, title, step in LISTS_OF_USERS]
 
 
 def _places(seen: Snapshot) -> list[tuple[str, str, pd.DataFrame]]:

@@ -110,6 +110,11 @@ def plan(
     release.decide(integration, folder, current.site_id)
     _record(folder, made, facts)
     _observe(integration, folder, made, current, read_at)
+    _log_plan(made, _approver(folder, approve) if made.approved else "")
+    return _counts(made)
+
+
+def _log_plan(made: Plan, approver: str) -> None:
     for line in decision_lines(made.decisions):
         LOG.info(line)
     for line in plan_lines(rows(made.operations)):
@@ -123,10 +128,9 @@ def plan(
     for hold in made.holds:
         LOG.warning("held by the guard %s: %s; approve with %s", hold.guard, hold.why, made.digest)
     if made.approved:
-        LOG.info("let through by approval: %d removals%s", len(made.approved), _approver(folder, approve))
+        LOG.info("let through by approval: %d removals%s", len(made.approved), approver)
     for line in problem_lines(made.problems):
         LOG.warning(line)
-    return _counts(made)
 
 
 def _plan_with_confirmation(
