@@ -102,7 +102,7 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
     monkeypatch.setattr(
         plan_application,
         "PlanExecutor",
-        Mock(return_value=Mock(run=run, made=CreatedIds(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
+        Mock(return_value=Mock(run=run, created_ids=CreatedIds(), outcomes=schemas.frame(schemas.OUTCOMES, []))),
     )
     plan_application.apply(INTEGRATION, folder, NOW, made(folder))
 
