@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class FinishedRun:
     folder: Path
     log: str
     tasks: dict[str, str]
+    triggered: dict[str, dict]  # run parameters of the runs asked for, by DAG id; only of light runs
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.folder / f"{name}.parquet")
@@ -51,8 +53,39 @@ def sandbox():
 
 
 @pytest.fixture
-def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
+def run_dag(runner):
+    """Run a DAG of one integration to its end, as it is wired, without Airflow's own machinery (``light_run``)."""
+    return runner(lightly)
+
+
+@pytest.fixture
+def run_in_airflow(airflow_db, runner):
     """Run a DAG of one integration to its end, in this process, as `airflow dags test` does."""
+    return runner(in_airflow)
+
+
+def in_airflow(dag, conf, run_type, done, monkeypatch):
+    for task in dag.tasks:
+        task.retries = 0  # a second try of a task would only repeat the first, ten seconds later
+    with monkeypatch.context() as patch:  # `dags test` makes manual runs only
+        patch.setattr(starting, "trigger_of", lambda _, run_id, given: trigger_of(run_type, run_id, given))
+        ended = dag.test(run_conf=conf, mark_success_pattern=done)
+    return str(ended.state), {ti.task_id: str(ti.state) for ti in ended.get_task_instances()}, {}
+
+
+def lightly(dag, conf, run_type, done, monkeypatch):
+    from tests.dags.light_run import LightRun
+
+    run = LightRun(dag, conf, re.compile(done))
+    return run.run(run_type), run.states, run.triggered
+
+
+@pytest.fixture
+def runner(integrations, tmp_path, monkeypatch, caplog, capfd):
+    return lambda way: _runner(way, integrations, tmp_path, monkeypatch, caplog, capfd)
+
+
+def _runner(way, integrations, tmp_path, monkeypatch, caplog, capfd):
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "runs").as_uri())
 
     def run(
@@ -73,19 +106,16 @@ def run_dag(airflow_db, integrations, tmp_path, monkeypatch, caplog, capfd):
         caplog.clear()
         caplog.set_level(logging.INFO)
         dag = bag().dags[f"salto_{kind}__{name}"]
-        for task in dag.tasks:
-            task.retries = 0  # a second try of a task would only repeat the first, ten seconds later
-        with monkeypatch.context() as patch:  # `dags test` makes manual runs only
-            patch.setattr(starting, "trigger_of", lambda _, run_id, given: trigger_of(run_type, run_id, given))
-            ended = dag.test(run_conf=conf or {}, mark_success_pattern=done)
+        state, tasks, triggered = way(dag, conf or {}, run_type, done, monkeypatch)
         with caplog.at_level(logging.INFO):
             captured = capfd.readouterr()
         folders = sorted((tmp_path / "runs" / name).glob("2*"), key=os.path.getmtime)
         return FinishedRun(
-            state=str(ended.state),
+            state=state,
             folder=folders[-1] if folders else tmp_path,
             log=captured.out + captured.err + caplog.text,
-            tasks={ti.task_id: str(ti.state) for ti in ended.get_task_instances()},
+            tasks=tasks,
+            triggered=triggered,
         )
 
     return run

@@ -35,15 +35,15 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
     assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
 
 
-def test_nothing_new_ends_skipped(campus, run_dag, quick):  # noqa: F811
-    ended = run_dag("watch", "campus", sandbox=campus)
+def test_nothing_new_ends_skipped(campus, run_in_airflow, quick):  # noqa: F811
+    ended = run_in_airflow("watch", "campus", sandbox=campus)
 
     assert (ended.state, ended.tasks["watch"]) == ("success", "skipped")
     assert ended.tasks["start_sync"] == "skipped"
 
 
-def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_dag, quick):  # noqa: F811
-    assert run_dag("sync", "campus", sandbox=campus).state == "success"
+def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_in_airflow, quick):  # noqa: F811
+    assert run_in_airflow("sync", "campus", sandbox=campus).state == "success"
     now = dt.datetime.now(dt.UTC)
     campus.hector.add_loaner(
         *(next(iter(campus.hector.users)), next(iter(campus.hector.places))),
@@ -52,7 +52,7 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
         updated_at=now,
     )
 
-    ended = run_dag("watch", "campus", sandbox=campus, done="start_sync")
+    ended = run_in_airflow("watch", "campus", sandbox=campus, done="start_sync")
 
     assert ended.tasks == {
         "watch": "success",
@@ -64,7 +64,7 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
     kept = json.loads((ended.folder.parent / "history" / watch_state.WATCHED).read_text())
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
     assert kept["retries"] == {}
-    assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
+    assert run_in_airflow("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
 
 
 def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, monkeypatch):  # noqa: F811

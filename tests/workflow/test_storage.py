@@ -205,7 +205,9 @@ def test_what_was_sent_is_remembered_although_outcomes_find_no_room(folder, full
         monkeypatch.setattr(plan_application, name, Mock())
     key = folder.read("operations")["key"].iloc[0]
     done = schemas.frame(schemas.OUTCOMES, [{"key": key, "state": "done", "message": ""}])
-    monkeypatch.setattr(plan_application, "PlanExecutor", Mock(return_value=Mock(created_ids=CreatedIds(), outcomes=done)))
+    monkeypatch.setattr(
+        plan_application, "PlanExecutor", Mock(return_value=Mock(created_ids=CreatedIds(), outcomes=done))
+    )
     full(lambda name: "outcomes" in name)
 
     with pytest.raises(StorageError, match="no space left"):
