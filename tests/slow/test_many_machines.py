@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.slow.airflow_stack import StackAirflow
 
 from sandbox.faults import hang, run
 from tests.deployment import stack as stacks
 from tests.effort import EFFORT
 from tests.slow import airflow_stack as evenings
+from tests.slow.airflow_stack import StackAirflow
 from tests.workflow import bucket as s3
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(7200), pytest.mark.xdist_group("many_machines")]
