@@ -195,7 +195,7 @@ def test_a_plan_made_again_is_not_taken_for_a_forged_one(desk, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(plan_application.releasing, "plans_only", ends)
+        killed.setattr(plan_application.release, "plans_only", ends)
         with pytest.raises(KeyboardInterrupt):
             desk.apply(*newer)
     with pytest.raises(StalePlanError, match=r"made its plan again.*start a new run"):

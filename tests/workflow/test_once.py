@@ -162,7 +162,7 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         "replace",
         "_keep_plan",
         "keep_current",
-        "releasing",
+        "release",
         "_record",
     ):
         monkeypatch.setattr(planning, name, Mock())
