@@ -141,7 +141,7 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         def __init__(self, _integration, _folder, read_at, _references, *, verify):  # noqa: ARG002 - as the real one is called
             moments.append(read_at)
 
-        def compared(self, _compare):
+        def plan_until_read(self, _compare):
             moments.append(datetime.now(UTC))
             return Mock(), salto()
 
@@ -157,7 +157,7 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
         "require_same_time",
         "hector_clock",
         "_comparison",
-        "_shared",
+        "_shared_site_problem",
         "all_problems",
         "replace",
         "_keep_plan",
@@ -179,7 +179,7 @@ def test_a_syncs_look_is_dated_by_when_its_reading_began(folder, monkeypatch):
 
 def test_its_look_at_the_end_is_dated_by_the_plans_reading_and_by_its_own(folder, monkeypatch):
     read_at = kept(folder)
-    for name in ("SaltoHook", "sent_of", "_comparison"):
+    for name in ("SaltoHook", "read_applied", "_comparison"):
         monkeypatch.setattr(planning, name, Mock())
     monkeypatch.setattr(planning, "_tag_fingerprints", lambda *_: (None, ""))
     moments = []
