@@ -20,7 +20,6 @@ def environment() -> dict[str, str]:
     """This process's environment, completed for a run without a server. What the user has set stays as it is."""
     alone = {
         "HECTOR_SALTO_DEADLINES": "off",  # one run in one process: no one watches a deadline, and Airflow cannot make one
-        "AIRFLOW__LOGGING__JSON_LOGS": "True",  # one record a line: the terminal shows ours, the file keeps all
     }
     return {**alone, **server_environment()}
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from commands.airflow_api import ANSWER_TIMEOUT, AirflowApi, StartupError
-from commands.dag_run import DagRun, is_site_locked, lock_site
+from commands.dag_run import DagRun, is_site_locked, lock_site, read_causes
 from commands.demo import (
     NAME,
     Campus,
@@ -182,7 +182,7 @@ def run_in_airflow(page: AirflowApi, dag_id: str, conf: Mapping[str, Any], conso
         state = page.wait_for_run(dag_id, run_id, console)
         folder = page.folder(dag_id, run_id)
     log = home() / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
-    return DagRun(int(state != "success"), folder, log, time.monotonic() - began, _read_causes(folder))
+    return DagRun(int(state != "success"), folder, log, time.monotonic() - began, read_causes(folder) if folder else ())
 
 
 @contextmanager
@@ -191,18 +191,6 @@ def _translate_request_errors() -> Iterator[None]:
         yield
     except requests.RequestException as error:
         raise StartupError(f"the Airflow of make up does not answer ({error}); `make down`, then `make up`") from None
-
-
-def _read_causes(folder: str | None) -> tuple[str, ...]:
-    if folder is None:
-        return ()
-    set_airflow_home()  # Airflow makes its home as it is imported
-    from hector_salto.workflow.run_folder import RunFolder  # noqa: PLC0415 - imports Airflow
-
-    try:
-        return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
-    except ValueError as error:  # cut off
-        return (str(error),)
 
 
 def site_pools(integrations: Mapping[str, Integration]) -> dict[str, dict[str, object]]:

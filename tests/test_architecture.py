@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NETWORK = {"requests", "urllib3", "http", "socket", "httpx", "authlib"}
+NETWORK = {"requests", "urllib3", "http", "socket", "httpx"}
 PURE = {"pandas", "pandera", "numpy", "email_validator"}  # the last asks no name server here
 
 FOUNDATION = {"access", "http_client", "integration", "scalars", "ledger", "alerts", "reports"}

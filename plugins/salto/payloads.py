@@ -146,4 +146,4 @@ class SearchedUser(SaltoRecord):
 
 class TokenPayload(Payload):
     access_token: Annotated[str, Field(min_length=1, pattern=r"^[\x21-\x7e]+$", repr=False)]
-    expires_in: Annotated[float, Field(gt=0)] = 3600.0
+    expires_in: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3600.0

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
-import json
 from datetime import UTC, datetime
-from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -65,19 +63,3 @@ def test_the_run_of_a_terminal_is_known_by_its_lock(tmp_path, monkeypatch):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert dag_run.is_site_locked("pool")
     assert not dag_run.is_site_locked("pool")
-
-
-def test_a_dag_that_could_not_be_built_is_a_cause(tmp_path):
-    """`make sync` and `make plan` name the file, not only that Airflow has no such DAG."""
-    told = "campus.yaml: salto_sync__campus could not be built (ValueError: x); correct the file"
-    line = json.dumps({"event": told, "logger": "hector_salto.workflow.parsing", "level": "error"})
-    began = json.dumps(
-        {"event": f"{dag_run.FOLDER_PREFIX}f", "logger": "hector_salto.workflow.run_start", "level": "info"}
-    )
-
-    def follow(*lines):
-        with (tmp_path / "log").open("w") as file:
-            return dag_run._follow(Mock(stdout=lines), file, Console(file=io.StringIO()))
-
-    assert follow(line, line) == (None, (told,))
-    assert follow(line, began) == ("f", ())  # another integration's file

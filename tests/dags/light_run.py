@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, XComArg
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from hector_salto.workflow.starting import TERMINAL
 

@@ -180,7 +180,7 @@ def test_every_run_parameter_is_on_the_trigger_form(dag_bag, integrations):
 @pytest.mark.parametrize("task_id", ["sync.build_desired", "sync.plan", "cleanup.plan"])
 def test_a_cleared_task_of_an_old_run_ends_at_once(dag_bag, integrations, tmp_path, monkeypatch, task_id):
     """Before it reads or writes anything."""
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.providers.common.compat.sdk import AirflowFailException
 
     from hector_salto.workflow import run_start
 

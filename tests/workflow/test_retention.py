@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from hector_salto.integration import Integration, IntegrationError
 from hector_salto.workflow import planning, recorder, reporting, retention, run_history, run_start

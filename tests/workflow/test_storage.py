@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pandas as pd
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from hector_salto.access import schemas
 from hector_salto.integration import Integration

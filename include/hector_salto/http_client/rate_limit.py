@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from pyrate_limiter import AbstractClock, Rate, RateItem, StateBucket
 
 from hector_salto.http_client.timing import SYSTEM_CLOCK, Timing
 
@@ -40,12 +39,27 @@ class RateLimitTimeoutError(Exception):
         self.seconds = seconds
 
 
-class _MillisecondClock(AbstractClock):
-    def __init__(self, timing: Timing) -> None:
-        self._timing = timing
+class SlidingWindow:
+    """Lets requests through whose costs add up to at most one second's units in any second."""
 
-    def now(self) -> int:
-        return math.floor(self._timing.monotonic() * 1000)
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, int]] = deque()  # moment and cost, the oldest first
+        self._used = 0
+
+    def seconds_to_wait(self, now: float, cost: int) -> float:
+        """Count a request and return 0.0, or return how long it must wait without counting it."""
+        while self._sent and self._sent[0][0] <= now - 1.0:
+            self._used -= self._sent.popleft()[1]
+        if self._used + cost <= UNITS_PER_SECOND:
+            self._sent.append((now, cost))
+            self._used += cost
+            return 0.0
+        excess = self._used + cost - UNITS_PER_SECOND
+        for moment, freed in self._sent:
+            excess -= freed
+            if excess <= 0:
+                return moment + 1.0 - now
+        return 1.0
 
 
 class Quota:
@@ -106,13 +120,12 @@ class Quota:
 
 
 class RateLimit:
-    """Lets a request pass when it is its turn; ``hold`` makes every thread wait, then start slower."""
+    """Lets a request pass when it is its turn; ``back_off`` makes every thread wait, then start slower."""
 
     def __init__(self, *, concurrency: int = 8, rate: float = 100.0, timing: Timing = SYSTEM_CLOCK) -> None:
         self._timing = timing
-        self._clock = _MillisecondClock(timing)
         self._slots = threading.BoundedSemaphore(concurrency)
-        self._bucket = StateBucket([Rate(UNITS_PER_SECOND, 1000)], clock=self._clock)
+        self._window = SlidingWindow()
         self._rate = rate
         self._lock = threading.Lock()
         self._paused_until = -math.inf
@@ -125,7 +138,7 @@ class RateLimit:
         """Wait for a free slot and for the rate.
 
         Raises:
-            HeldTooLongError: when the service asked for a pause longer than LONGEST_HOLD.
+            RateLimitTimeoutError: when the service asked for a pause longer than MAX_PAUSE.
         """
         with self._slots:
             while (seconds := self._seconds_to_wait()) > 0:
@@ -171,16 +184,12 @@ class RateLimit:
             if self._is_paused:
                 self._is_paused = False
                 self._quota.end_pause()
-            seconds = self._quota.seconds_to_wait(now) or self._seconds_for_rate(self._rate * self._rate_share_at(now))
+            rate = self._rate * self._rate_share_at(now)
+            seconds = self._quota.seconds_to_wait(now) or self._seconds_for_rate(rate, now)
             if not seconds:
                 self._quota.record_request()
             return seconds
 
-    def _seconds_for_rate(self, rate: float) -> float:
-        item = RateItem(
-            "request", self._clock.now(), weight=min(UNITS_PER_SECOND, max(1, round(UNITS_PER_SECOND / rate)))
-        )
-        if self._bucket.put(item):
-            return 0.0
-        milliseconds = self._bucket.waiting(item)
-        return max(1.0, float(milliseconds)) / 1000  # type: ignore[arg-type]  # awaitable only with an async store
+    def _seconds_for_rate(self, rate: float, now: float) -> float:
+        cost = min(UNITS_PER_SECOND, max(1, round(UNITS_PER_SECOND / rate)))
+        return self._window.seconds_to_wait(now, cost)

@@ -6,16 +6,22 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import CronTriggerTimetable, get_parsing_context
+from airflow.sdk import get_parsing_context
 
 from hector_salto.integration import load_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, CronTriggerTimetable
 
     from hector_salto.integration import Integration
+
+if not TYPE_CHECKING:
+    try:
+        from airflow.sdk import CronTriggerTimetable
+    except ImportError:  # Airflow 3.1
+        from airflow.timetables.trigger import CronTriggerTimetable
 
 LOG = logging.getLogger(__name__)
 KINDS = ("sync", "cleanup", "approval", "watch")

@@ -129,6 +129,15 @@ class RunFolder:
         return (self.path / f"{name}.parquet").exists()
 
 
+def folders_since(integration: str, kind: str, moment: datetime) -> list[str]:
+    """Return the folders of the runs of a kind ("sync", "cleanup") that began at a moment or later, the newest last."""
+    where = base() / integration
+    first = moment.astimezone(UTC).strftime(STAMP)
+    with storage_errors(where):
+        found = sorted(path_text(path) for path in where.iterdir() if path.name >= first) if where.exists() else []
+    return [path for path in found if (RunFolder(path).read_json("run") or {}).get("kind") == kind]
+
+
 def place(path: str) -> ObjectStoragePath:
     """A path in the storage where runs are kept. Lists are asked for each time: other machines write there too."""
     if "://" not in path:
