@@ -97,7 +97,7 @@ def build_week(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     names = locks.set_index("lock_id")["name"]
     booked = _on_own_clock(booked, locks, begin, end)
     rows = booked.assign(door=booked["lock_id"].map(names), has_lock=booked["lock_id"].isin(names.index))
-    rows["door"] = rows["door"].fillna(rows["place_name"]).fillna("(unknown place)").astype("str")
+    rows["door"] = rows["door"].astype("object").fillna(rows["place_name"]).fillna("(unknown place)").astype("str")
     counts = rows.drop_duplicates("reservation_id")["state"].value_counts()
     sought = comparable(choice.words)
     by_door = fold_all(locks["name"]).fillna("").str.contains(sought, regex=False)
