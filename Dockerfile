@@ -2,7 +2,7 @@
 FROM python:3.12-slim
 
 ENV AIRFLOW_HOME=/opt/airflow \
-    PYTHONPATH=/opt/hector-salto:/opt/hector-salto/plugins \
+    PYTHONPATH=/opt/hector-salto:/opt/hector-salto/include:/opt/hector-salto/plugins \
     PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1

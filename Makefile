@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 # The first interpreter that is new enough; PYTHON=... names another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
-RUN := PYTHONPATH=.:plugins $(PY) -m commands
+RUN := PYTHONPATH=.:include:plugins $(PY) -m commands
 # In a locale that knows only ASCII, Python does not start in a checkout whose path holds an accent. What is shown is escaped
 # where the terminal cannot show it (PYTHONIOENCODING).
 export PYTHONUTF8 := 1
@@ -68,7 +68,7 @@ why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, RE
 
 .PHONY: sandbox
 sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl
-	@PYTHONPATH=. $(PY) -m include.sandbox
+	@PYTHONPATH=. $(PY) -m sandbox
 
 .PHONY: pools
 pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs (on a server)
@@ -80,26 +80,26 @@ test: $(VENV)/.ready ## Run the whole test suite
 
 .PHONY: images
 images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Chromium)
-	@IMAGES=docs/images $(PY) -m pytest -q tests/doors/test_in_airflow.py -k has_its_picture
+	@IMAGES=docs/images $(PY) -m pytest -q tests/ui/test_in_airflow.py -k has_its_picture
 
 LEDGER ?= sqlite
 ONLY ?=
 
 .PHONY: bench
 bench: $(VENV)/.ready ## Measure everything side by side, about 35 minutes on two idle cores (ONLY="apply page": some; ONLY="many_machines": 50 sites; LEDGER=postgresql: of the page)
-	@PYTHONPATH=.:plugins $(PY) -m benchmarks --ledger $(LEDGER) $(ONLY)
+	@PYTHONPATH=.:include:plugins $(PY) -m benchmarks --ledger $(LEDGER) $(ONLY)
 
 EFFORT ?= 20
 
 .PHONY: prove
 prove: $(VENV)/.ready ## Run the safety tests as long sweeps (EFFORT=20: about two hours on two cores)
-	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --dist loadgroup --timeout 7200 tests/access tests/story tests/rest tests/salto tests/hector tests/prove tests/dags/test_killed.py
+	@EFFORT=$(EFFORT) $(PY) -m pytest -n auto --dist loadgroup --timeout 7200 tests/access tests/scenarios tests/http_client tests/salto tests/hector tests/prove tests/dags/test_killed.py
 
 .PHONY: lint
 lint: $(VENV)/.ready ## Lint, check the format, check types
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy include plugins commands
+	@$(VENV)/bin/mypy include/hector_salto plugins commands sandbox
 
 .PHONY: audit
 audit: ## Look the pinned packages up among known vulnerabilities (needs internet to pypi.org)
@@ -118,5 +118,5 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 .PHONY: clean
 clean: ## Remove everything that these commands made
 	@test ! -x $(PY) || $(RUN) down
-	rm -rf $(VENV) .audit .airflow .sandbox mutants plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .audit .airflow .sandbox mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -12,8 +12,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from benchmarks.measurement import apart, end
-from benchmarks.section import Section, write
+from benchmarks.measurement import end_children, run_in_process
+from benchmarks.result_section import Section, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +35,14 @@ ONLY_NAMED = {"many_machines"}  # takes 22 minutes, and the machine for itself
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, end_children)
     sections, failed = [], []
     for name in options.names or [name for name in NAMES if name not in ONLY_NAMED]:
         began = time.monotonic()
         sys.stdout.write(f"{name}: {NAMES[name]}\n")
         sys.stdout.flush()
         try:
-            section = apart(name, options.ledger)
+            section = run_in_process(name, options.ledger)
         except Exception:  # noqa: BLE001 - the others are measured all the same
             failed.append(name)
             traceback.print_exc()
@@ -82,7 +82,7 @@ def _keep(section: Section) -> None:
 
 
 def _ratios(sections: Sequence[Section]) -> str:
-    lines = [f"{section.name:18}{ratio.told()}" for section in sections for ratio in section.ratios]
+    lines = [f"{section.name:18}{ratio.text_line()}" for section in sections for ratio in section.ratios]
     return "\n".join(["", *lines, ""])
 
 

@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.airflow_server import CELERY, LOCAL, MissingError, serving
 from benchmarks.requests_sent import FILE, NAME
-from benchmarks.school import School, in_step
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.sample_site import SampleSize, site_in_step
 from benchmarks.server import server
-from commands.settings import ROOT, airflow, environment, prepare
+from commands.settings import ROOT, airflow_command, environment, migrate_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHOOL = School(people=50, bookings=30, doors=10)
+SCHOOL = SampleSize(people=50, bookings=30, doors=10)
 Pair = tuple[tuple[float, ...], tuple[float, ...]]
 COMMAND = "dags test"
 OURS, EMPTY = f"salto_sync__{NAME}", "empty"
 TIMES = {COMMAND: 3, LOCAL: 5, CELERY: 5}
-QUIET = "look_for_held"  # skips itself when nothing is held, and with it what comes after
+MARKED_SUCCESS = "find_held_removals"  # skips itself when nothing is held, and with it what comes after
 EMPTY_DAG = '''"""As many tasks as the sync has, with the same dependencies; they do nothing."""
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
@@ -79,10 +79,10 @@ class Overhead:
 
 
 def section() -> Section:
-    return told(*measure())
+    return build_section(*measure())
 
 
-def told(found: list[Overhead], missing: list[str]) -> Section:
+def build_section(found: list[Overhead], missing: list[str]) -> Section:
     rows = [
         [one.executor, one.tasks, len(one.ours), *one.medians, one.ratio, one.medians[0] - one.medians[1]]
         for one in found
@@ -112,12 +112,12 @@ def told(found: list[Overhead], missing: list[str]) -> Section:
     )  # fmt: skip
 
 
-def measure(times: dict[str, int] | None = None, school: School = SCHOOL) -> tuple[list[Overhead], list[str]]:
+def measure(times: dict[str, int] | None = None, school: SampleSize = SCHOOL) -> tuple[list[Overhead], list[str]]:
     """Every way that this machine has the programs for, and why the others are missing."""
     found, missing = [], []
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hector-salto-bench-")))
-        both = stack.enter_context(server(in_step, school))
+        both = stack.enter_context(server(site_in_step, school))
         settings = both.variables | _folders(home)
         os.environ |= settings
         tasks = _write_dags(home / "dags")
@@ -140,12 +140,12 @@ def _folders(home: Path) -> dict[str, str]:
 def _write_dags(folder: Path) -> int:
     """Ours and the empty one; gives the number of tasks."""
     (folder / "salto_sync.py").symlink_to(ROOT / "dags" / "salto_sync.py")
-    shape = _shape()
-    (folder / "empty.py").write_text(EMPTY_DAG.format(shape=shape, quiet=QUIET), encoding="utf-8")
+    shape = _sync_shape()
+    (folder / "empty.py").write_text(EMPTY_DAG.format(shape=shape, quiet=MARKED_SUCCESS), encoding="utf-8")
     return len(shape)
 
 
-def _shape() -> dict[str, tuple[list[str], str]]:
+def _sync_shape() -> dict[str, tuple[list[str], str]]:
     """Of the sync: what comes after each task, and its trigger rule."""
     from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - after its home is set
 
@@ -162,12 +162,12 @@ def _in_turns(run: Callable[[str], float], count: int) -> Pair:
 def _command(_way: str, home: Path, _settings: dict[str, str], count: int) -> Pair:
     os.environ["AIRFLOW_HOME"] = str(home / "command")
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(home / "dags")
-    prepare()
+    migrate_database()
 
     def run(dag_id: str) -> float:
         began = time.perf_counter()
         done = subprocess.run(
-            airflow("dags", "test", dag_id), env=environment(), capture_output=True, text=True, check=False
+            airflow_command("dags", "test", dag_id), env=environment(), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"{dag_id}: {done.stdout[-2000:]}")
@@ -181,6 +181,6 @@ def _executor(way: str, home: Path, settings: dict[str, str], count: int) -> Pai
     own.mkdir()
     with serving(way, own, home / "dags", settings) as running:
         for dag_id in (OURS, EMPTY):
-            running.knows(dag_id)
+            running.wait_for_dag(dag_id)
         running.make_pool("salto_site_de4520000000")
         return _in_turns(running.run, count)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 import yaml
 
-from commands.settings import ROOT, airflow
+from commands.settings import ROOT, airflow_command
 from tests.ledger import postgres
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class AirflowServer:
         answer = self._ask("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
         answer.raise_for_status()
         path = f"/dags/{dag_id}/dagRuns/{answer.json()['dag_run_id']}"
-        ended = self.until(lambda: self._ended(path), f"the end of {dag_id}")
+        ended = self.until(lambda: self._end_of_run(path), f"the end of {dag_id}")
         if ended["state"] != "success":
             raise RuntimeError(f"{dag_id} ended {ended['state']}")
         return (_moment(ended["end_date"]) - _moment(ended["queued_at"])).total_seconds()
@@ -55,7 +55,7 @@ class AirflowServer:
     def make_pool(self, name: str) -> None:
         self._ask("POST", "/pools", {"name": name, "slots": 1}).raise_for_status()
 
-    def knows(self, dag_id: str) -> None:
+    def wait_for_dag(self, dag_id: str) -> None:
         """Wait for the dag-processor."""
         self.until(lambda: self._ask("GET", f"/dags/{dag_id}").ok, f"the DAG {dag_id}")
 
@@ -72,7 +72,7 @@ class AirflowServer:
         health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         return {health[name]["status"] for name in ("scheduler", "dag_processor")} == {"healthy"}
 
-    def _ended(self, path: str) -> dict[str, Any] | None:
+    def _end_of_run(self, path: str) -> dict[str, Any] | None:
         found: dict[str, Any] = self._ask("GET", path).json()
         return found if found["state"] in {"success", "failed"} else None
 
@@ -102,7 +102,7 @@ def serving(executor: str, home: Path, dags: Path, settings: Mapping[str, str]) 
             names.append("celery worker")
         _once(environment, home, "db", "migrate")
         for name in names:
-            stack.enter_context(_process(airflow(*name.split()), environment, home / f"{name}.log"))
+            stack.enter_context(_process(airflow_command(*name.split()), environment, home / f"{name}.log"))
         server = AirflowServer(f"http://127.0.0.1:{port}", home)
         server.until(server.is_healthy, "Airflow")
         yield server
@@ -112,7 +112,7 @@ def _environment(executor: str, home: Path, dags: Path, url: str, database: str)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HECTOR_SALTO_"))}
     return kept | {
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -157,7 +157,9 @@ def _of_compose(setting: str) -> str:
 
 
 def _once(environment: dict[str, str], home: Path, *words: str) -> None:
-    done = subprocess.run(airflow(*words), env=environment, capture_output=True, text=True, check=False, cwd=home)
+    done = subprocess.run(
+        airflow_command(*words), env=environment, capture_output=True, text=True, check=False, cwd=home
+    )
     if done.returncode:
         raise RuntimeError(f"airflow {' '.join(words)}: {done.stderr[-2000:]}")
 

@@ -2,7 +2,7 @@
 
 Yardstick: nothing that sends these requests, each answered after the set latency, over so many connections can be
 faster. Below 80 ms the site's budget (requests a second) is slower than the connections, and then it is the yardstick:
-both ratios stand in the table. Timed is ``salto.apply.Application.run`` with the clients, the budget and the journal of
+both ratios stand in the table. Timed is ``salto.plan_executor.PlanExecutor.run`` with the clients, the budget and the journal of
 production (a ledger in SQLite); counted is what reached the sandbox meanwhile. ``bare``: threads that do nothing but GET
 over one kept connection each, to show what this machine and the sandbox allow.
 """
@@ -18,16 +18,16 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.clients import Clients, journal
-from benchmarks.school import RULES, School, a_busy_day, without_groups
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.clients import Clients, recorder_for
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.sample_site import RULES, SampleSize, change_reservations, site_without_groups
 from benchmarks.server import Server, server
-from include.access.outcomes import DONE
+from hector_salto.access.results import DONE
 
-CONNECTIONS, RATE = 8, 100  # the product's own budget (plugins/rest/pacing.py)
+CONNECTIONS, RATE = 8, 100  # the product's own budget (include/hector_salto/http_client/rate_limit.py)
 LATENCIES = (0.0, 50.0, 100.0)
 GOAL, GOAL_MS = 1.15, 100.0
-SCHOOL = School(people=300, bookings=300, doors=100, strangers=200)
+SCHOOL = SampleSize(people=300, bookings=300, doors=100, strangers=200)
 BARE = 400  # requests of the bare client
 PLANS = {
     "first": "300 new groups, 200 new people with tags",
@@ -36,7 +36,7 @@ PLANS = {
 
 
 @dataclass(frozen=True)
-class Applied:
+class AppliedPlan:
     """One application: requests that reached Salto, seconds, seconds of processor time."""
 
     plan: str
@@ -53,13 +53,13 @@ class Applied:
         return self.seconds / least if least else None
 
     @property
-    def paced(self) -> float:
+    def limit_ratio(self) -> float:
         """Against whichever is slower, the connections or the budget."""
         return self.seconds / (self.requests * max(self.latency_ms / 1000 / CONNECTIONS, 1 / RATE))
 
 
 @dataclass(frozen=True)
-class Bare:
+class BareClient:
     """Requests a second of a client that does nothing else."""
 
     latency_ms: float
@@ -71,13 +71,13 @@ class Bare:
 
 
 def section() -> Section:
-    return told(*measure())
+    return build_section(*measure())
 
 
-def told(applied: list[Applied], bare: list[Bare]) -> Section:
+def build_section(applied: list[AppliedPlan], bare: list[BareClient]) -> Section:
     rows = [
         [one.plan, f"{one.latency_ms:.0f}", one.operations, one.requests, one.seconds, one.requests / one.seconds,
-         one.ratio or "-", one.paced, 1000 * one.processor / one.requests]
+         one.ratio or "-", one.limit_ratio, 1000 * one.processor / one.requests]
         for one in applied
     ]  # fmt: skip
     header = ["plan", "ms", "operations", "requests", "s", "a second", "of connections", "of the budget", "CPU ms each"]
@@ -106,50 +106,52 @@ def told(applied: list[Applied], bare: list[Bare]) -> Section:
     )
 
 
-def _lines(applied: list[Applied], bare: list[Bare]) -> dict[str, list[tuple[float | str, float]]]:
+def _lines(applied: list[AppliedPlan], bare: list[BareClient]) -> dict[str, list[tuple[float | str, float]]]:
     found: dict[str, list[tuple[float | str, float]]] = {}
     for one in applied:
         if one.ratio:
             found.setdefault(f"{one.plan} plan", []).append((f"{one.latency_ms:.0f} ms", one.ratio))
-            found.setdefault(f"{one.plan} plan, of the budget", []).append((f"{one.latency_ms:.0f} ms", one.paced))
+            found.setdefault(f"{one.plan} plan, of the budget", []).append(
+                (f"{one.latency_ms:.0f} ms", one.limit_ratio)
+            )
     return found | {"bare client": [(f"{one.latency_ms:.0f} ms", one.ratio) for one in bare if one.ratio]}
 
 
 def measure(
-    school: School = SCHOOL, latencies: tuple[float, ...] = LATENCIES, bare: int = BARE
-) -> tuple[list[Applied], list[Bare]]:
+    school: SampleSize = SCHOOL, latencies: tuple[float, ...] = LATENCIES, bare: int = BARE
+) -> tuple[list[AppliedPlan], list[BareClient]]:
     """Both plans and the bare client at each latency."""
-    applied: list[Applied] = []
-    floor: list[Bare] = []
-    with tempfile.TemporaryDirectory() as folder, server(without_groups, school) as salto:
+    applied: list[AppliedPlan] = []
+    floor: list[BareClient] = []
+    with tempfile.TemporaryDirectory() as folder, server(site_without_groups, school) as salto:
         logging.basicConfig(force=True, filename=Path(folder) / "log", level=logging.INFO)  # as a task has one
         for latency in latencies:
-            salto.begin_anew(without_groups, school)
+            salto.replace_state(site_without_groups, school)
             for plan in PLANS:
                 if plan == "mixed":
-                    salto.ask(a_busy_day, 1)
-                applied.append(_applied(salto, plan, latency, Path(folder) / f"{plan}{latency}.db"))
-            floor.append(_bare(salto, latency, bare))
+                    salto.ask(change_reservations, 1)
+                applied.append(_apply_plan(salto, plan, latency, Path(folder) / f"{plan}{latency}.db"))
+            floor.append(_run_bare_client(salto, latency, bare))
         logging.basicConfig(force=True, level=logging.WARNING)
     return applied, floor
 
 
-def _applied(salto: Server, plan: str, latency: float, ledger: Path) -> Applied:
+def _apply_plan(salto: Server, plan: str, latency: float, ledger: Path) -> AppliedPlan:
     salto.delay(0)
     clients = Clients(salto)
-    made = clients.compared(RULES).plan
-    application = clients.application(made, journal(ledger, made))
+    made = clients.plan_sync(RULES).plan
+    application = clients.executor_for(made, recorder_for(ledger, made))
     salto.delay(latency)
-    salto.forget()
+    salto.reset_counts()
     processor, began = time.process_time(), time.perf_counter()
     outcomes = application.run()
     seconds, spent = time.perf_counter() - began, time.process_time() - processor
     if not outcomes["state"].eq(DONE).all():
         raise RuntimeError(f"not all was done: {outcomes['state'].value_counts().to_dict()}")
-    return Applied(plan, latency, len(outcomes), salto.requests().all, seconds, spent)
+    return AppliedPlan(plan, latency, len(outcomes), salto.requests().all, seconds, spent)
 
 
-def _bare(salto: Server, latency: float, count: int) -> Bare:
+def _run_bare_client(salto: Server, latency: float, count: int) -> BareClient:
     salto.delay(0)
     url, headers = Clients(salto).details_of_a_group()
     salto.delay(latency)
@@ -163,4 +165,4 @@ def _bare(salto: Server, latency: float, count: int) -> Bare:
     began = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(work, range(CONNECTIONS)))
-    return Bare(latency, count // CONNECTIONS * CONNECTIONS / (time.perf_counter() - began))
+    return BareClient(latency, count // CONNECTIONS * CONNECTIONS / (time.perf_counter() - began))

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector.client import HectorReader, hector_service
-from include.access import schemas
-from include.access.desired import Desired, desired_state
-from include.access.outcomes import DONE, HELD, NOT_SENT
-from include.access.plan import Plan, make_plan, members_by_group
-from include.ledger.ledger import Begun, Ledger
-from include.ledger.sites import Claim, Owner, enter
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.transport import FixedToken, Service, Transport, new_session
-from runs.bookkeeping import RunJournal
-from salto.apply import UNWRITTEN, Application
-from salto.errors import UNAUTHORISED, refusal
-from salto.oauth import Account, PasswordGrant
-from salto.reader import SaltoReader
-from salto.reading import Sent, SiteReading, after
-from salto.sending import Site
-from salto.writer import CHANGES, SaltoWriter
+from hector_salto.access import schemas
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.plan import Plan, make_plan, members_by_group
+from hector_salto.access.results import DONE, HELD, NOT_SENT
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.transport import FixedToken, Service, Transport, new_session
+from hector_salto.ledger.ledger import Ledger, RunStart
+from hector_salto.ledger.site_claims import Claim, Owner, enter
+from hector_salto.workflow.recorder import AuditLog
+from salto.client import SaltoReader
+from salto.errors import UNAUTHORIZED_STEP, error_for_refusal
+from salto.oauth import AccountCredentials, PasswordGrant
+from salto.operation_sender import SiteClients
+from salto.plan_executor import NULL_RECORDER, PlanExecutor
+from salto.site_state import AppliedChanges, LiveSiteState, read_after
+from salto.writer import WRITE_METHODS, SaltoWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import requests
 
     from benchmarks.server import Server
-    from include.access.current import Current
-    from include.access.remembered import Remembered
-    from include.access.rules import AccessRules
+    from hector_salto.access.current import Current
+    from hector_salto.access.read_cache import Remembered
+    from hector_salto.access.settings import AccessRules
 
 FINGERPRINT = Fingerprint(b"of the benchmarks")
 NAME, VERSION, SITE = "bench", "v1.1", "DE4520000000"
@@ -53,7 +53,7 @@ class PlainTransport(Transport):
 
 
 @dataclass(frozen=True)
-class Compared:
+class PlannedSync:
     """A plan, and what it was made from."""
 
     desired: Desired
@@ -69,22 +69,22 @@ class Clients:
     """
 
     def __init__(
-        self, server: Server, *, pacing: Callable[[], Pacing] = Pacing, kind: type[Transport] = Transport
+        self, server: Server, *, pacing: Callable[[], RateLimit] = RateLimit, kind: type[Transport] = Transport
     ) -> None:
         known, self._kind = server.credentials, kind
-        self._pacing, hector_pacing = pacing(), pacing()
-        self._service = Service("Salto KS", NAME, server.salto_url, refusal, UNAUTHORISED)
-        account = Account(known.client_id, known.client_secret, known.username, known.user_password)
+        self._rate_limit, hector_pacing = pacing(), pacing()
+        self._service = Service("Salto KS", NAME, server.salto_url, error_for_refusal, UNAUTHORIZED_STEP)
+        account = AccountCredentials(known.client_id, known.client_secret, known.username, known.user_password)
         self._grant = PasswordGrant(server.identity_url, account, NAME)
         token = FixedToken(known.hector_token)
         self.hector = HectorReader(kind(hector_service(server.hector_url, NAME), token, pacing=hector_pacing))
 
     def reader(self) -> SaltoReader:
         """A new one: a reader remembers its site, seats included."""
-        return SaltoReader(self._kind(self._service, self._grant, pacing=self._pacing), VERSION, SITE)
+        return SaltoReader(self._kind(self._service, self._grant, pacing=self._rate_limit), VERSION, SITE)
 
-    def writer(self, reader: SaltoReader, journal: RunJournal | None = None) -> SaltoWriter:
-        writing = self._kind(self._service, self._grant, verbs=CHANGES, pacing=self._pacing, journal=journal)
+    def writer(self, reader: SaltoReader, journal: AuditLog | None = None) -> SaltoWriter:
+        writing = self._kind(self._service, self._grant, verbs=WRITE_METHODS, pacing=self._rate_limit, journal=journal)
         return SaltoWriter(writing, VERSION, reader.site.site_id)
 
     def details_of_a_group(self) -> tuple[str, dict[str, str]]:
@@ -102,61 +102,61 @@ class Clients:
         people, _, places = self.hector.users(FINGERPRINT), self.hector.has_lock_attribute(), self.hector.places()
         begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
         loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
-        return desired_state(people, places, loaners, rules, as_of=now)
+        return build_desired_state(people, places, loaners, rules, as_of=now)
 
-    def compared(self, rules: AccessRules, known: Remembered | None = None) -> Compared:
+    def plan_sync(self, rules: AccessRules, known: Remembered | None = None) -> PlannedSync:
         """The plan of now, with nothing held back; ``known``: only what can have changed since is read."""
         as_of = datetime.now(UTC)
         desired = self.desired(rules, as_of)
-        reading = SiteReading(self.reader(), FINGERPRINT, known, as_of)
-        current = reading.everyday() if known else reading.everything()
+        reading = LiveSiteState(self.reader(), FINGERPRINT, known, as_of)
+        current = reading.refresh_changed() if known else reading.refresh_all()
         while True:
-            plan = planned(desired, current, rules, as_of)
-            deeper = reading.deeper(plan)
+            plan = plan_without_holds(desired, current, rules, as_of)
+            deeper = reading.refresh_for_plan(plan)
             if deeper is None:
-                return Compared(desired, current, plan)
+                return PlannedSync(desired, current, plan)
             current = deeper
 
-    def application(self, plan: Plan, journal: RunJournal | None = None) -> Application:
+    def executor_for(self, plan: Plan, journal: AuditLog | None = None) -> PlanExecutor:
         """Of a plan, ready to run."""
         reader = self.reader()
-        site = Site(reader, self.writer(reader, journal), FINGERPRINT)
-        members, diary = members_by_group(plan.members), journal or UNWRITTEN
-        return Application(site, plan.operations, members, seats_short=plan.seats_short, diary=diary)
+        site = SiteClients(reader, self.writer(reader, journal), FINGERPRINT)
+        members, recorder = members_by_group(plan.members), journal or NULL_RECORDER
+        return PlanExecutor(site, plan.operations, members, seats_short=plan.seats_short, recorder=recorder)
 
-    def read_back(self, made: Compared, application: Application, rules: AccessRules) -> Current:
+    def read_back(self, made: PlannedSync, application: PlanExecutor, rules: AccessRules) -> Current:
         """What was changed, read again.
 
         Raises:
             RuntimeError: when anything is left to do.
         """
-        current = after(self.reader(), FINGERPRINT, made.current, sent(made.plan, application))
-        left = planned(made.desired, current, rules, datetime.now(UTC)).operations
+        current = read_after(self.reader(), FINGERPRINT, made.current, changes_of(made.plan, application))
+        left = plan_without_holds(made.desired, current, rules, datetime.now(UTC)).operations
         if len(left) or not application.outcomes["state"].eq(DONE).all():
             raise RuntimeError(f"not in step: {left[['kind', 'key']].head().to_dict('records')}")
         return current
 
 
-def one_by_one() -> Pacing:
+def serial_rate_limit() -> RateLimit:
     """A script sends a request when the one before it is answered."""
-    return Pacing(concurrency=1, rate=1_000_000)
+    return RateLimit(concurrency=1, rate=1_000_000)
 
 
-def planned(desired: Desired, current: Current, rules: AccessRules, as_of: datetime) -> Plan:
+def plan_without_holds(desired: Desired, current: Current, rules: AccessRules, as_of: datetime) -> Plan:
     """A plan of which nothing is held back."""
     now = pd.Timestamp(as_of)
     plan = make_plan(desired, current, rules, as_of=now)
     return make_plan(desired, current, rules, as_of=now, approve=plan.digest) if plan.holds else plan
 
 
-def sent(plan: Plan, application: Application) -> Sent:
+def changes_of(plan: Plan, application: PlanExecutor) -> AppliedChanges:
     """What an application has sent of its plan."""
-    outcomes, made = application.outcomes, application.made
+    outcomes, made = application.outcomes, application.created_ids
     unsent = outcomes.loc[outcomes["state"].isin([NOT_SENT, HELD]), "key"]
     windows = [
         row for group_id, rows in made.schedules.items() if group_id in set(made.groups.values()) for row in rows
     ]
-    return Sent(
+    return AppliedChanges(
         plan.operations[~plan.operations["key"].isin(unsent)],
         made.groups,
         {user_id: user.site_user_id for user_id, user in made.users.items()},
@@ -164,12 +164,12 @@ def sent(plan: Plan, application: Application) -> Sent:
     )
 
 
-def journal(path: Path, plan: Plan) -> RunJournal:
+def recorder_for(path: Path, plan: Plan) -> AuditLog:
     """A ledger of SQLite, as in production, that has this plan written down."""
     ledger = Ledger.open(f"sqlite:///{path}")
-    begun = Begun(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
+    begun = RunStart(NAME, "sync", f"run {datetime.now(UTC)}", "folder", datetime.now(UTC))
     run_id = ledger.begin_run(begun)
     ledger.plan(run_id, plan.operations, plan.problems, plan.left, planned_at=datetime.now(UTC))
     claim = Claim(SITE, Owner(NAME, "of the benchmarks"), run_id, NAME)
     enter(ledger, claim, frozenset(), datetime.now(UTC) + timedelta(days=1))  # nothing extends it meanwhile
-    return RunJournal(ledger, run_id, claim.holder)
+    return AuditLog(ledger, run_id, claim.holder)

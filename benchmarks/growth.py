@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
-from benchmarks.crowd import AS_OF, RULES, Size, crowd
-from benchmarks.section import Chart, Ratio, Section, Table
-from benchmarks.sites import ROOT, Sites
-from include.access.desired import Desired, desired_state
-from include.access.plan import Plan, make_plan
-from include.access.seen import Seen, seen
-from include.ledger.ledger import Begun, Ledger
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.sites import ROOT, SiteMeasurements
+from benchmarks.synthetic_site import AS_OF, RULES, Size, build_site
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.snapshot import Snapshot, take_snapshot
+from hector_salto.ledger.ledger import Ledger, RunStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.crowd import Crowd
+    from benchmarks.synthetic_site import SyntheticSite
 
 T = TypeVar("T")
 STEPS, SITES = (1_000, 10_000, 100_000), (1, 10, 50, 200)
@@ -42,7 +42,7 @@ GOAL = 1.25  # linear, and what one measurement is off by
 
 
 @dataclass(frozen=True)
-class Grown:
+class GrowthRow:
     """Seconds of processor time at so many reservations, and megabytes of the folder and the ledger."""
 
     reservations: int
@@ -61,10 +61,10 @@ TIMES = ("rules", "plan", "plan_written", "first_look", "same_look", "tables_wri
 
 
 def section() -> Section:
-    return told(measure(), measure_sites())
+    return build_section(measure(), measure_sites())
 
 
-def told(grown: list[Grown], sites: list[Sites]) -> Section:
+def build_section(grown: list[GrowthRow], sites: list[SiteMeasurements]) -> Section:
     return Section(
         name="growth",
         title="How it grows",
@@ -87,7 +87,7 @@ def told(grown: list[Grown], sites: list[Sites]) -> Section:
                 ],
             ),
         ],
-        notes=[f"Faster than linear, by more than a measurement is off: {', '.join(steeper(grown)) or 'nothing'}."],
+        notes=[f"Faster than linear, by more than a measurement is off: {', '.join(steepest_or_none(grown)) or 'nothing'}."],
         ratios=[*_ratios(grown), *_site_ratios(sites)],
         charts=[
             Chart("Reservations of one site", "reservations", "s", _lines(grown), logarithmic=True),
@@ -96,17 +96,17 @@ def told(grown: list[Grown], sites: list[Sites]) -> Section:
     )  # fmt: skip
 
 
-def steepness(grown: Sequence[Grown], name: str) -> float:
+def steepness(grown: Sequence[GrowthRow], name: str) -> float:
     """Seconds per reservation at the largest size, as a multiple of those at the size before."""
     before, last = grown[-2], grown[-1]
     return float(getattr(last, name) / last.reservations / (getattr(before, name) / before.reservations))
 
 
-def steeper(grown: Sequence[Grown]) -> list[str]:
+def steepest_or_none(grown: Sequence[GrowthRow]) -> list[str]:
     return [name.replace("_", " ") for name in TIMES if steepness(grown, name) > GOAL]
 
 
-def _ratios(grown: Sequence[Grown]) -> list[Ratio]:
+def _ratios(grown: Sequence[GrowthRow]) -> list[Ratio]:
     sizes = f"{grown[-1].reservations:,} / {grown[-2].reservations:,} reservations"
     return [
         Ratio(f"seconds a reservation, {sizes}: {name.replace('_', ' ')}", steepness(grown, name), GOAL)
@@ -114,7 +114,7 @@ def _ratios(grown: Sequence[Grown]) -> list[Ratio]:
     ]
 
 
-def _site_ratios(sites: Sequence[Sites]) -> list[Ratio]:
+def _site_ratios(sites: Sequence[SiteMeasurements]) -> list[Ratio]:
     one, many = sites[0], sites[-1]
     pairs = {
         "seconds to parse dags/": (one.parse_all, many.parse_all),
@@ -124,12 +124,12 @@ def _site_ratios(sites: Sequence[Sites]) -> list[Ratio]:
     return [Ratio(f"{what}: {many.sites} sites / one", last / first) for what, (first, last) in pairs.items()]
 
 
-def _lines(grown: Sequence[Grown]) -> dict[str, list[tuple[float | str, float]]]:
+def _lines(grown: Sequence[GrowthRow]) -> dict[str, list[tuple[float | str, float]]]:
     shown = ("rules", "plan", "plan_written", "first_look", "same_look")
     return {name.replace("_", " "): [(one.reservations, getattr(one, name)) for one in grown] for name in shown}
 
 
-def _site_lines(sites: Sequence[Sites]) -> dict[str, list[tuple[float | str, float]]]:
+def _site_lines(sites: Sequence[SiteMeasurements]) -> dict[str, list[tuple[float | str, float]]]:
     return {
         "parse dags/": [(one.sites, one.parse_all) for one in sites],
         "at each task's start": [(one.sites, one.task_start) for one in sites],
@@ -140,47 +140,53 @@ def _site_lines(sites: Sequence[Sites]) -> dict[str, list[tuple[float | str, flo
 # --- reservations -----------------------------------------------------------------------------------------------------
 
 
-def measure(steps: Sequence[int] = STEPS) -> list[Grown]:
+def measure(steps: Sequence[int] = STEPS) -> list[GrowthRow]:
     """The smallest size twice: the first time is everything's first time."""
     with tempfile.TemporaryDirectory() as home:
-        _grown(steps[0], Path(home) / "warm")
-        return [_grown(step, Path(home) / str(step)) for step in steps]
+        _measure_size(steps[0], Path(home) / "warm")
+        return [_measure_size(step, Path(home) / str(step)) for step in steps]
 
 
-def _grown(reservations: int, folder: Path) -> Grown:
+def _measure_size(reservations: int, folder: Path) -> GrowthRow:
     folder.mkdir()
-    both = crowd(Size(users=reservations, reservations=reservations, doors=max(reservations // DOORS, 10)))
-    rules, desired = timed(lambda: desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF))
-    plan, made = timed(lambda: make_plan(desired, both.current, RULES, as_of=AS_OF))
-    looked = _seen(both, desired, made)
+    both = build_site(Size(users=reservations, reservations=reservations, doors=max(reservations // DOORS, 10)))
+    rules, desired = cpu_seconds(
+        lambda: build_desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF)
+    )
+    plan, made = cpu_seconds(lambda: make_plan(desired, both.current, RULES, as_of=AS_OF))
+    looked = _snapshot(both, desired, made)
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
     first, again = (_run(ledger, folder, number) for number in (1, 2))
-    plan_written, _ = timed(lambda: ledger.plan(first, made.operations, made.problems, made.left, planned_at=_now()))
-    first_look, _ = timed(lambda: ledger.observe(first, NAME, looked.tables(), _now(), still_read=AS_OF))
-    same_look, _ = timed(lambda: ledger.observe(again, NAME, looked.tables(), _now(), still_read=AS_OF))
+    plan_written, _ = cpu_seconds(
+        lambda: ledger.plan(first, made.operations, made.problems, made.left, planned_at=_now())
+    )
+    first_look, _ = cpu_seconds(lambda: ledger.observe(first, NAME, looked.tables(), _now(), still_read=AS_OF))
+    same_look, _ = cpu_seconds(lambda: ledger.observe(again, NAME, looked.tables(), _now(), still_read=AS_OF))
     tables = both.tables() | {"operations": made.operations, "problems": made.problems} | desired.tables()
-    written, _ = timed(lambda: [table.to_parquet(folder / f"{name}.parquet") for name, table in tables.items()])
-    read, _ = timed(lambda: [pd.read_parquet(folder / f"{name}.parquet") for name in tables])
+    written, _ = cpu_seconds(lambda: [table.to_parquet(folder / f"{name}.parquet") for name, table in tables.items()])
+    read, _ = cpu_seconds(lambda: [pd.read_parquet(folder / f"{name}.parquet") for name in tables])
     Ledger.forget_all()
-    return Grown(
+    return GrowthRow(
         reservations, rules, plan, plan_written, first_look, same_look, written, read,
         folder_mb=_megabytes(folder, "*.parquet"), ledger_mb=_megabytes(folder, "ledger.db*"),
     )  # fmt: skip
 
 
-def timed(work: Callable[[], T]) -> tuple[float, T]:
+def cpu_seconds(work: Callable[[], T]) -> tuple[float, T]:
     """Seconds of processor time: another process beside it does not count."""
     began = time.process_time()
     found = work()
     return time.process_time() - began, found
 
 
-def _seen(both: Crowd, desired: Desired, made: Plan) -> Seen:
-    return seen(both.people, both.places, both.loaners, both.current, decisions=desired.decisions, matches=made.matches)
+def _snapshot(both: SyntheticSite, desired: Desired, made: Plan) -> Snapshot:
+    return take_snapshot(
+        both.people, both.places, both.loaners, both.current, decisions=desired.decisions, matches=made.matches
+    )
 
 
 def _run(ledger: Ledger, folder: Path, number: int) -> int:
-    return ledger.begin_run(Begun(NAME, "sync", f"run {number}", folder.name, _now()))
+    return ledger.begin_run(RunStart(NAME, "sync", f"run {number}", folder.name, _now()))
 
 
 def _now() -> datetime:
@@ -194,14 +200,14 @@ def _megabytes(folder: Path, pattern: str) -> float:
 # --- sites ------------------------------------------------------------------------------------------------------------
 
 
-def measure_sites(counts: Sequence[int] = SITES) -> list[Sites]:
+def measure_sites(counts: Sequence[int] = SITES) -> list[SiteMeasurements]:
     """Each number of sites in a process of its own."""
     return [_sites(count) for count in counts]
 
 
-def _sites(count: int) -> Sites:
+def _sites(count: int) -> SiteMeasurements:
     command = [sys.executable, "-m", "benchmarks.sites", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return Sites(**json.loads(done.stdout.splitlines()[-1]))
+    return SiteMeasurements(**json.loads(done.stdout.splitlines()[-1]))

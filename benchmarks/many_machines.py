@@ -1,6 +1,6 @@
 """The stack of docker-compose.yml with 50 sites on one evening, and what becomes of runs when a part of it is lost.
 
-What is run, and what must come of it, is tests/prove/test_many_machines.py: when one of its tests fails there are no
+What is run, and what must come of it, is tests/slow/test_many_machines.py: when one of its tests fails there are no
 figures. Two workers, PostgreSQL, Redis and everything else are processes of this one machine; so are the 50 sandboxes and
 the bucket, whose CPU is told beside.
 """
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import scale
 from benchmarks.airflow_server import MissingError
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.result_section import Chart, Ratio, Section, Table
 from tests.deployment import stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
-TEST = "tests/prove/test_many_machines.py"
+TEST = "tests/slow/test_many_machines.py"
 SITES = 50
 SLOTS = 16  # of both workers, as compose has them
 HANGS = 1.5  # times as long, beside a site that hangs
@@ -33,7 +33,7 @@ STOPPING = 180.0  # seconds that the test's stack may take to end
 
 
 def section() -> Section:
-    return told(measure())
+    return build_section(measure())
 
 
 def measure(sites: int = SITES) -> dict[str, dict[str, Any]]:
@@ -66,12 +66,12 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
             process.wait(STOPPING)
 
 
-def told(found: Mapping[str, dict[str, Any]]) -> Section:
+def build_section(found: Mapping[str, dict[str, Any]]) -> Section:
     evening, hangs = found["evening"], found["Salto hangs"]
     sites, minutes = evening["sites"], evening["seconds"] / 60
     # Everything shares these cores: what all of it needs is reckoned to the tasks.
     costs = scale.Costs(task=sum(evening["cpu"].values()) / sum(evening["tasks"].values()), start=0.0)
-    house = scale.House(slots=SLOTS, cores=os.cpu_count() or 1)
+    house = scale.Deployment(slots=SLOTS, cores=os.cpu_count() or 1)
     simulated = scale.Simulation(sites, scale.TINY, house, costs).run().minutes
     return Section(
         name="many_machines",
@@ -98,7 +98,8 @@ def told(found: Mapping[str, dict[str, Any]]) -> Section:
             ),
             _cpu(evening),
             Table(
-                ["lost, six syncs under way", "healthy again, s", "last run ended, s", "runs", "besides"], _lost(found)
+                ["lost, six syncs under way", "healthy again, s", "last run ended, s", "runs", "besides"],
+                _outage_rows(found),
             ),
             Table(
                 ["Salto of one site hangs", "median sync of the others, s"],
@@ -136,7 +137,7 @@ def _cpu(evening: Mapping[str, Any]) -> Table:
     return Table(["CPU of the evening", "s", "s a task"], [*rows, ["all", total, total / tasks]])
 
 
-def _lost(found: Mapping[str, dict[str, Any]]) -> list[list[object]]:
+def _outage_rows(found: Mapping[str, dict[str, Any]]) -> list[list[object]]:
     names = [name for name in found if name not in {"evening", "Salto hangs"}]
     return [
         [
@@ -144,13 +145,13 @@ def _lost(found: Mapping[str, dict[str, Any]]) -> list[list[object]]:
             found[name].get("healthy", "-"),
             found[name]["seconds"],
             ", ".join(f"{times} {state}" for state, times in sorted(found[name]["states"].items())),
-            _besides(found[name]),
+            _describe_rest(found[name]),
         ]
         for name in names
     ]
 
 
-def _besides(told: Mapping[str, Any]) -> str:
+def _describe_rest(told: Mapping[str, Any]) -> str:
     if "tasks_on_it" in told:
         return f"tasks on it: {told['tasks_on_it']}"
     return f"ended and started again: {', '.join(told['again']) or 'nothing'}" if "again" in told else "-"

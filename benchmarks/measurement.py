@@ -13,7 +13,7 @@ from dataclasses import replace
 from multiprocessing import active_children, get_context
 from typing import TYPE_CHECKING
 
-from benchmarks.section import Section, machine
+from benchmarks.result_section import Section, machine
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,26 +22,26 @@ TERMINATED = 143
 MODULES = {"rules": "rules_growth"}
 
 
-def apart(name: str, ledger: str) -> Section | None:
+def run_in_process(name: str, ledger: str) -> Section | None:
     """What a benchmark found; None when it cannot be measured yet."""
     with tempfile.TemporaryDirectory(prefix="hector-salto-bench-") as home:
         for setting in [setting for setting in os.environ if setting.startswith(("AIRFLOW", "HECTOR_SALTO_"))]:
             del os.environ[setting]  # what the shell has set must not decide a figure
         os.environ |= {"AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(measured, name, ledger).result()
+            return process.submit(run_benchmark, name, ledger).result()
 
 
-def end(_number: int, _frame: FrameType | None) -> None:
+def end_children(_number: int, _frame: FrameType | None) -> None:
     """Asked to end, each process ends what it has started."""
     for child in active_children():
         child.terminate()
     sys.exit(TERMINATED)
 
 
-def measured(name: str, ledger: str) -> Section | None:
+def run_benchmark(name: str, ledger: str) -> Section | None:
     """The section of a benchmark; None when it has none yet."""
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, end_children)
     try:
         section = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}").section
     except (ImportError, AttributeError):

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.section import Ratio, Section, Table
-from benchmarks.year import NOTHING, Size, fill
+from benchmarks.one_year import NOTHING, YearSize, fill_ledger
+from benchmarks.result_section import Ratio, Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,11 +43,11 @@ class View:
 
 
 def section(ledger: str = "sqlite") -> Section:
-    return told(measure(ledger), ledger)
+    return build_section(measure(ledger), ledger)
 
 
-def told(found: list[View], ledger: str) -> Section:
-    size = Size()
+def build_section(found: list[View], ledger: str) -> Section:
+    size = YearSize()
     rows = [[one.view, one.empty, one.full, one.full / one.empty, one.kilobytes] for one in found]
     chosen = "" if ledger == "sqlite" else f" LEDGER={ledger}"
     return Section(
@@ -72,14 +72,14 @@ def told(found: list[View], ledger: str) -> Section:
     )
 
 
-def measure(ledger: str = "sqlite", size: Size | None = None, times: int = TIMES) -> list[View]:
+def measure(ledger: str = "sqlite", size: YearSize | None = None, times: int = TIMES) -> list[View]:
     """Every view with both ledgers, in an Airflow of its own."""
-    size = size or Size()
+    size = size or YearSize()
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hector-salto-bench-")))
         visit = _page(home)
         urls = {name: stack.enter_context(_ledger(ledger, home, name, size)) for name in (EMPTY, FULL)}
-        return _measured(visit, urls, datetime.now(UTC), size, times)
+        return _measure_views(visit, urls, datetime.now(UTC), size, times)
 
 
 def _page(home: Path) -> TestClient:
@@ -102,7 +102,7 @@ def visitor() -> TestClient:
     from fastapi import FastAPI  # noqa: PLC0415
     from fastapi.testclient import TestClient  # noqa: PLC0415
 
-    from doors.app import app  # noqa: PLC0415
+    from hector_salto.ui.app import app  # noqa: PLC0415
 
     initdb()
     init_auth_manager(FastAPI())
@@ -111,9 +111,9 @@ def visitor() -> TestClient:
 
 
 @contextlib.contextmanager
-def _ledger(kind: str, home: Path, name: str, full: Size) -> Iterator[str]:
+def _ledger(kind: str, home: Path, name: str, full: YearSize) -> Iterator[str]:
     """Fill a ledger; gives the JSON of its Airflow connection."""
-    from include.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
+    from hector_salto.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
 
     size = NOTHING if name == EMPTY else full
     with contextlib.ExitStack() as stack:
@@ -126,7 +126,7 @@ def _ledger(kind: str, home: Path, name: str, full: Size) -> Iterator[str]:
             url = stack.enter_context(postgres.server(postgres.programs())).url
             connection = {"conn_type": "postgres", **_parts(url)}
         began = time.perf_counter()
-        fill(Ledger.open(url), name, datetime.now(UTC), size)
+        fill_ledger(Ledger.open(url), name, datetime.now(UTC), size)
         sys.stderr.write(f"{name}: filled in {time.perf_counter() - began:.0f} s\n")
         yield json.dumps(connection)
         Ledger.forget_all()
@@ -146,7 +146,7 @@ def _parts(url: str) -> dict[str, Any]:
     }
 
 
-def _views(now: datetime, size: Size) -> dict[str, str]:
+def _views(now: datetime, size: YearSize) -> dict[str, str]:
     last = size.a_week * size.weeks - 1
     return {
         "integrations": "/?",
@@ -164,7 +164,7 @@ def _views(now: datetime, size: Size) -> dict[str, str]:
     }
 
 
-def _measured(visit: TestClient, ledgers: dict[str, str], now: datetime, size: Size, times: int) -> list[View]:
+def _measure_views(visit: TestClient, ledgers: dict[str, str], now: datetime, size: YearSize, times: int) -> list[View]:
     """Each view with the empty and the full ledger, visited in turns."""
     os.environ["HECTOR_SALTO_LEDGER"] = "ledger_of_bench"
     found = []

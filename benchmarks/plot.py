@@ -11,7 +11,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 if TYPE_CHECKING:
-    from benchmarks.section import Chart, Section
+    from benchmarks.result_section import Chart, Section
 
 WIDTH, HEIGHT, DPI = 5.2, 4.2, 110
 CROWDED = 5  # bars whose names lie side by side

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks.school import School, in_step, moved, one_more_booking
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.sample_site import SampleSize, add_reservation, move_reservation, site_in_step
 from benchmarks.server import Requests, server
 from commands.dag_run import run_dag
-from commands.settings import prepare
+from commands.settings import migrate_database
 
 if TYPE_CHECKING:
     from benchmarks.server import Server
 
-SCHOOL = School(people=2_000, bookings=1_000, doors=200)
+SCHOOL = SampleSize(people=2_000, bookings=1_000, doors=200)
 PAGE = 100
 NAME = "bench"
 FILE = "hector_conn_id: hector_bench\nsalto_conn_id: salto_bench\nsite_id: DE4520000000\nschedule: null\n"
@@ -41,7 +41,7 @@ GOALS = {BOOKING: 45, RELOAD: 15}
 
 
 @dataclass(frozen=True)
-class Ran:
+class MeasuredRun:
     """One run of the DAG."""
 
     what: str
@@ -57,17 +57,17 @@ class Ran:
 
 
 def section() -> Section:
-    return told(measure())
+    return build_section(measure())
 
 
-def told(found: list[Ran]) -> Section:
+def build_section(found: list[MeasuredRun]) -> Section:
     rows = [
         [one.what, "green" if one.green else "RED", one.hector.reads, one.salto.reads, one.salto.writes,
          one.salto.tokens, GOALS.get(one.what, "-"), one.seconds]
         for one in found
     ]  # fmt: skip
     header = ["run", "ended", "Hector reads", "Salto reads", "Salto writes", "tokens", "goal, Salto", "s"]
-    least = naive(SCHOOL)
+    least = naive_requests(SCHOOL)
     return Section(
         name="requests_sent",
         title="Requests of everyday runs",
@@ -100,29 +100,29 @@ def told(found: list[Ran]) -> Section:
     )
 
 
-def naive(school: School) -> int:
+def naive_requests(school: SampleSize) -> int:
     """Lists in pages, and three lists for each group."""
     lists = (school.people, school.people, school.bookings, school.doors)
     return sum(math.ceil(rows / PAGE) for rows in lists) + 3 * school.bookings
 
 
-def measure(school: School = SCHOOL) -> list[Ran]:
+def measure(school: SampleSize = SCHOOL) -> list[MeasuredRun]:
     """The runs, in an Airflow of their own (AIRFLOW_HOME)."""
     home = Path(os.environ["AIRFLOW_HOME"])
     folder = home / "integrations"
     folder.mkdir()
     (folder / f"{NAME}.yaml").write_text(FILE, encoding="utf-8")
     os.environ |= {"HECTOR_SALTO_INTEGRATIONS": str(folder), "HECTOR_SALTO_RUNS": (home / "runs").as_uri()}
-    prepare()
-    with server(in_step, school) as both:
-        found = [_ran(both, FIRST), _ran(both, CONVERGED)]
-        reference = both.ask(one_more_booking)
-        found += [_ran(both, BOOKING), _ran(both, VERIFY, verify=True)]
-        both.ask(moved, reference)
-        return [*found, _ran(both, RELOAD, references=[reference])]
+    migrate_database()
+    with server(site_in_step, school) as both:
+        found = [_measure_run(both, FIRST), _measure_run(both, CONVERGED)]
+        reference = both.ask(add_reservation)
+        found += [_measure_run(both, BOOKING), _measure_run(both, VERIFY, verify=True)]
+        both.ask(move_reservation, reference)
+        return [*found, _measure_run(both, RELOAD, references=[reference])]
 
 
-def _ran(both: Server, what: str, **conf: Any) -> Ran:  # noqa: ANN401 - the parameters of a run
-    both.forget()
+def _measure_run(both: Server, what: str, **conf: Any) -> MeasuredRun:  # noqa: ANN401 - the parameters of a run
+    both.reset_counts()
     ended = run_dag(f"salto_sync__{NAME}", conf, both.variables, Console(file=io.StringIO()))
-    return Ran(what, ended.status == 0, ended.seconds, both.requests("hector"), both.requests("salto"))
+    return MeasuredRun(what, ended.status == 0, ended.seconds, both.requests("hector"), both.requests("salto"))

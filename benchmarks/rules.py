@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from benchmarks.crowd import AS_OF, RULES, Crowd, Size, crowd
-from include.access.desired import Desired, desired_state
-from include.access.plan import Plan, make_plan
-from include.access.risks import risks
-from include.access.rules import GROUP_PREFIX, MARKER_PREFIX
-from include.access.seen import seen
-from include.access.texts import folded
+from benchmarks.synthetic_site import AS_OF, RULES, Size, SyntheticSite, build_site
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.settings import GROUP_PREFIX, MARKER_PREFIX
+from hector_salto.access.snapshot import take_snapshot
+from hector_salto.access.texts import fold_all
+from hector_salto.access.upcoming_failures import risks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +58,7 @@ COLUMNS = (  # of a row of ``measure``, in the order in which ``main`` prints th
 
 
 @dataclass(frozen=True)
-class Keyed:
+class KeyedTables:
     """The tables with the keys they are joined by, made beforehand: folding a text is no part of a merge.
 
     They carry what the rules read of them, and what the plan shows; no other column.
@@ -78,21 +78,21 @@ class Keyed:
     schedules: pd.DataFrame
 
     @classmethod
-    def of(cls, both: Crowd) -> Keyed:
+    def of(cls, both: SyntheticSite) -> KeyedTables:
         site, booked = both.current, both.loaners.reservations
         alias = site.users["alias"]
         return cls(
             reservations=booked.assign(group_name=GROUP_PREFIX + booked["reference"]),
             lines=both.loaners.people.rename(columns={"person_id": "user_id"})[["reservation_id", "user_id"]],
             rooms=both.loaners.places,
-            users=both.people.users.assign(email=folded(both.people.users["email"])),
-            places=both.places.assign(wanted=folded(both.places["lock_name"]))[["place_id", "wanted"]],
+            users=both.people.users.assign(email=fold_all(both.people.users["email"])),
+            places=both.places.assign(wanted=fold_all(both.places["lock_name"]))[["place_id", "wanted"]],
             site_users=site.users.assign(
                 user_id=alias.str.removeprefix(MARKER_PREFIX).where(alias.str.startswith(MARKER_PREFIX)),
-                email=folded(site.users["email"]),
+                email=fold_all(site.users["email"]),
             ).drop(columns=["alias", "role_codes", "tag"]),
             tags=site.tags,
-            locks=site.locks.assign(wanted=folded(site.locks["name"]))[["lock_id", "name", "zone", "wanted"]],
+            locks=site.locks.assign(wanted=fold_all(site.locks["name"]))[["lock_id", "name", "zone", "wanted"]],
             groups=site.groups.groups.rename(columns={"name": "group_name"}),
             inside=site.groups.users,
             doors=site.groups.locks,
@@ -100,7 +100,7 @@ class Keyed:
         )
 
 
-def bare_merges(at: Keyed) -> list[pd.DataFrame]:
+def bare_merges(at: KeyedTables) -> list[pd.DataFrame]:
     """The joins that comparing the two sides takes, each once and plain; what they find is not looked at.
 
     people: who of Hector is who in Salto, by the marker in the alias and by email (two joins, for the marker decides
@@ -148,41 +148,41 @@ def measure(
         ``peak_mib``: high-water mark of the process when the rules have ended; ``grown_mib``: the same without what it
         took before it read the tables (interpreter and libraries); ``bytes_a_row``: grown by ``rows``.
     """
-    sizes = [_scaled(size, step) for step in steps]
-    return [_apart(of, scenario, rounds) for scenario in scenarios for of in sizes]
+    sizes = [_scale_size(size, step) for step in steps]
+    return [_run_in_process(of, scenario, rounds) for scenario in scenarios for of in sizes]
 
 
-def _scaled(size: Size, reservations: int) -> Size:
+def _scale_size(size: Size, reservations: int) -> Size:
     def share(count: int) -> int:
         return max(count * reservations // size.reservations, 1)
 
     return Size(share(size.users), reservations, share(size.doors))
 
 
-def _apart(size: Size, scenario: str, rounds: int) -> dict[str, Any]:
+def _run_in_process(size: Size, scenario: str, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="hector-salto-bench-") as home:
-        for name, table in crowd(size, first=scenario == FIRST).tables().items():
+        for name, table in build_site(size, first=scenario == FIRST).tables().items():
             table.to_parquet(Path(home) / f"{name}.parquet")
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.rules", "--tables", home, "--rounds", str(rounds)]
         ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return {"scenario": scenario, **asdict(size), **json.loads(ended.stdout)}
 
 
-def _measured(home: Path, rounds: int) -> dict[str, Any]:
+def _measure_rounds(home: Path, rounds: int) -> dict[str, Any]:
     """What the process of one size finds out: memory in its first round, then seconds in turns with the merges."""
-    _look(crowd(_scaled(Size(), WARM)))  # so that what is imported when first needed is not counted
-    before = _peak()
-    both = Crowd.of({path.stem: pd.read_parquet(path) for path in sorted(home.glob("*.parquet"))})
+    _run_everything(build_site(_scale_size(Size(), WARM)))  # so that what is imported when first needed is not counted
+    before = _peak_memory()
+    both = SyntheticSite.of({path.stem: pd.read_parquet(path) for path in sorted(home.glob("*.parquet"))})
     rows = sum(map(len, both.tables().values()))
     _plan(both)
-    peak = _peak()
-    keyed = Keyed.of(both)
+    peak = _peak_memory()
+    keyed = KeyedTables.of(both)
     taken: dict[str, list[float]] = {}
     for _ in range(rounds):
-        _timed(taken, "merges", lambda: bare_merges(keyed))
-        desired = _timed(taken, "desired", lambda: _desired(both))
-        made = _timed(taken, "plan", partial(make_plan, desired, both.current, RULES, as_of=AS_OF))
-    _seen_after(both, made, taken)
+        _time_step(taken, "merges", lambda: bare_merges(keyed))
+        desired = _time_step(taken, "desired", lambda: _build_desired(both))
+        made = _time_step(taken, "plan", partial(make_plan, desired, both.current, RULES, as_of=AS_OF))
+    _snapshot_after(both, made, taken)
     seconds = {f"{name}_seconds": statistics.median(times) for name, times in taken.items()}
     rules = statistics.median(map(sum, zip(taken["desired"], taken["plan"], strict=True)))
     return {
@@ -197,32 +197,32 @@ def _measured(home: Path, rounds: int) -> dict[str, Any]:
     }
 
 
-def _desired(both: Crowd) -> Desired:
-    return desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF)
+def _build_desired(both: SyntheticSite) -> Desired:
+    return build_desired_state(both.people, both.places, both.loaners, RULES, as_of=AS_OF)
 
 
-def _plan(both: Crowd) -> Plan:
-    return make_plan(_desired(both), both.current, RULES, as_of=AS_OF)
+def _plan(both: SyntheticSite) -> Plan:
+    return make_plan(_build_desired(both), both.current, RULES, as_of=AS_OF)
 
 
-def _look(both: Crowd) -> None:
+def _run_everything(both: SyntheticSite) -> None:
     """Everything once."""
-    bare_merges(Keyed.of(both))
-    _seen_after(both, _plan(both), {})
+    bare_merges(KeyedTables.of(both))
+    _snapshot_after(both, _plan(both), {})
 
 
-def _seen_after(both: Crowd, made: Plan, taken: dict[str, list[float]]) -> None:
-    looked = _timed(
+def _snapshot_after(both: SyntheticSite, made: Plan, taken: dict[str, list[float]]) -> None:
+    looked = _time_step(
         taken,
         "seen",
-        lambda: seen(
+        lambda: take_snapshot(
             both.people, both.places, both.loaners, both.current, decisions=made.decisions, matches=made.matches
         ),
     )
-    _timed(taken, "risks", lambda: risks(looked, as_of=AS_OF))
+    _time_step(taken, "risks", lambda: risks(looked, as_of=AS_OF))
 
 
-def _timed(taken: dict[str, list[float]], name: str, do: Callable[[], Made]) -> Made:
+def _time_step(taken: dict[str, list[float]], name: str, do: Callable[[], Made]) -> Made:
     gc.collect()  # nobody pays for another's rubbish
     began = time.perf_counter()
     made = do()
@@ -230,7 +230,7 @@ def _timed(taken: dict[str, list[float]], name: str, do: Callable[[], Made]) -> 
     return made
 
 
-def _peak() -> int:
+def _peak_memory() -> int:
     """Bytes. On Linux ``ru_maxrss`` begins with what the parent took, so the kernel's own mark is read there."""
     status = Path("/proc/self/status")
     if status.exists():
@@ -249,7 +249,7 @@ def main() -> int:
     parser.add_argument("--tables", type=Path, help=argparse.SUPPRESS)  # how a process of its own is asked
     given = parser.parse_args()
     if given.tables:
-        sys.stdout.write(json.dumps(_measured(given.tables, given.rounds)))
+        sys.stdout.write(json.dumps(_measure_rounds(given.tables, given.rounds)))
         return 0
     size = Size(given.users, given.reservations, given.doors)
     steps = [step for step in STEPS if step < size.reservations] + [size.reservations]
@@ -257,7 +257,7 @@ def main() -> int:
     for scenario in (EVERYDAY, FIRST):
         for step in steps:
             (row,) = measure(size, [step], scenarios=[scenario], rounds=given.rounds)
-            sys.stdout.write("  ".join(f"{_shown(row[name]):>{len(name)}}" for name in COLUMNS) + "\n")
+            sys.stdout.write("  ".join(f"{_format_value(row[name]):>{len(name)}}" for name in COLUMNS) + "\n")
             sys.stdout.flush()
     return 0
 
@@ -267,7 +267,7 @@ def _title(size: Size, rounds: int) -> str:
     return f"{there}, Python {platform.python_version()}, pandas {pd.__version__}, median of {rounds}"
 
 
-def _shown(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 

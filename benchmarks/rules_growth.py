@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import rules
-from benchmarks.crowd import Size
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.synthetic_site import Size
 
 SHOWN = {
     "scenario": "scenario",
@@ -23,10 +23,10 @@ GOAL, LINEAR = 3.0, 1.1
 
 
 def section() -> Section:
-    return told(rules.measure(Size(), rules.STEPS))
+    return build_section(rules.measure(Size(), rules.STEPS))
 
 
-def told(rows: list[dict[str, Any]]) -> Section:
+def build_section(rows: list[dict[str, Any]]) -> Section:
     size = Size()
     return Section(
         name="rules",

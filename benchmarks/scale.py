@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from benchmarks.section import Chart, Section, Table
+from benchmarks.result_section import Chart, Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +28,7 @@ OLDEST_PLAN = 15.0  # minutes
 EVERYDAY, VERIFYING = "everyday", "full verification"
 # Tasks of a run in order, with how many of each run beside each other, and their share of what a reservation costs.
 TASKS = (
-    ("begin", 1, 0.0),
+    ("start_run", 1, 0.0),
     ("extract", 3, 0.1),
     ("build_desired", 1, 0.1),
     ("plan", 1, 0.4),
@@ -67,7 +67,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class House:
+class Deployment:
     """Where it runs. quota: requests a second that Salto allows one client; None: as many as come."""
 
     slots: int
@@ -79,7 +79,7 @@ class House:
 
 
 @dataclass
-class Evening:
+class EveningResult:
     """What became of it. minutes: until the last run had ended; plans: age of each plan in minutes when it was applied."""
 
     minutes: float = 0.0
@@ -97,7 +97,7 @@ class Simulation:
     :param sites: all alike.
     """
 
-    def __init__(self, sites: int, site: Site, house: House, costs: Costs) -> None:
+    def __init__(self, sites: int, site: Site, house: Deployment, costs: Costs) -> None:
         self._env = simpy.Environment()
         self._site, self._house, self._costs = site, house, costs
         self._scheduler = simpy.PriorityResource(self._env, house.schedulers)
@@ -105,9 +105,9 @@ class Simulation:
         self._cores = simpy.Resource(self._env, house.cores)
         self._salto = simpy.Resource(self._env, 1)
         self._sites = sites
-        self._evening = Evening()
+        self._evening = EveningResult()
 
-    def run(self) -> Evening:
+    def run(self) -> EveningResult:
         for number in range(self._sites):
             self._env.process(self._sync(self._house.spread * 60 * number / self._sites))
         self._env.run()
@@ -120,7 +120,7 @@ class Simulation:
         for depth, (task, beside, share) in enumerate(TASKS):
             together = [self._env.process(self._task(task, depth, share, began)) for _ in range(beside)]
             yield simpy.AllOf(self._env, together)
-            began = self._env.now if task == "begin" else began
+            began = self._env.now if task == "start_run" else began
 
     def _task(self, task: str, depth: int, share: float, began: float) -> Steps:
         """Whatever is further on comes first, as compose's weight rule has it: begun runs end before others begin."""
@@ -148,21 +148,21 @@ class Simulation:
 
 
 STEPS = (1, 10, 50, 200, 500, 1_000)
-TINY = Site(users=2, groups=2, doors=1)  # those of tests/prove/test_many_machines.py
+TINY = Site(users=2, groups=2, doors=1)  # those of tests/slow/test_many_machines.py
 SMALL, LARGE = Site(users=500, groups=200, doors=50), Site(users=2_000, groups=1_000, doors=200)
 EVENINGS = (
-    (50, SMALL, House(slots=16, cores=2)),
-    (50, SMALL, House(slots=16, cores=4)),
-    (200, LARGE, House(slots=16, cores=4)),
-    (200, LARGE, House(slots=64, cores=16)),
-    (1_000, LARGE, House(slots=64, cores=16)),
-    (1_000, LARGE, House(slots=256, cores=64)),
-    (1_000, LARGE, House(slots=256, cores=64, schedulers=3)),
-    (1_000, LARGE, House(slots=256, cores=64, schedulers=3, kind=EVERYDAY)),
-    (1_000, LARGE, House(slots=64, cores=16, quota=100)),
-    (1_000, LARGE, House(slots=64, cores=16, quota=100, spread=600)),
-    (1_000, LARGE, House(slots=64, cores=16, quota=100, spread=1_380)),
-    (1_000, LARGE, House(slots=64, cores=16, quota=100, spread=60, kind=EVERYDAY)),
+    (50, SMALL, Deployment(slots=16, cores=2)),
+    (50, SMALL, Deployment(slots=16, cores=4)),
+    (200, LARGE, Deployment(slots=16, cores=4)),
+    (200, LARGE, Deployment(slots=64, cores=16)),
+    (1_000, LARGE, Deployment(slots=64, cores=16)),
+    (1_000, LARGE, Deployment(slots=256, cores=64)),
+    (1_000, LARGE, Deployment(slots=256, cores=64, schedulers=3)),
+    (1_000, LARGE, Deployment(slots=256, cores=64, schedulers=3, kind=EVERYDAY)),
+    (1_000, LARGE, Deployment(slots=64, cores=16, quota=100)),
+    (1_000, LARGE, Deployment(slots=64, cores=16, quota=100, spread=600)),
+    (1_000, LARGE, Deployment(slots=64, cores=16, quota=100, spread=1_380)),
+    (1_000, LARGE, Deployment(slots=64, cores=16, quota=100, spread=60, kind=EVERYDAY)),
 )
 
 
@@ -176,7 +176,7 @@ def section() -> Section:
             [sites, sites * site.groups, house.kind, house.slots, house.cores, house.schedulers, house.spread, quota,
              found.requests, found.minutes, max(found.plans), found.too_old]
         )  # fmt: skip
-    house = House(slots=64, cores=16)
+    house = Deployment(slots=64, cores=16)
     points = [(float(number), Simulation(number, LARGE, house, costs).run().minutes) for number in STEPS]
     return Section(
         name="scale",

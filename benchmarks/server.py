@@ -8,13 +8,13 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from include.sandbox import Sandbox
+from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from include.sandbox import Credentials, Scenario
+    from sandbox import Credentials, Scenario
 
 T = TypeVar("T")
 
@@ -60,19 +60,19 @@ class Server:
 
     def requests(self, server: str = "salto") -> Requests:
         """Since the last ``forget``."""
-        return self.ask(_counted, server)
+        return self.ask(_count_requests, server)
 
-    def forget(self) -> None:
+    def reset_counts(self) -> None:
         """Count from now on."""
-        self.ask(_cleared)
+        self.ask(_clear_log)
 
-    def begin_anew(self, build: Callable[..., Scenario], *arguments: object) -> None:
+    def replace_state(self, build: Callable[..., Scenario], *arguments: object) -> None:
         """With the states that ``build(*arguments)`` makes, answered at once; credentials stay."""
-        self.ask(_replaced, build, arguments)
+        self.ask(_replace_state, build, arguments)
 
     def delay(self, milliseconds: float) -> None:
         """From now on every answer takes this long; requests do not wait for one another."""
-        self.ask(_delayed, milliseconds)
+        self.ask(_delay_answers, milliseconds)
 
 
 @contextlib.contextmanager
@@ -109,23 +109,23 @@ def _answer(sandbox: Sandbox, function: Callable[..., Any], arguments: tuple[obj
         return False, traceback.format_exc()
 
 
-def _counted(sandbox: Sandbox, server_: str) -> Requests:
+def _count_requests(sandbox: Sandbox, server_: str) -> Requests:
     rows = [row for row in sandbox.requests if row.server == server_]
     tokens = sum(row.path == "/connect/token" for row in rows)
     writes = sum(row.is_write for row in rows)
     return Requests(len(rows) - writes - tokens, writes, tokens)
 
 
-def _cleared(sandbox: Sandbox) -> None:
+def _clear_log(sandbox: Sandbox) -> None:
     sandbox.log.clear()
 
 
-def _replaced(sandbox: Sandbox, build: Callable[..., Scenario], arguments: tuple[object, ...]) -> None:
+def _replace_state(sandbox: Sandbox, build: Callable[..., Scenario], arguments: tuple[object, ...]) -> None:
     scenario = build(*arguments)
     sandbox.hector, sandbox.salto = scenario.hector, scenario.salto
     sandbox.latency_ms = 0.0
     sandbox.log.clear()
 
 
-def _delayed(sandbox: Sandbox, milliseconds: float) -> None:
+def _delay_answers(sandbox: Sandbox, milliseconds: float) -> None:
     sandbox.latency_ms = milliseconds

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
 
-from benchmarks.year import ZONE
-from include.ledger.tables import Run
+from benchmarks.one_year import ZONE
+from hector_salto.ledger.tables import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from include.ledger.ledger import Ledger
+    from hector_salto.ledger.ledger import Ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "hector_conn_id: h{n}\nsalto_conn_id: s{n}\nsite_id: DE{n}\nschedule: '0 21 * * *'\n"
@@ -31,7 +31,7 @@ SYNC = "salto_sync.py"
 
 
 @dataclass(frozen=True)
-class Sites:
+class SiteMeasurements:
     """Of so many integration files.
 
     parse: seconds to fill the bag of dags/, as the dag-processor does, by file; bag_mib: what the process grew by;
@@ -54,11 +54,11 @@ class Sites:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as home:
-        json.dump(asdict(measured(int(sys.argv[1]), Path(home))), sys.stdout)
+        json.dump(asdict(measure_sites(int(sys.argv[1]), Path(home))), sys.stdout)
     return 0
 
 
-def measured(sites: int, home: Path) -> Sites:
+def measure_sites(sites: int, home: Path) -> SiteMeasurements:
     names = [f"site{number:03}" for number in range(sites)]
     folder = home / "integrations"
     folder.mkdir()
@@ -74,7 +74,7 @@ def measured(sites: int, home: Path) -> Sites:
     parse, dags, grown = _bag()
     task_start = _task_start(f"salto_sync__{names[-1]}")
     view, length = _start_view(home, names)
-    return Sites(sites, dags, parse, grown, task_start, view, length)
+    return SiteMeasurements(sites, dags, parse, grown, task_start, view, length)
 
 
 def _bag() -> tuple[dict[str, float], int, float]:
@@ -83,15 +83,15 @@ def _bag() -> tuple[dict[str, float], int, float]:
 
     initdb()
     first = DagBag(str(ROOT / "dags"))  # what a file imports is imported once, whatever the number of sites
-    before = _resident()
+    before = _resident_memory()
     bag = DagBag(str(ROOT / "dags"))
     if first.import_errors or bag.import_errors:
         raise RuntimeError(f"{bag.import_errors}")
     parse = {Path(stat.file).name: stat.duration.total_seconds() for stat in bag.dagbag_stats}
-    return parse, len(bag.dags), (_resident() - before) / MIB
+    return parse, len(bag.dags), (_resident_memory() - before) / MIB
 
 
-def _resident() -> int:
+def _resident_memory() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:  # no Linux: the high-water mark
@@ -121,10 +121,10 @@ def _task_start(dag_id: str) -> float:
 
 def _start_view(home: Path, names: list[str]) -> tuple[float, int]:
     from benchmarks.page import visitor  # noqa: PLC0415 - after its home is set
-    from include.ledger.ledger import Ledger  # noqa: PLC0415 - after its home is set
+    from hector_salto.ledger.ledger import Ledger  # noqa: PLC0415 - after its home is set
 
     path = home / "ledger.db"
-    runs(Ledger.open(f"sqlite:///{path}"), names, datetime.now(UTC))
+    add_runs(Ledger.open(f"sqlite:///{path}"), names, datetime.now(UTC))
     os.environ["HECTOR_SALTO_LEDGER"] = "ledger_of_bench"
     os.environ["AIRFLOW_CONN_LEDGER_OF_BENCH"] = json.dumps({"conn_type": "sqlite", "host": str(path)})
     visit, taken, length = visitor(), [], 0
@@ -137,7 +137,7 @@ def _start_view(home: Path, names: list[str]) -> tuple[float, int]:
     return statistics.median(taken), length // 1000
 
 
-def runs(ledger: Ledger, names: Iterable[str], now: datetime) -> None:
+def add_runs(ledger: Ledger, names: Iterable[str], now: datetime) -> None:
     """A month of green runs of each integration."""
     with ledger.transaction() as connection:
         for name in names:

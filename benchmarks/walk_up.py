@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from benchmarks.airflow_server import MissingError
-from benchmarks.section import Chart, Ratio, Section, Table
-from include.sandbox import Sandbox, empty, openings
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from sandbox import Sandbox, empty, openings
 from tests.ledger import postgres
-from tests.prove.airflow_server import AirflowServer, airflow_server
+from tests.slow.airflow_server import AirflowServer, airflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = 5
 SITES = (1, 20)
-AT_ONCE = 4  # first syncs
+MAX_PARALLEL = 4  # first syncs
 IDLE = 60.0  # seconds of doing nothing
-SETTLED = 20.0  # seconds after the start that count for neither
+SETTLE_SECONDS = 20.0  # seconds after the start that count for neither
 GOAL_SECONDS, GOAL_REQUESTS = 60.0, 10.0
 FILE = "hector_conn_id: hector_{name}\nsalto_conn_id: salto_{name}\nsite_id: {site}\nschedule: null\n"
 ENDED = frozenset({"success", "failed"})
@@ -51,8 +51,8 @@ from airflow.sdk import DAG, DeltaTriggerTimetable, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from hector.hook import HectorHook
-from hector.triggers import asked
-from runs import watching
+from hector.triggers import poll_changes
+from hector_salto.workflow import watch_state
 
 NAMES = @@NAMES@@
 
@@ -63,9 +63,9 @@ for name in NAMES:
 
         @task
         def ask(name=name):
-            due, mark = asked(HectorHook(f"hector_{name}"), watching.watched(name, datetime.now(timezone.utc)).mark)
+            due, mark = poll_changes(HectorHook(f"hector_{name}"), watch_state.last_watch(name, datetime.now(timezone.utc)).mark)
             seen = {"mark": mark.as_json(), "references": [], "everything": False}
-            watching.keep_done(name, seen, datetime.now(timezone.utc))
+            watch_state.keep_done(name, seen, datetime.now(timezone.utc))
             if not due:
                 raise AirflowSkipException("nothing has changed")
             return list(due.references)
@@ -93,7 +93,7 @@ class Campus:
 
 
 @dataclass(frozen=True)
-class Waited:
+class WaitResult:
     """One way of waiting. seconds: from shown to open, one a booking; idle, in a minute: requests to the Hector of one
     site, CPU seconds of all sites together.
     """
@@ -105,15 +105,15 @@ class Waited:
     cpu: float
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         return f"{self.what}, {self.sites} site{'s' if self.sites > 1 else ''}"
 
 
 def section() -> Section:
-    return told([one for sites in SITES for one in measure(sites)])
+    return build_section([one for sites in SITES for one in measure(sites)])
 
 
-def told(found: list[Waited]) -> Section:
+def build_section(found: list[WaitResult]) -> Section:
     """``found``: for each number of sites, the watch and then the small runs."""
     rows = [
         [
@@ -145,7 +145,7 @@ def told(found: list[Waited]) -> Section:
                 "booking",
                 "seconds",
                 {
-                    one.called: [(float(number), seconds) for number, seconds in enumerate(one.seconds, 1)]
+                    one.label: [(float(number), seconds) for number, seconds in enumerate(one.seconds, 1)]
                     for one in found
                 },
                 goal=GOAL_SECONDS,
@@ -155,7 +155,7 @@ def told(found: list[Waited]) -> Section:
     )
 
 
-def _ratios(watch: Waited, small: Waited) -> list[Ratio]:
+def _ratios(watch: WaitResult, small: WaitResult) -> list[Ratio]:
     sites = f"{watch.sites} site{'s' if watch.sites > 1 else ''}"
     medians = statistics.median(watch.seconds) / statistics.median(small.seconds)
     return [
@@ -166,15 +166,15 @@ def _ratios(watch: Waited, small: Waited) -> list[Ratio]:
     ]
 
 
-def measure(sites: int, samples: int = SAMPLES, idle: float = IDLE) -> list[Waited]:
+def measure(sites: int, samples: int = SAMPLES, idle: float = IDLE) -> list[WaitResult]:
     with (
         tempfile.TemporaryDirectory(prefix="hector-salto-walk-up-") as folder,
         contextlib.ExitStack() as servers,
     ):
         campuses = [servers.enter_context(_campus(number)) for number in range(1, sites + 1)]
         server = servers.enter_context(_airflow(Path(folder), campuses))
-        _in_step(server, campuses)
-        return [_waited(what, server, campuses, samples, idle) for what in DAGS]
+        _first_syncs(server, campuses)
+        return [_measure_wait(what, server, campuses, samples, idle) for what in DAGS]
 
 
 @contextlib.contextmanager
@@ -215,27 +215,27 @@ def _airflow(folder: Path, campuses: list[Campus]) -> Iterator[AirflowServer]:
         yield server
 
 
-def _in_step(server: AirflowServer, campuses: list[Campus]) -> None:
+def _first_syncs(server: AirflowServer, campuses: list[Campus]) -> None:
     """The first sync of each, a few at a time."""
     for campus in campuses:
         server.ask("POST", "/pools", {"name": f"salto_site_{campus.site_id.lower()}", "slots": 1}).raise_for_status()
-    for some in (campuses[at : at + AT_ONCE] for at in range(0, len(campuses), AT_ONCE)):
+    for some in (campuses[at : at + MAX_PARALLEL] for at in range(0, len(campuses), MAX_PARALLEL)):
         runs = {campus.sync: server.trigger(campus.sync) for campus in some}
-        ended = {dag_id: server.ended(dag_id, run) for dag_id, run in runs.items()}
+        ended = {dag_id: server.wait_for_end(dag_id, run) for dag_id, run in runs.items()}
         if set(ended.values()) != {"success"}:
             raise RuntimeError(f"first syncs ended {ended}")
 
 
-def _waited(what: str, server: AirflowServer, campuses: list[Campus], samples: int, idle: float) -> Waited:
+def _measure_wait(what: str, server: AirflowServer, campuses: list[Campus], samples: int, idle: float) -> WaitResult:
     dags = [f"{DAGS[what]}{campus.name}" for campus in campuses]
     for campus, dag_id in zip(campuses, dags, strict=True):
         server.until(lambda dag_id=dag_id: server.ask("GET", f"/dags/{dag_id}").ok, f"the DAG {dag_id}")
         server.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
         campus.sandbox.log.clear()
     for campus in campuses:
-        server.until(lambda campus=campus: _questions(campus), f"a question to {campus.name}")
-    time.sleep(SETTLED)
-    requests, cpu = _idle(campuses, idle)
+        server.until(lambda campus=campus: _hector_requests(campus), f"a question to {campus.name}")
+    time.sleep(SETTLE_SECONDS)
+    requests, cpu = _measure_idle(campuses, idle)
     seconds = []
     for number in range(samples):
         campus = campuses[number % len(campuses)]
@@ -243,14 +243,14 @@ def _waited(what: str, server: AirflowServer, campuses: list[Campus], samples: i
         time.sleep(8 + 1.7 * number)  # the next comes at no fixed moment between two questions
     for dag_id in dags:
         _stop(server, dag_id)
-    return Waited(what, len(campuses), seconds, requests, cpu)
+    return WaitResult(what, len(campuses), seconds, requests, cpu)
 
 
-def _questions(campus: Campus) -> int:
+def _hector_requests(campus: Campus) -> int:
     return sum("updated_since" in row.path for row in campus.sandbox.log.rows())
 
 
-def _idle(campuses: list[Campus], idle: float) -> tuple[float, float]:
+def _measure_idle(campuses: list[Campus], idle: float) -> tuple[float, float]:
     """Requests to one site's Hector, and CPU seconds of all, a minute."""
     for campus in campuses:
         campus.sandbox.log.clear()
@@ -274,13 +274,13 @@ def _walk_up(reference: str, server: AirflowServer, campus: Campus) -> float:
     begin = now + timedelta(minutes=10)
     hector.add_loaner(who, where, begin, begin + timedelta(hours=1), reference=reference, updated_at=now)
     shown = time.monotonic()
-    _until(lambda: _is_open(campus.sandbox, reference), "the open door")
+    _wait_until(lambda: _is_open(campus.sandbox, reference), "the open door")
     seconds = time.monotonic() - shown
     server.until(lambda: all(run["state"] in ENDED for run in server.runs(campus.sync)), "the end of its sync")
     return seconds
 
 
-def _until(look: Callable[[], bool], what: str, patience: float = 180.0) -> None:
+def _wait_until(look: Callable[[], bool], what: str, patience: float = 180.0) -> None:
     end = time.monotonic() + patience
     while not look():
         if time.monotonic() > end:

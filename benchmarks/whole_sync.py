@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from benchmarks.clients import Clients, PlainTransport, one_by_one
-from benchmarks.school import RULES, School, a_busy_day, in_step, names_of_groups, shut
-from benchmarks.section import Chart, Ratio, Section, Table
+from benchmarks.clients import Clients, PlainTransport, serial_rate_limit
+from benchmarks.result_section import Chart, Ratio, Section, Table
+from benchmarks.sample_site import RULES, SampleSize, change_reservations, group_names, seconds_locked_out, site_in_step
 from benchmarks.server import server
-from include.access.remembered import Remembered
-from include.access.rules import MARKER_PREFIX
-from include.access.schemas import WEEKDAYS
-from include.access.windows import schedules
-from salto.models import Schedule
+from hector_salto.access.read_cache import Remembered
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.settings import MARKER_PREFIX
+from hector_salto.access.windows import schedules
+from salto.models import AccessSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.server import Server
-    from include.access.desired import Desired
+    from hector_salto.access.desired import Desired
 
 CONNECTIONS = 8
 LATENCIES = (0.0, 50.0, 100.0)
-SCHOOL = School(people=300, bookings=150, doors=50)
+SCHOOL = SampleSize(people=300, bookings=150, doors=50)
 CHANGED = 10  # one of so many bookings changes
-FULL, EVERYDAY, SCRIPT, ANEW = "everything read", "everyday", "plain script", "all anew"
+FULL, EVERYDAY, SCRIPT, RECREATE = "everything read", "everyday", "plain script", "all anew"
 
 
 @dataclass(frozen=True)
-class Synced:
+class SyncResult:
     """One way at one latency; ``shut``: seconds that each group's doors were shut although they should open."""
 
     way: str
@@ -60,10 +60,10 @@ class Synced:
 
 
 def section() -> Section:
-    return told(measure())
+    return build_section(measure())
 
 
-def told(found: list[Synced]) -> Section:
+def build_section(found: list[SyncResult]) -> Section:
     base = {one.latency_ms: one.seconds for one in found if one.way == FULL}
     rows = [
         [one.way, f"{one.latency_ms:.0f}", one.seconds, one.seconds / base[one.latency_ms], one.requests, one.writes,
@@ -89,9 +89,9 @@ def told(found: list[Synced]) -> Section:
     )
 
 
-def _ratios(found: list[Synced]) -> list[Ratio]:
+def _ratios(found: list[SyncResult]) -> list[Ratio]:
     by = {(one.way, one.latency_ms): one for one in found}
-    pairs = ((FULL, SCRIPT), (EVERYDAY, SCRIPT), (FULL, ANEW), (EVERYDAY, ANEW))
+    pairs = ((FULL, SCRIPT), (EVERYDAY, SCRIPT), (FULL, RECREATE), (EVERYDAY, RECREATE))
     return [
         Ratio(f"whole sync, {latency:.0f} ms: {ours} / {other}", by[ours, latency].seconds / by[other, latency].seconds)
         for latency in dict.fromkeys(one.latency_ms for one in found)
@@ -99,52 +99,54 @@ def _ratios(found: list[Synced]) -> list[Ratio]:
     ]
 
 
-def _lines(found: list[Synced]) -> dict[str, list[tuple[float | str, float]]]:
+def _lines(found: list[SyncResult]) -> dict[str, list[tuple[float | str, float]]]:
     lines: dict[str, list[tuple[float | str, float]]] = {}
     for one in found:
         lines.setdefault(one.way, []).append((f"{one.latency_ms:.0f} ms", one.seconds))
     return lines
 
 
-def measure(school: School = SCHOOL, latencies: tuple[float, ...] = LATENCIES, changed: int = CHANGED) -> list[Synced]:
+def measure(
+    school: SampleSize = SCHOOL, latencies: tuple[float, ...] = LATENCIES, changed: int = CHANGED
+) -> list[SyncResult]:
     """Each way at each latency, on a site of its own."""
     ways: dict[str, Callable[[Server], Callable[[], object]]] = {
         FULL: lambda salto: lambda: _sync(Clients(salto)),
-        EVERYDAY: _everyday,
-        SCRIPT: lambda salto: lambda: _sync(Clients(salto, pacing=one_by_one, kind=PlainTransport)),
-        ANEW: lambda salto: lambda: _all_anew(Clients(salto)),
+        EVERYDAY: _everyday_sync,
+        SCRIPT: lambda salto: lambda: _sync(Clients(salto, pacing=serial_rate_limit, kind=PlainTransport)),
+        RECREATE: lambda salto: lambda: _recreate_everything(Clients(salto)),
     }
     found = []
-    with server(in_step, school) as both:
+    with server(site_in_step, school) as both:
         for latency in latencies:
             for way, prepare in ways.items():
-                both.begin_anew(in_step, school)
+                both.replace_state(site_in_step, school)
                 run = prepare(both)
-                before = both.ask(names_of_groups)
-                both.ask(a_busy_day, changed)
+                before = both.ask(group_names)
+                both.ask(change_reservations, changed)
                 both.delay(latency)
-                found.append(_timed(way, run, both, latency, before))
+                found.append(_time_sync(way, run, both, latency, before))
     return found
 
 
-def _timed(way: str, run: Callable[[], object], both: Server, latency: float, before: dict[str, str]) -> Synced:
-    both.forget()
+def _time_sync(way: str, run: Callable[[], object], both: Server, latency: float, before: dict[str, str]) -> SyncResult:
+    both.reset_counts()
     began = time.perf_counter()
     run()
     seconds = time.perf_counter() - began
     salto, hector = both.requests("salto"), both.requests("hector")
-    return Synced(way, latency, seconds, salto.all + hector.all, salto.writes, both.ask(shut, before))
+    return SyncResult(way, latency, seconds, salto.all + hector.all, salto.writes, both.ask(seconds_locked_out, before))
 
 
-def _everyday(both: Server) -> Callable[[], object]:
+def _everyday_sync(both: Server) -> Callable[[], object]:
     """Something has run before, and is remembered."""
-    known = Remembered(Clients(both).compared(RULES).current)
+    known = Remembered(Clients(both).plan_sync(RULES).current)
     return lambda: _sync(Clients(both), known)
 
 
 def _sync(clients: Clients, known: Remembered | None = None) -> None:
-    made = clients.compared(RULES, known)
-    application = clients.application(made.plan)
+    made = clients.plan_sync(RULES, known)
+    application = clients.executor_for(made.plan)
     application.run()
     clients.read_back(made, application, RULES)
 
@@ -152,16 +154,16 @@ def _sync(clients: Clients, known: Remembered | None = None) -> None:
 # --- the way that compares nothing ------------------------------------------------------------------------------------
 
 
-def _all_anew(clients: Clients) -> None:
+def _recreate_everything(clients: Clients) -> None:
     reader = clients.reader()
     writer = clients.writer(reader)
     desired = clients.desired(RULES, datetime.now(UTC))
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         users, locks = pool.submit(reader.users, _no_tag), pool.submit(reader.locks, reader.site.zone)
         list(pool.map(writer.delete_group, reader.groups()["group_id"]))
-        wanted = _wanted(desired, users.result(), locks.result())
+        wanted = _target_groups(desired, users.result(), locks.result())
 
-        def make(name: str, schedule: Schedule, doors: list[str], people: list[str]) -> None:
+        def make(name: str, schedule: AccessSchedule, doors: list[str], people: list[str]) -> None:
             group = writer.create_group(name)
             writer.create_schedule(group, schedule)
             writer.change_group_locks(group, add=doors)
@@ -174,9 +176,9 @@ def _no_tag(number: str | None) -> str | None:  # noqa: ARG001 - tags are left a
     return None
 
 
-def _wanted(
+def _target_groups(
     desired: Desired, users: pd.DataFrame, locks: pd.DataFrame
-) -> list[tuple[str, Schedule, list[str], list[str]]]:
+) -> list[tuple[str, AccessSchedule, list[str], list[str]]]:
     """Name, schedule, locks and people of each group."""
     zone = str(locks["zone"].iloc[0])
     timed = schedules(desired.bookings.assign(zone=zone))
@@ -190,6 +192,6 @@ def _wanted(
     ]
 
 
-def _schedule(row: dict[Hashable, object]) -> Schedule:
+def _schedule(row: dict[Hashable, object]) -> AccessSchedule:
     times = {name: str(row[name]) for name in ("start_time", "end_time", "start_date", "end_date")}
-    return Schedule(days=tuple(bool(row[day]) for day in WEEKDAYS), **times)
+    return AccessSchedule(days=tuple(bool(row[day]) for day in WEEKDAYS), **times)

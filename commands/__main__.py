@@ -13,23 +13,23 @@ from typing import Any
 
 from rich.console import Console
 
-from commands.dag_run import DagRun, alone, run_dag
+from commands.airflow_api import StartupError
+from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
-from commands.page import UpError
-from commands.settings import adopt_home, airflow, environment, escape_signs, prepare
+from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
 from commands.sites import release_site
-from commands.tables import show_decisions, show_report
-from commands.up import down, run_in_airflow, serving, site_pools, up
+from commands.terminal_report import show_decisions, show_report
+from commands.up import airflow_for_run, down, run_in_airflow, site_pools, up
 from commands.why import OPEN, why
-from include.access.texts import few
-from include.integrations.integration import Integration, IntegrationError, integrations_folder, load, load_all
-from include.ledger.ledger import LedgerError
-from include.report.inquiry import Question, QuestionError
-from runs import parameters
+from hector_salto.access.texts import few
+from hector_salto.integration import Integration, IntegrationError, integrations_folder, load, load_all
+from hector_salto.ledger.ledger import LedgerError
+from hector_salto.reports.questions import Question, QuestionError
+from hector_salto.workflow import parameters
 
-GREEN, RED, WRONG, INTERRUPTED = 0, 1, 2, 130
+GREEN, RED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
-PAGE = 180
+PIPE_WIDTH = 180
 
 
 class UsageError(ValueError):
@@ -37,22 +37,22 @@ class UsageError(ValueError):
 
 
 def main() -> int:
-    escape_signs(sys.stdout, sys.stderr)
+    escape_unencodable(sys.stdout, sys.stderr)
     arguments = _arguments()
-    console = Console() if sys.stdout.isatty() else Console(width=PAGE)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     try:
-        if arguments.command in PLAIN:
-            return PLAIN[arguments.command](console)
-        if arguments.command in ASKING:
-            return ASKING[arguments.command](arguments, console)
+        if arguments.command in COMMANDS_WITHOUT_ARGUMENTS:
+            return COMMANDS_WITHOUT_ARGUMENTS[arguments.command](console)
+        if arguments.command in COMMANDS_WITH_ARGUMENTS:
+            return COMMANDS_WITH_ARGUMENTS[arguments.command](arguments, console)
         return _run(arguments.command, arguments.integration, _conf(arguments), console)
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
         return INTERRUPTED
     except (IntegrationError, UsageError, parameters.ParameterError, QuestionError, LedgerError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
-        return WRONG
-    except UpError as error:
+        return USAGE_ERROR
+    except StartupError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return RED
 
@@ -106,19 +106,19 @@ def _conf(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(command: str, name: str, conf: dict[str, Any], console: Console) -> int:
     integration = _integration(name or NAME)
-    prepare()
+    migrate_database()
     dag_id = DAGS[command].format(name or NAME)
     with ExitStack() as stack:
-        page = serving(dag_id)
+        page = airflow_for_run(dag_id)
         if page is None:  # a run in the Airflow of `make up` is not this process's: `make down` ends it and closes it
-            stack.enter_context(alone(integration.pool, console))
+            stack.enter_context(lock_site(integration.pool, console))
         campus = stack.enter_context(demo(console)) if not name else None
         if page is not None:
             run = run_in_airflow(page, dag_id, conf, console)
         else:
             run = run_dag(dag_id, conf, campus.connections(NAME) if campus else {}, console)
-        status = _end(run, console)
-        _show(run, console)
+        status = _print_result(run, console)
+        _print_report(run, console)
         if campus is not None and command != "plan":
             show_timetable(campus, console)
     return status
@@ -134,9 +134,9 @@ def _integration(name: str) -> Integration:
     return load(path)
 
 
-def _show(run: DagRun, console: Console) -> None:
-    adopt_home()  # Airflow makes its home as it is imported
-    from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
+def _print_report(run: DagRun, console: Console) -> None:
+    set_airflow_home()  # Airflow makes its home as it is imported
+    from hector_salto.workflow.run_folder import RunFolder  # noqa: PLC0415 - imports Airflow: only once a run has made a folder
 
     folder = RunFolder(run.folder) if run.folder else None
     if folder is None or not folder.has("operations"):
@@ -151,7 +151,7 @@ def _show(run: DagRun, console: Console) -> None:
         show_report(report, console)
 
 
-def _end(run: DagRun, console: Console) -> int:
+def _print_result(run: DagRun, console: Console) -> int:
     colour, word = ("green", "green") if run.status == 0 else ("red", "RED")
     console.print(
         f"\nThe run ended [{colour}]{word}[/{colour}] after {run.seconds:.0f} s. Log: {run.log}",
@@ -174,7 +174,7 @@ def _pools(console: Console) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(pools, file)
         file.flush()
-        command = airflow("pools", "import", file.name)
+        command = airflow_command("pools", "import", file.name)
         result = subprocess.run(command, env=environment(), check=False, capture_output=True, text=True)
     if result.returncode:
         console.print(result.stdout + result.stderr, style="red", markup=False, highlight=False)
@@ -184,8 +184,8 @@ def _pools(console: Console) -> int:
     return GREEN
 
 
-ASKING = {"why": _why, "ledger": _release}
-PLAIN = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
+COMMANDS_WITH_ARGUMENTS = {"why": _why, "ledger": _release}
+COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
 
 
 if __name__ == "__main__":

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
-from commands.settings import ROOT, airflow, environment, home
-from include.report.summary import DID
+from commands.dag_process import EVENTS
+from commands.settings import ROOT, environment, home, set_airflow_home
+from hector_salto.reports.summary import DID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from io import TextIOBase
-    from pathlib import Path
 
     from rich.console import Console
 
-OURS = ("runs", "salto", "hector", "rest", "include")
-STARTING, FOLDER = "[DAG TEST] starting task_id=", "run folder: "
-REPORT = "runs.reporting"
-PARSING = "runs.parsing"  # its errors are DAGs that could not be built
-ALERTS = "runs.alerting"
-ASKING = "^(look_for_held|ask_for_approval)$"
-_HELD: set[int] = set()  # file descriptors of the locks that this process holds
-QUIET = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over
+ALERTS_LOGGER = "hector_salto.workflow.alerting"
+APPROVAL_TASKS = "^(find_held_removals|ask_for_approval)$"
+_LOCK_FILES: set[int] = set()  # file descriptors of the locks that this process holds
+SHOWN_AS_TABLES = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}
 
 
@@ -44,7 +43,7 @@ class DagRun:
 
 
 @contextmanager
-def alone(pool: str, console: Console) -> Iterator[None]:
+def lock_site(pool: str, console: Console) -> Iterator[None]:
     """One run at a time writes to a site, also between terminals: what Airflow's pool does on a server.
 
     The run that is started meanwhile holds the lock too (``run_dag``): it goes on writing when this process is killed.
@@ -57,14 +56,14 @@ def alone(pool: str, console: Console) -> Iterator[None]:
         except BlockingIOError:
             console.print("another run writes to this site; waiting for it to end")
             fcntl.flock(file, fcntl.LOCK_EX)
-        _HELD.add(file.fileno())
+        _LOCK_FILES.add(file.fileno())
         try:
             yield
         finally:
-            _HELD.discard(file.fileno())
+            _LOCK_FILES.discard(file.fileno())
 
 
-def is_taken(pool: str) -> bool:
+def is_site_locked(pool: str) -> bool:
     """Tell whether a terminal's run writes to a site just now."""
     path = home() / "locks" / f"{pool}.lock"
     if not path.exists():
@@ -78,81 +77,108 @@ def is_taken(pool: str) -> bool:
 
 
 def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str], console: Console) -> DagRun:
-    """Run a DAG to its end. Its records go to a log file; ours also to the terminal, in short."""
+    """Run a DAG to its end. What Airflow prints goes to a log file; our records also to the terminal, in short."""
     log = home() / "logs" / "commands" / f"{dag_id}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    # Nobody is asked in a page that does not run: the terminal prints what approves a held set.
-    command = airflow("dags", "test", dag_id, "--conf", json.dumps(dict(conf)), "--mark-success-pattern", ASKING)
-    with (
-        log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            command,
-            env={**environment(), **connections},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            pass_fds=tuple(_HELD),
-        ) as process,
-    ):
-        folder, causes = _follow(process, file, console)
-    return DagRun(process.returncode, folder, log, time.monotonic() - began, causes)
+    began, started = time.monotonic(), datetime.now(UTC)
+    # No page runs here, so no question is asked: the terminal prints what approves a held set.
+    arguments = [
+        *("dags", "test", dag_id),
+        *("--conf", json.dumps(dict(conf)), "--mark-success-pattern", APPROVAL_TASKS),
+    ]
+    with log.open("w", encoding="utf-8") as file, _dag_process(arguments, connections, file) as (process, events):
+        _show_events(events, console)
+    folder = _folder_of(dag_id, started)
+    causes = read_causes(folder) if folder else _import_errors(connections)
+    if process.returncode and not causes:
+        causes = (f"Airflow ended with status {process.returncode}: {_last_line(log)}",)
+    return DagRun(process.returncode or int(not folder), folder, log, time.monotonic() - began, causes)
 
 
-def _follow(process: subprocess.Popen[str], file: TextIOBase, console: Console) -> tuple[str | None, tuple[str, ...]]:
-    folder, told, causes, unbuilt = None, False, [], []
-    for line in process.stdout or ():
-        record = _record(line)
-        event = str(record.get("event", line)).rstrip("\n")
-        file.write(f"{record.get('timestamp', '')} {record.get('level', '')} {event}\n{_traceback(record)}")
-        if event.startswith(FOLDER):
-            folder = event.removeprefix(FOLDER)
-        # What we have said about a failure is not said again in Airflow's words.
-        told = (told or (_ours(record) and record.get("level") == "error")) and not event.startswith(STARTING)
-        if not (told and _detail(record) and not _ours(record)):
-            _show(event, record, console)
-        if record.get("level") == "error":
-            causes += [event] if record.get("logger") == REPORT else []
-            unbuilt += [event] if record.get("logger") == PARSING else []
-    # A DAG that ran was built: what could not be built is then another integration's.
-    return folder, tuple(dict.fromkeys(causes if folder else causes or unbuilt))
-
-
-def _record(line: str) -> dict[str, Any]:
+@contextmanager
+def _dag_process(
+    arguments: list[str], connections: Mapping[str, str], output: IO[str] | int
+) -> Iterator[tuple[subprocess.Popen[bytes], TextIOBase]]:
+    """Start `commands.dag_process` and give what it reports; it has ended when the block has."""
+    reading, writing = os.pipe()
     try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "commands.dag_process", *arguments],
+            env={**environment(), **connections, EVENTS: str(writing)},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(*_LOCK_FILES, writing),
+        )
+    finally:
+        os.close(writing)
+    with process, os.fdopen(reading, encoding="utf-8", errors="replace") as events:
+        yield process, events
 
 
-def _traceback(record: dict[str, Any]) -> str:
-    detail = _detail(record)
-    return json.dumps(detail, indent=1) + "\n" if detail else ""
+def _show_events(events: Iterable[str], console: Console) -> None:
+    """Print our records below the name of their task, while the run goes on."""
+    shown = None
+    for line in events:
+        event = json.loads(line)
+        if event["task"] and event["task"] != shown:
+            shown = event["task"]
+            console.print(f"[bold]{shown}[/bold]", highlight=False)
+        if event["task"]:
+            _print_event(event["event"], event, console)
 
 
-def _detail(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The exceptions of a record, as Airflow writes them."""
-    detail = record.get("error_detail") or record.get("exception")
-    return [one for one in detail if isinstance(one, dict)] if isinstance(detail, list) else []
+def _print_event(event: str, record: Mapping[str, Any], console: Console) -> None:
+    done = record["level"] == "info" and event.split(" ", maxsplit=1)[0] in DID  # counted when the run is over
+    if (
+        done
+        or event.startswith(SHOWN_AS_TABLES)
+        or (record["level"] == "warning" and record["logger"] == ALERTS_LOGGER)
+    ):
+        return  # what is new is among the problems
+    console.print(f"  {event}", style=STYLES.get(record["level"]), highlight=False, markup=False)
 
 
-def _ours(record: dict[str, Any]) -> bool:
-    return str(record.get("logger", "")).split(".")[0] in OURS
+def _folder_of(dag_id: str, started: datetime) -> str | None:
+    """Return the folder of the run that this process started, null when the run did not get as far as making one.
+
+    The site's lock is held: no other run of a terminal makes one meanwhile.
+    """
+    set_airflow_home()  # Airflow makes its home as it is imported
+    from hector_salto.workflow.run_folder import folders_since  # noqa: PLC0415 - imports Airflow
+
+    dag, _, integration = dag_id.partition("__")
+    found = folders_since(integration, dag.removeprefix("salto_"), started)
+    return found[-1] if found else None
 
 
-def _show(event: str, record: dict[str, Any], console: Console) -> None:
-    if event.startswith(STARTING):
-        console.print(f"[bold]{event.removeprefix(STARTING).split()[0]}[/bold]", highlight=False)
-    elif _detail(record) and not _ours(record):
-        told = str(_detail(record)[0].get("exc_value") or event).partition("\n")[0]
-        console.print(f"  {told}", style="red", highlight=False, markup=False)
-    elif _ours(record) and not event.startswith(QUIET):
-        level = str(record.get("level", "info"))
-        done = level == "info" and event.split(" ", maxsplit=1)[0] in DID  # counted when the run is over
-        if done or (level == "warning" and record["logger"] == ALERTS):
-            return  # what is new is among the problems
-        console.print(f"  {event}", style=STYLES.get(level), highlight=False, markup=False)
+def read_causes(folder: str) -> tuple[str, ...]:
+    """Return why a run is red, as it wrote it into its folder."""
+    set_airflow_home()
+    from hector_salto.workflow.run_folder import RunFolder  # noqa: PLC0415 - imports Airflow
+
+    try:
+        return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
+    except ValueError as error:  # cut off
+        return (str(error),)
+
+
+def _import_errors(connections: Mapping[str, str]) -> tuple[str, ...]:
+    """Return which DAG files Airflow cannot import and why, a line each."""
+    with _dag_process(["import-errors"], connections, subprocess.DEVNULL) as (_process, events):
+        text = events.read()
+    errors = json.loads(text) if text else {}
+    return tuple(f"{Path(file).name} cannot be imported: {_reason(error)}" for file, error in sorted(errors.items()))
+
+
+def _reason(traceback: str) -> str:
+    """Return the message at the end of a traceback: all lines after its last indented one."""
+    lines = traceback.strip().splitlines()
+    last = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1)
+    return " ".join(lines[last + 1 :] or lines[-1:])
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"

@@ -19,8 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def environment() -> dict[str, str]:
     """This process's environment, completed for a run without a server. What the user has set stays as it is."""
     alone = {
-        "HECTOR_SALTO_DEADLINES": "off",  # one run in one process: nobody would watch a deadline, and Airflow cannot make one
-        "AIRFLOW__LOGGING__JSON_LOGS": "True",  # one record a line: the terminal shows ours, the file keeps all
+        "HECTOR_SALTO_DEADLINES": "off",  # one run in one process: no one watches a deadline, and Airflow cannot make one
     }
     return {**alone, **server_environment()}
 
@@ -33,10 +32,12 @@ def server_environment() -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        **_folders(home()),
+        **_folder_settings(home()),
     }
     needed = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "plugins"), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [*(str(ROOT / folder) for folder in ("", "include", "plugins")), os.environ.get("PYTHONPATH")])
+        ),
         # What our processes write is read back by this one, whatever this terminal can show.
         "PYTHONUTF8": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
@@ -44,7 +45,7 @@ def server_environment() -> dict[str, str]:
     return {**ours, **os.environ, **needed}
 
 
-def _folders(airflow_home: Path) -> dict[str, str]:
+def _folder_settings(airflow_home: Path) -> dict[str, str]:
     """Return the settings by which Airflow finds its folders in a home that its own defaults cannot name.
 
     Airflow takes a "%" in the values of its configuration for a placeholder; in the environment it does not.
@@ -64,42 +65,44 @@ def home() -> Path:
     return Path(os.path.expandvars(given)).expanduser().absolute()
 
 
-def adopt_home() -> None:
+def set_airflow_home() -> None:
     """Let Airflow, imported into this process next, work in our home."""
     os.environ["AIRFLOW_HOME"] = str(home())
-    for name, value in _folders(home()).items():
+    for name, value in _folder_settings(home()).items():
         os.environ.setdefault(name, value)
 
 
-def escape_signs(*streams: TextIO) -> None:
+def escape_unencodable(*streams: TextIO) -> None:
     """Make the streams escape what their encoding cannot show, instead of ending the command with an error."""
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def airflow(*arguments: str) -> list[str]:
+def airflow_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "airflow", *arguments]
 
 
-def prepare() -> None:
+def migrate_database() -> None:
     """Bring Airflow's database to the installed version, once.
 
     Raises:
         subprocess.CalledProcessError: with Airflow's own output shown before.
     """
-    if prepared().exists():
+    if migration_marker().exists():
         return
     home().mkdir(parents=True, exist_ok=True)
     sys.stdout.write("preparing Airflow's database (once)\n")
     sys.stdout.flush()
-    result = subprocess.run(airflow("db", "migrate"), env=environment(), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        airflow_command("db", "migrate"), env=environment(), capture_output=True, text=True, check=False
+    )
     if result.returncode:
         sys.stderr.write(result.stdout + result.stderr)
         result.check_returncode()
-    prepared().touch()
+    migration_marker().touch()
 
 
-def prepared() -> Path:
+def migration_marker() -> Path:
     """The file that says that the database is at the installed version."""
     return home() / f".migrated_{version('apache-airflow')}"

@@ -6,27 +6,29 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from commands.settings import adopt_home, prepare
+from commands.settings import migrate_database, set_airflow_home
 from commands.why import OWN_STORE
-from include.access.texts import few
+from hector_salto.access.texts import few
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from include.ledger.ledger import Ledger
+    from hector_salto.ledger.ledger import Ledger
 
-DONE, NOT_DONE = 0, 1
-CUT_OFF = "the run was cut off by make down; look at what it had sent (calls in the ledger), then start a new run"
+RELEASED, NOT_RELEASED = 0, 1
+INTERRUPTED_MESSAGE = (
+    "the run was cut off by make down; look at what it had sent (calls in the ledger), then start a new run"
+)
 
 
 def release_site(site_id: str, console: Console) -> int:
     """Release a site, so that the next integration which applies a plan to it owns it."""
-    from include.ledger import sites  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger import site_claims  # noqa: PLC0415 - with the ledger
 
     kept, now = _ledger(), datetime.now(UTC)
-    before = sites.release(kept, site_id, now)
+    before = site_claims.release(kept, site_id, now)
     if before is None:
-        known = few(sorted(sites.site_states(kept, now))) or "none"
+        known = few(sorted(site_claims.site_states(kept, now))) or "none"
         told = f"the ledger knows no site {site_id!r}; known: {known}"
     elif before.busy_with is not None:
         told = (
@@ -41,28 +43,28 @@ def release_site(site_id: str, console: Console) -> int:
             highlight=False,
             soft_wrap=True,
         )
-        return DONE
+        return RELEASED
     console.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    return NOT_DONE
+    return NOT_RELEASED
 
 
-def close_cut_off(kept: Ledger, names: list[str], now: datetime) -> int:
+def close_interrupted_runs(kept: Ledger, names: list[str], now: datetime) -> int:
     """End in the ledger the runs of these integrations whose processes were ended; return how many."""
     runs = [run for name in names for run in kept.unfinished(name)]
     for run in runs:
-        kept.close_run(run.id, now, CUT_OFF)
+        kept.close_run(run.id, now, INTERRUPTED_MESSAGE)
     return len(runs)
 
 
-def close_after_down(names: list[str]) -> int:
+def close_runs_after_down(names: list[str]) -> int:
     """End in the ledger what `make down` has cut off; return how many runs."""
-    return close_cut_off(_ledger(), names, datetime.now(UTC))
+    return close_interrupted_runs(_ledger(), names, datetime.now(UTC))
 
 
 def _ledger() -> Ledger:
-    adopt_home()  # Airflow makes its home as it is imported
+    set_airflow_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
-    prepare()
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    migrate_database()
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow
 
     return ledger()

@@ -21,45 +21,58 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from commands.dag_run import DagRun, alone, is_taken
-from commands.demo import NAME, Campus, announcement, booking, kept_day, running, state_file, todays_campus
-from commands.page import ANSWERS, Page, UpError
-from commands.settings import adopt_home, home, prepare, server_environment
-from commands.sites import close_after_down
-from commands.supervision import (
-    GAVE_UP,
+from commands.airflow_api import ANSWER_TIMEOUT, AirflowApi, StartupError
+from commands.dag_run import DagRun, is_site_locked, lock_site, read_causes
+from commands.demo import (
+    NAME,
+    Campus,
+    announcement_file,
+    campus_day,
+    ensure_todays_campus,
+    running_sandbox,
+    sample_reservation,
+    saved_campus,
+    state_file,
+)
+from commands.settings import home, migrate_database, server_environment, set_airflow_home
+from commands.sites import close_runs_after_down
+from commands.supervisor import (
+    GIVEN_UP_STATES,
     LOOPBACK,
-    POLL,
+    POLL_INTERVAL,
     Program,
     Supervisor,
-    end_all,
+    end_all_processes,
+    log_tail,
     own_folder,
-    short,
-    tail_of,
+    short_path,
     write_secret,
 )
-from include.integrations.integration import integrations_folder, load_all
-from include.sandbox.__main__ import load
+from hector_salto.integration import integrations_folder, load_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 LOGINS = {"admin": "admin", "desk": "user", "guest": "viewer"}
-MAY = {"admin": "everything", "desk": "looks, starts syncs, answers required actions", "guest": "looks"}
+LOGIN_RIGHTS = {"admin": "everything", "desk": "looks, starts syncs, answers required actions", "guest": "looks"}
 PORT_SETTING, PASSWORD_SETTING = "UI_PORT", "UI_PASSWORD"
-OURS = ("salto_sync__{}", "salto_cleanup__{}", "salto_approval__{}")
-UNDER_WAY = ("scheduled", "queued", "running")
+DAG_IDS = ("salto_sync__{}", "salto_cleanup__{}", "salto_approval__{}")
+ACTIVE_STATES = ("scheduled", "queued", "running")
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")  # where a ledger's connection is looked up: see commands/why.py
-STARTS, RUNS, PATIENCE = 300.0, 600.0, 5.0  # seconds: for one part, for the first sync, between two lines of progress
-LAST_PORT = 65_535
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+START_TIMEOUT, FIRST_SYNC_TIMEOUT, PROGRESS_INTERVAL = (
+    300.0,
+    600.0,
+    5.0,
+)  # seconds: for one part, for the first sync, between two lines of progress
+MAX_PORT = 65_535
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SANDBOX, API_SERVER = "sandbox", "api-server"
 SANDBOX_COMMAND = (
-    "python -m include.sandbox --state %(ENV_UP_STATE)s --announce %(ENV_UP_ANNOUNCE)s"
+    "python -m sandbox --state %(ENV_UP_STATE)s --announce %(ENV_UP_ANNOUNCE)s"
     " --hector-port %(ENV_UP_HECTOR)s --salto-port %(ENV_UP_SALTO)s"
 )
 # Airflow binds its log servers to every address, and no setting says otherwise. The page reads the logs of this machine's
@@ -71,7 +84,7 @@ PROGRAMS = (
     Program("dag-processor", "python -m airflow dag-processor", 4),
     Program("triggerer", "python -m airflow triggerer --skip-serve-logs", 5),
 )
-RETRY = "`make up` again starts all of it anew; `make down` ends what is left"
+RETRY_STEP = "`make up` again starts all of it anew; `make down` ends what is left"
 
 
 # --- the two commands ---------------------------------------------------------------------------------------------------
@@ -83,39 +96,39 @@ def up(console: Console) -> int:
     Raises:
         UpError: when something does not come up; all that was started is ended first.
     """
-    port = _port()
-    _interruptible()
-    with _turn(console):
-        found = _all_up(console)
+    port = _port_setting()
+    _handle_stop_signals()
+    with _one_at_a_time(console):
+        found = _find_running(console)
         if found is not None:
             console.print("it is up already", style="bold")
-            if kept_day() != datetime.now(UTC).date().isoformat():
-                console.print(f"the campus is of {kept_day()}: `make down`, then `make up` starts one of today")
-            _tell(*found, console)
+            if campus_day() != datetime.now(UTC).date().isoformat():
+                console.print(f"the campus is of {campus_day()}: `make down`, then `make up` starts one of today")
+            _print_summary(*found, console)
             return 0
-        _end_all(console)  # what a killed or half dead one has left
-        _refuse_taken(port)
+        _end_everything(console)  # what a killed or half dead one has left
+        _require_free_port(port)
         began = time.monotonic()
         try:
             page, campus = _start(port, console)
         except BaseException as error:
-            for number in STOPPING:  # a second Ctrl-C must not leave half of it running
+            for number in STOP_SIGNALS:  # a second Ctrl-C must not leave half of it running
                 signal.signal(number, signal.SIG_IGN)
             console.print("ending what was started", style="yellow")
-            _end_all(console)
+            _end_everything(console)
             if isinstance(error, KeyboardInterrupt):
-                raise UpError("interrupted; nothing is left running") from None
+                raise StartupError("interrupted; nothing is left running") from None
             raise
         console.print(f"\n[bold]Everything is up[/bold] after {time.monotonic() - began:.0f} s.", highlight=False)
-        _tell(page, campus, console)
+        _print_summary(page, campus, console)
     return 0
 
 
 def down(console: Console) -> int:
     """End all that `make up` started."""
-    with _turn(console):
-        ended = _end_all(console)
-        cut_off = _close_cut_off(console) if ended else 0
+    with _one_at_a_time(console):
+        ended = _end_everything(console)
+        cut_off = _close_interrupted_runs(console) if ended else 0
     if not ended:
         console.print("nothing is running")
         return 0
@@ -124,70 +137,60 @@ def down(console: Console) -> int:
             f"{cut_off} run{'s' if cut_off > 1 else ''} cut off, and closed as red in the ledger", style="yellow"
         )
     console.print(f"ended: Airflow and the sandbox ({ended} process{'es' if ended > 1 else ''})", highlight=False)
-    console.print(f"what it did is kept in {short(home())}, the campus in {short(state_file())}", highlight=False)
+    console.print(
+        f"what it did is kept in {short_path(home())}, the campus in {short_path(state_file())}", highlight=False
+    )
     return 0
 
 
-def _close_cut_off(console: Console) -> int:
+def _close_interrupted_runs(console: Console) -> int:
     """Close in the ledger the runs whose processes were just ended, but for those that a terminal runs beside."""
-    from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
 
-    names = [name for name, one in load_all()[0].items() if not is_taken(one.pool)]
+    names = [name for name, one in load_all()[0].items() if not is_site_locked(one.pool)]
     try:
-        return close_after_down(names)
+        return close_runs_after_down(names)
     except (LedgerError, CalledProcessError) as error:
         console.print(f"runs that were cut off are not closed in the ledger: {error}", style="yellow", markup=False)
         return 0
 
 
-def running_page() -> Page | None:
+def running_airflow() -> AirflowApi | None:
     """The Airflow of `make up`, None when it does not run."""
-    supervisor = _supervisor()
+    supervisor = _find_supervisor()
     if supervisor is None or not supervisor.is_running():
         return None
-    return Page(int(_record()["port"]), _kept_json("passwords.json").get("admin", ""))
+    return AirflowApi(int(_read_record()["port"]), _read_json("passwords.json").get("admin", ""))
 
 
-def serving(dag_id: str) -> Page | None:
+def airflow_for_run(dag_id: str) -> AirflowApi | None:
     """The Airflow of `make up` when a run of this DAG belongs there: a terminal's run is one that its scheduler takes up too.
 
     The runs of a paused DAG it leaves alone.
     """
-    page = running_page()
-    with _answering():
-        return page if page is not None and page.serves(dag_id) else None
+    page = running_airflow()
+    with _translate_request_errors():
+        return page if page is not None and page.accepts_runs_of(dag_id) else None
 
 
-def run_in_airflow(page: Page, dag_id: str, conf: Mapping[str, Any], console: Console) -> DagRun:
+def run_in_airflow(page: AirflowApi, dag_id: str, conf: Mapping[str, Any], console: Console) -> DagRun:
     """Run a DAG in the Airflow of `make up` and follow it."""
     began = time.monotonic()
-    with _answering():
+    with _translate_request_errors():
         run_id = page.trigger(dag_id, conf)
         console.print(f"run {run_id} in the Airflow of make up ({page.url})", highlight=False, markup=False)
-        state = page.followed(dag_id, run_id, console)
+        state = page.wait_for_run(dag_id, run_id, console)
         folder = page.folder(dag_id, run_id)
     log = home() / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
-    return DagRun(int(state != "success"), folder, log, time.monotonic() - began, _causes(folder))
+    return DagRun(int(state != "success"), folder, log, time.monotonic() - began, read_causes(folder) if folder else ())
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translate_request_errors() -> Iterator[None]:
     try:
         yield
     except requests.RequestException as error:
-        raise UpError(f"the Airflow of make up does not answer ({error}); `make down`, then `make up`") from None
-
-
-def _causes(folder: str | None) -> tuple[str, ...]:
-    if folder is None:
-        return ()
-    adopt_home()  # Airflow makes its home as it is imported
-    from runs.folder import RunFolder  # noqa: PLC0415 - imports Airflow
-
-    try:
-        return tuple((RunFolder(folder).read_json("causes") or {"causes": ()})["causes"])
-    except ValueError as error:  # cut off
-        return (str(error),)
+        raise StartupError(f"the Airflow of make up does not answer ({error}); `make down`, then `make up`") from None
 
 
 def site_pools(integrations: Mapping[str, Integration]) -> dict[str, dict[str, object]]:
@@ -205,40 +208,40 @@ def site_pools(integrations: Mapping[str, Integration]) -> dict[str, dict[str, o
 # --- start and end ------------------------------------------------------------------------------------------------------
 
 
-def _start(port: int, console: Console) -> tuple[Page, Campus]:
+def _start(port: int, console: Console) -> tuple[AirflowApi, Campus]:
     integrations, errors = load_all()
     for error in errors:
         console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
     with ExitStack() as stack:
         for pool in sorted(site_pools(integrations)):  # a run of a terminal and Airflow's scheduler keep apart
-            stack.enter_context(alone(pool, console))
-        anew = todays_campus(console)
-        _give_up_abandoned_runs()
+            stack.enter_context(lock_site(pool, console))
+        anew = ensure_todays_campus(console)
+        _fail_abandoned_runs()
         began = datetime.now(UTC)
         page, supervisor = _start_processes(port)
-        campus = _when_ready(page, supervisor, began, console)
+        campus = _wait_for_services(page, supervisor, began, console)
         for pool, fields in site_pools(integrations).items():
             page.make_pool(pool, fields)
         _unpause(page, supervisor, integrations, console)
-        if NAME in integrations and (anew or not _synced_today(campus)):
-            _first_sync(page, console)
+        if NAME in integrations and (anew or not _has_synced_today(campus)):
+            _run_first_sync(page, console)
     return page, campus
 
 
-def _start_processes(port: int) -> tuple[Page, Supervisor]:
+def _start_processes(port: int) -> tuple[AirflowApi, Supervisor]:
     """Start supervisord with the sandbox and Airflow's processes."""
-    announcement().unlink(missing_ok=True)
+    announcement_file().unlink(missing_ok=True)
     passwords = _passwords()
-    page = Page(port, passwords["admin"])
-    _keep_secret("passwords.json", passwords)
+    page = AirflowApi(port, passwords["admin"])
+    _write_json("passwords.json", passwords)
     (own,), (hector, salto) = _free_ports(1), _sandbox_ports()
-    supervisor = Supervisor.made(own)
-    _keep_secret("record.json", {"port": port, "supervisor": asdict(supervisor)})
+    supervisor = Supervisor.create(own)
+    _write_json("record.json", {"port": port, "supervisor": asdict(supervisor)})
     hector_url, salto_url = f"http://{LOOPBACK}:{hector}/api/v1", f"http://{LOOPBACK}:{salto}"
-    connections = load(state_file()).credentials.connections(NAME, hector_url, salto_url, salto_url)
+    connections = saved_campus().credentials.connections(NAME, hector_url, salto_url, salto_url)
     where = {
         "UP_STATE": shlex.quote(str(state_file())),
-        "UP_ANNOUNCE": shlex.quote(str(announcement())),
+        "UP_ANNOUNCE": shlex.quote(str(announcement_file())),
         "UP_HECTOR": str(hector),  # the same ports again when it is started anew
         "UP_SALTO": str(salto),
     }
@@ -246,19 +249,19 @@ def _start_processes(port: int) -> tuple[Page, Supervisor]:
     return page, supervisor
 
 
-def _when_ready(page: Page, supervisor: Supervisor, began: datetime, console: Console) -> Campus:
-    _until(lambda: [] if running() else [SANDBOX], supervisor, console)
-    campus = running()
+def _wait_for_services(page: AirflowApi, supervisor: Supervisor, began: datetime, console: Console) -> Campus:
+    _wait_until_ready(lambda: [] if running_sandbox() else [SANDBOX], supervisor, console)
+    campus = running_sandbox()
     if campus is None:
-        raise UpError(f"the sandbox answered and does so no more: {RETRY}{tail_of(SANDBOX)}")
+        raise StartupError(f"the sandbox answered and does so no more: {RETRY_STEP}{log_tail(SANDBOX)}")
     console.print(f"sandbox: Hector at {campus.hector_url}, Salto KS at {campus.salto_url}", highlight=False)
     console.print("starting Airflow (half a minute)")
-    _until(lambda: page.unwell(began), supervisor, console)
+    _wait_until_ready(lambda: page.unhealthy_components(began), supervisor, console)
     console.print("Airflow is healthy", highlight=False)
     return campus
 
 
-def _settings(page: Page) -> dict[str, str]:
+def _settings(page: AirflowApi) -> dict[str, str]:
     """The environment of all processes: what must be so; what a user may have set otherwise; all else of the user's."""
     kept = _secrets()
     usual = {
@@ -297,13 +300,13 @@ def _settings(page: Page) -> dict[str, str]:
     return {**usual, **server_environment(), **needed}
 
 
-def _give_up_abandoned_runs() -> None:
+def _fail_abandoned_runs() -> None:
     """A run that a terminal began and never ended: the scheduler would take it up, beside the plan of another day."""
     try:
-        prepare()
+        migrate_database()
     except CalledProcessError as error:
-        raise UpError(f"Airflow's database cannot be prepared (status {error.returncode}): see above") from None
-    adopt_home()  # Airflow makes its home as it is imported
+        raise StartupError(f"Airflow's database cannot be prepared (status {error.returncode}): see above") from None
+    set_airflow_home()  # Airflow makes its home as it is imported
     from airflow.models import TaskInstance  # noqa: PLC0415 - Airflow makes its home as it is imported
     from airflow.models.dagrun import DagRun as Row  # noqa: PLC0415
     from airflow.utils.session import create_session  # noqa: PLC0415
@@ -312,7 +315,7 @@ def _give_up_abandoned_runs() -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     begun = (Row.state == "running") & (Row.triggered_by == DagRunTriggeredByType.TEST)
-    of_those = TaskInstance.run_id.in_(select(Row.run_id).where(begun)), TaskInstance.state.in_(UNDER_WAY)
+    of_those = TaskInstance.run_id.in_(select(Row.run_id).where(begun)), TaskInstance.state.in_(ACTIVE_STATES)
     unseen = {"synchronize_session": False}  # nothing of it is in this session
     try:
         with create_session() as session:
@@ -320,16 +323,16 @@ def _give_up_abandoned_runs() -> None:
             ended = update(Row).where(begun).values(state="failed", end_date=datetime.now(UTC))
             session.execute(ended, execution_options=unseen)
     except SQLAlchemyError as error:
-        raise UpError(f"Airflow's database cannot be used: {str(error).partition(chr(10))[0]}") from None
+        raise StartupError(f"Airflow's database cannot be used: {str(error).partition(chr(10))[0]}") from None
 
 
-def _synced_today(campus: Campus) -> bool:
+def _has_synced_today(campus: Campus) -> bool:
     """Whether the ledger has a green sync of the sandbox of today, and scheduled runs of this very one apply their plans."""
-    adopt_home()  # Airflow makes its home as it is imported
+    set_airflow_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
-    from include.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
-    from include.ledger.questions import last_success  # noqa: PLC0415
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow
+    from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.queries import last_success  # noqa: PLC0415
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow
 
     try:
         began, release = last_success(ledger(), NAME), ledger().last_release(NAME)
@@ -339,111 +342,117 @@ def _synced_today(campus: Campus) -> bool:
     return began is not None and began.astimezone(UTC).date() == datetime.now(UTC).date() and released
 
 
-def _unpause(page: Page, supervisor: Supervisor, integrations: Mapping[str, Integration], console: Console) -> None:
+def _unpause(
+    page: AirflowApi, supervisor: Supervisor, integrations: Mapping[str, Integration], console: Console
+) -> None:
     if NAME not in integrations:
-        folder = short(integrations_folder())
+        folder = short_path(integrations_folder())
         console.print(f"there is no {NAME}.yaml in {folder}: no DAG keeps the sandbox in step", style="yellow")
         return
-    for dag_id in (one.format(NAME) for one in OURS):
-        _until(partial(_unknown, page, dag_id), supervisor, console)
+    for dag_id in (one.format(NAME) for one in DAG_IDS):
+        _wait_until_ready(partial(_missing_dag, page, dag_id), supervisor, console)
         page.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False}).raise_for_status()
 
 
-def _unknown(page: Page, dag_id: str) -> list[str]:
+def _missing_dag(page: AirflowApi, dag_id: str) -> list[str]:
     return [] if page.ask("GET", f"/dags/{dag_id}").ok else [f"the DAG {dag_id}"]
 
 
-def _first_sync(page: Page, console: Console) -> None:
-    dag_id = OURS[0].format(NAME)
+def _run_first_sync(page: AirflowApi, console: Console) -> None:
+    dag_id = DAG_IDS[0].format(NAME)
     console.print(f"first run of {dag_id}", highlight=False)
-    state = page.followed(dag_id, page.trigger(dag_id, {}), console, patience=RUNS)
+    state = page.wait_for_run(dag_id, page.trigger(dag_id, {}), console, patience=FIRST_SYNC_TIMEOUT)
     if state != "success":
         console.print("the run ended RED: the log of its task report says why", style="red", highlight=False)
 
 
-def _end_all(console: Console) -> int:
+def _end_everything(console: Console) -> int:
     """End all processes; return how many there were."""
     with console.status("ending processes"):
-        ended = end_all(_supervisor())
-    announcement().unlink(missing_ok=True)
+        ended = end_all_processes(_find_supervisor())
+    announcement_file().unlink(missing_ok=True)
     (own_folder() / "record.json").unlink(missing_ok=True)
     return ended
 
 
-def _all_up(console: Console) -> tuple[Page, Campus] | None:
+def _find_running(console: Console) -> tuple[AirflowApi, Campus] | None:
     """What runs, when all of it does; parts that are just being started again are waited for.
 
     Raises:
         UpError: when Airflow runs and does not get well.
     """
-    page, supervisor = running_page(), _supervisor()
-    if page is None or supervisor is None or set(supervisor.states().values()) & set(GAVE_UP):
+    page, supervisor = running_airflow(), _find_supervisor()
+    if page is None or supervisor is None or set(supervisor.states().values()) & set(GIVEN_UP_STATES):
         return None
-    _until(lambda: page.unwell() + ([] if running() else [SANDBOX]), supervisor, console)
-    if (campus := running()) is None:
+    _wait_until_ready(
+        lambda: page.unhealthy_components() + ([] if running_sandbox() else [SANDBOX]), supervisor, console
+    )
+    if (campus := running_sandbox()) is None:
         return None
-    if page.port != _port() and os.environ.get(PORT_SETTING):
+    if page.port != _port_setting() and os.environ.get(PORT_SETTING):
         console.print(f"it keeps its port, {page.port}; another one takes `make down` first", style="yellow")
     return page, campus
 
 
-def _until(look: Callable[[], list[str]], supervisor: Supervisor, console: Console) -> None:
+def _wait_until_ready(look: Callable[[], list[str]], supervisor: Supervisor, console: Console) -> None:
     """Wait until nothing is missing, saying what is waited for and how long.
 
     Raises:
         UpError: when a process was given up, or the time is over; with the last lines of the log concerned.
     """
     began = shown = time.monotonic()
-    while missing := _missing(look):
+    while missing := _missing_parts(look):
         now = time.monotonic()
         states = supervisor.states()
-        if gone := [name for name, state in states.items() if state in GAVE_UP]:
-            raise UpError(f"{gone[0]} ended again and again: read its log, then {RETRY}{tail_of(gone[0])}")
-        if not states and now - began > ANSWERS:
-            raise UpError(f"supervisord does not answer: {RETRY}{tail_of('supervisord')}")
-        if now - began > STARTS:
-            raise UpError(f"no sign of {', '.join(missing)} within {STARTS:.0f} s: {RETRY}{_tails(missing)}")
-        if now - shown > PATIENCE:
+        if gone := [name for name, state in states.items() if state in GIVEN_UP_STATES]:
+            raise StartupError(f"{gone[0]} ended again and again: read its log, then {RETRY_STEP}{log_tail(gone[0])}")
+        if not states and now - began > ANSWER_TIMEOUT:
+            raise StartupError(f"supervisord does not answer: {RETRY_STEP}{log_tail('supervisord')}")
+        if now - began > START_TIMEOUT:
+            raise StartupError(
+                f"no sign of {', '.join(missing)} within {START_TIMEOUT:.0f} s: {RETRY_STEP}{_log_tails(missing)}"
+            )
+        if now - shown > PROGRESS_INTERVAL:
             shown = now
             console.print(f"  waiting for {', '.join(missing)} ({now - began:.0f} s)", highlight=False)
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
-def _missing(look: Callable[[], list[str]]) -> list[str]:
+def _missing_parts(look: Callable[[], list[str]]) -> list[str]:
     try:
         return look()
     except requests.RequestException:
         return [API_SERVER]
 
 
-def _tails(missing: list[str]) -> str:
+def _log_tails(missing: list[str]) -> str:
     """The logs of the processes that are missing; of anything else, that of the one that reads the DAGs."""
     names = {program.name for program in PROGRAMS}
     found = [name for name in (one.replace("_", "-") for one in missing) if name in names]
-    return "".join(tail_of(name) for name in found or ["dag-processor"])
+    return "".join(log_tail(name) for name in found or ["dag-processor"])
 
 
 # --- ports, passwords, files --------------------------------------------------------------------------------------------
 
 
-def _port() -> int:
+def _port_setting() -> int:
     text = os.environ.get(PORT_SETTING) or "8080"
-    if not (text.isdecimal() and 0 < int(text) <= LAST_PORT):
-        raise UpError(f"{PORT_SETTING} is {text!r}; a port is a number, for instance {PORT_SETTING}=8081 make up")
+    if not (text.isdecimal() and 0 < int(text) <= MAX_PORT):
+        raise StartupError(f"{PORT_SETTING} is {text!r}; a port is a number, for instance {PORT_SETTING}=8081 make up")
     return int(text)
 
 
-def _refuse_taken(port: int) -> None:
-    other = f"choose another, for instance {PORT_SETTING}={port % LAST_PORT + 1} make up"
+def _require_free_port(port: int) -> None:
+    other = f"choose another, for instance {PORT_SETTING}={port % MAX_PORT + 1} make up"
     with socket.socket() as asking:
         if asking.connect_ex((LOOPBACK, port)) == 0:
-            raise UpError(f"port {port} is taken by another program: {other}")
+            raise StartupError(f"port {port} is taken by another program: {other}")
     with socket.socket() as trying:
         trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trying.bind((LOOPBACK, port))
         except OSError as error:
-            raise UpError(f"port {port} cannot be used ({error.strerror}): {other}") from None
+            raise StartupError(f"port {port} cannot be used ({error.strerror}): {other}") from None
 
 
 def _free_ports(count: int) -> list[int]:
@@ -456,7 +465,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _sandbox_ports() -> list[int]:
     """Return those of the last time while they are free: to the integration another address is another Hector."""
-    kept = _kept_json("ports.json").get("sandbox", [])
+    kept = _read_json("ports.json").get("sandbox", [])
     try:
         with ExitStack() as stack:
             for port in kept:
@@ -466,7 +475,7 @@ def _sandbox_ports() -> list[int]:
     except (OSError, TypeError, OverflowError):
         kept = []
     ports = [int(port) for port in kept] or _free_ports(2)
-    _keep_secret("ports.json", {"sandbox": ports})
+    _write_json("ports.json", {"sandbox": ports})
     return ports
 
 
@@ -478,19 +487,19 @@ def _passwords() -> dict[str, str]:
 
 def _secrets() -> dict[str, str]:
     """Made once: logins and tokens of the page outlive a restart."""
-    kept = _kept_json("secrets.json")
+    kept = _read_json("secrets.json")
     if not kept:
         kept = {name: secrets.token_urlsafe(9) for name in LOGINS}
         kept |= {name: secrets.token_hex(64) for name in ("api", "jwt")}
-        _keep_secret("secrets.json", kept)
+        _write_json("secrets.json", kept)
     return kept
 
 
-def _keep_secret(name: str, values: Mapping[str, object]) -> None:
+def _write_json(name: str, values: Mapping[str, object]) -> None:
     write_secret(name, json.dumps(dict(values), indent=1))
 
 
-def _kept_json(name: str) -> dict[str, Any]:
+def _read_json(name: str) -> dict[str, Any]:
     try:
         found = json.loads((own_folder() / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -498,19 +507,19 @@ def _kept_json(name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _record() -> dict[str, Any]:
-    return _kept_json("record.json")
+def _read_record() -> dict[str, Any]:
+    return _read_json("record.json")
 
 
-def _supervisor() -> Supervisor | None:
+def _find_supervisor() -> Supervisor | None:
     try:
-        return Supervisor(**_record()["supervisor"])
+        return Supervisor(**_read_record()["supervisor"])
     except (KeyError, TypeError):
         return None
 
 
 @contextmanager
-def _turn(console: Console) -> Iterator[None]:
+def _one_at_a_time(console: Console) -> Iterator[None]:
     """One `make up` or `make down` at a time."""
     with (own_folder() / "lock").open("w") as file:
         try:
@@ -524,23 +533,23 @@ def _turn(console: Console) -> Iterator[None]:
 # --- processes ----------------------------------------------------------------------------------------------------------
 
 
-def _interruptible() -> None:
-    """Every way of being told to stop ends what was started; also in a background job, for which bash ignores SIGINT."""
-    for number in STOPPING:
+def _handle_stop_signals() -> None:
+    """Every way of being stopped ends what was started; also in a background job, for which bash ignores SIGINT."""
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
 # --- what is said -------------------------------------------------------------------------------------------------------
 
 
-def _tell(page: Page, campus: Campus, console: Console) -> None:
-    passwords = _kept_json("passwords.json")
-    for line in _lines(page, campus, passwords):
+def _print_summary(page: AirflowApi, campus: Campus, console: Console) -> None:
+    passwords = _read_json("passwords.json")
+    for line in _summary_lines(page, campus, passwords):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(page: Page, campus: Campus, passwords: Mapping[str, str]) -> list[str]:
-    logins = [f"{name:<6} {passwords[name]:<14} {MAY[name]}" for name in LOGINS]
+def _summary_lines(page: AirflowApi, campus: Campus, passwords: Mapping[str, str]) -> list[str]:
+    logins = [f"{name:<6} {passwords[name]:<14} {LOGIN_RIGHTS[name]}" for name in LOGINS]
     return [
         "",
         f'  page      {page.url}/   ("Salto doors" in its navigation: {page.url}/plugin/doors)',
@@ -548,18 +557,18 @@ def _lines(page: Page, campus: Campus, passwords: Mapping[str, str]) -> list[str
         *(f"            {login}" for login in logins[1:]),
         f"  Hector    {campus.hector_url}",
         f"  Salto KS  {campus.salto_url}",
-        f"  logs      {short(own_folder())}/*.log, one a process; of tasks: {short(home() / 'logs')}",
+        f"  logs      {short_path(own_folder())}/*.log, one a process; of tasks: {short_path(home() / 'logs')}",
         "",
-        *_try_this(campus),
+        *_suggestion_lines(campus),
         "make down    ends all of it; runs, ledger and campus are kept",
     ]
 
 
-def _try_this(campus: Campus) -> list[str]:
+def _suggestion_lines(campus: Campus) -> list[str]:
     if NAME not in load_all()[0]:
         return []
     try:
-        found = booking(load(state_file()), campus.hector_url, datetime.now(UTC))
+        found = sample_reservation(saved_campus(), campus.hector_url, datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError):
         found = None  # somebody has changed the campus by hand into what nothing can be booked in
     if found is None:

@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from commands.demo import NAME, demo
-from commands.settings import adopt_home, prepare
-from include.access.references import resolved, spellings
-from include.integrations.integration import integrations_folder, load
-from include.report.inquiry import Look, Question, QuestionError, answered
-from include.report.search import meanings
+from commands.settings import migrate_database, set_airflow_home
+from hector_salto.access.references import resolve_references, spellings
+from hector_salto.integration import integrations_folder, load
+from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
+from hector_salto.reports.search import matches
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from include.ledger.ledger import Ledger
-    from include.report.answers import Answer
+    from hector_salto.ledger.ledger import Ledger
+    from hector_salto.reports.explain import Explanation
 
-OPEN, CLOSED, WRONG = 0, 1, 2
-BAD, GOOD = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
+OPEN, CLOSED, NOT_ANSWERED = 0, 1, 2
+CLOSED_PREFIXES, OPEN_PREFIXES = ("closed", "  NO", "  NOT"), ("open", "  can", "  will")
 # Outside a task Airflow reads connections from its own store only for processes that call themselves its server.
 OWN_STORE = ("_AIRFLOW_PROCESS_CONTEXT", "server")
 
@@ -34,20 +34,22 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         0: the door opens (for a reservation or person: in its window; at AT: then); 1: it stays shut; 2: not answered.
     """
     if not about:
-        question.checked()
-    adopt_home()  # Airflow makes its home as it is imported
+        question.validate()
+    set_airflow_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
-    prepare()
-    from runs.bookkeeping import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
+    migrate_database()
+    from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow, which makes its home as it is imported
 
     kept, now = ledger(), datetime.now(UTC)
-    names = _integrations(kept, integration, live=live)
-    answers: dict[str, Answer] = {}
+    names = _integration_names(kept, integration, live=live)
+    answers: dict[str, Explanation] = {}
     unanswered: list[QuestionError] = []
     for name in names:
         try:
-            asked = _meant(kept, name, about, question) if about else _with_reference(kept, name, question)
-            answers[name] = answered(kept, name, asked, now, live=_live(name, now, console) if live else None)
+            asked = _find_subject(kept, name, about, question) if about else _resolve_reference(kept, name, question)
+            answers[name] = answer_question(
+                kept, name, asked, now, live=_read_live(name, now, console) if live else None
+            )
         except QuestionError as error:
             unanswered.append(error)
     if not answers:
@@ -59,12 +61,12 @@ def why(question: Question, console: Console, *, integration: str = "", live: bo
         if len(answers) > 1:
             console.print(f"[bold]{name}[/bold]", highlight=False)
         for line in answer.lines:
-            style = "red" if line.startswith(BAD) else "green" if line.startswith(GOOD) else None
+            style = "red" if line.startswith(CLOSED_PREFIXES) else "green" if line.startswith(OPEN_PREFIXES) else None
             console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
     return OPEN if any(answer.opens for answer in knowing.values()) else CLOSED
 
 
-def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
+def _resolve_reference(kept: Ledger, name: str, question: Question) -> Question:
     """Return the question with its reference as the ledger knows it.
 
     Raises:
@@ -72,25 +74,26 @@ def _with_reference(kept: Ledger, name: str, question: Question) -> Question:
     """
     if not question.reference:
         return question
-    from include.ledger.ledger import About  # noqa: PLC0415 - with the ledger
+    from hector_salto.ledger.ledger import Selection  # noqa: PLC0415 - with the ledger
 
     looks = [
-        kept.seen(name, about=About(reference=one), names=("reservations",)) for one in spellings(question.reference)
+        kept.read_snapshot(name, about=Selection(reference=one), names=("reservations",))
+        for one in spellings(question.reference)
     ]
     known = {str(one) for look in looks for one in look.reservations["reference"]}
-    found = resolved([question.reference], known)
+    found = resolve_references([question.reference], known)
     if len(found) != 1:
         raise QuestionError(f"ask about one reservation at a time; REFERENCE={question.reference!r} names {len(found)}")
     return replace(question, reference=found[0])
 
 
-def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
+def _find_subject(kept: Ledger, name: str, about: str, question: Question) -> Question:
     """Return the question about what a name or id means.
 
     Raises:
         QuestionError: when it means nothing, or several things.
     """
-    found = meanings(kept, name, about)
+    found = matches(kept, name, about)
     if not found:
         raise QuestionError(f"nothing of {name} is called {about!r}: no reservation, user, door, place or access group")
     if len(found) > 1:
@@ -99,8 +102,8 @@ def _meant(kept: Ledger, name: str, about: str, question: Question) -> Question:
     return replace(found[0].question, at=question.at)
 
 
-def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
-    from include.ledger.questions import integrations  # noqa: PLC0415 - with the ledger
+def _integration_names(kept: Ledger, integration: str, *, live: bool) -> list[str]:
+    from hector_salto.ledger.queries import integrations  # noqa: PLC0415 - with the ledger
 
     if integration:
         return [integration]
@@ -110,9 +113,9 @@ def _integrations(kept: Ledger, integration: str, *, live: bool) -> list[str]:
     return found
 
 
-def _live(name: str, now: datetime, console: Console) -> Look:
-    from rest.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
-    from runs.looking import look_now  # noqa: PLC0415 - imports Airflow
+def _read_live(name: str, now: datetime, console: Console) -> SiteView:
+    from hector_salto.http_client.errors import RestError  # noqa: PLC0415 - after AIRFLOW_HOME is set
+    from hector_salto.workflow.verification import read_live  # noqa: PLC0415 - imports Airflow
 
     path = integrations_folder() / f"{name}.yaml"
     if not path.exists():
@@ -121,7 +124,7 @@ def _live(name: str, now: datetime, console: Console) -> Look:
         if name == NAME and "AIRFLOW_CONN_SALTO_SANDBOX" not in os.environ:
             os.environ.update(stack.enter_context(demo(console)).connections(NAME))
         try:
-            seen, problems = look_now(load(path), now)
+            seen, problems = read_live(load(path), now)
         except RestError as error:
             raise QuestionError(str(error)) from None
-    return Look(seen, "as Hector and Salto show it now", problems)
+    return SiteView(seen, "as Hector and Salto show it now", problems)

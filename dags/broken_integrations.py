@@ -9,8 +9,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from include.integrations.integration import IntegrationError, load_all
-from runs import parsing
+from hector_salto.integration import IntegrationError, load_all
+from hector_salto.workflow import parsing
 
 parsing.unbuilt.clear()
 for _kind in parsing.KINDS:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk import DAG, Param
 
-from runs import approving, parameters
-from runs.naming import derived_run_id
-from runs.parsing import dags_of
+from hector_salto.workflow import tasks
+from hector_salto.workflow.approval import ANSWER_WITHIN
+from hector_salto.workflow.naming import derived_run_id
+from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 DOC = """
-### Removals at {site} that somebody must look at
+### Removals at {site} that need an approval
 
-**What it does.** A sync that holds removals back starts this DAG. It waits under *Required actions* for somebody to approve
-or reject exactly that set. *Approve* starts `salto_sync__{name}` with the set's digest, which lets it through once;
+**What it does.** A sync that holds removals back starts this DAG. It waits under *Required actions* until exactly that
+set is approved or rejected. *Approve* starts `salto_sync__{name}` with the set's digest, which lets it through once;
 who approved is kept. *Reject*, or no answer within {hours} hours, leaves everything as it is; a later sync that still holds
 the set asks again.
 
@@ -38,12 +39,12 @@ PARAMS = {
 
 
 def approval_dag(name: str, integration: Integration) -> DAG:
-    """One integration's DAG: describe, approve, keep, start_sync."""
+    """Build one integration's DAG: describe, approve, record_approval, start_sync."""
     with DAG(
-        auto_register=False,  # dags_of gives it to Airflow
+        auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_approval__{name}",
         description=f"Asks about removals that a sync of {integration.site_id} holds back",
-        doc_md=DOC.format(site=integration.site_id, name=name, hours=int(approving.ANSWER_WITHIN / timedelta(hours=1))),
+        doc_md=DOC.format(site=integration.site_id, name=name, hours=int(ANSWER_WITHIN / timedelta(hours=1))),
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -54,40 +55,25 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         user_defined_macros={"derived_run_id": derived_run_id},
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
     ) as dag:
-
-        @task(retries=0, show_return_value_in_logs=False)  # it names users
-        def describe() -> dict[str, str]:
-            context = get_current_context()
-            parameters.check("approval", context["dag_run"].conf)
-            return approving.text(integration, name, context["params"]["digest"])
-
-        @task
-        def keep(answer: dict[str, Any] | None) -> dict[str, Any]:
-            digest = get_current_context()["params"]["digest"]
-            conf = approving.approved_conf(name, digest)
-            approving.keep(name, digest, answer, datetime.now(UTC))
-            return conf
-
-        asked = describe()
+        described = tasks.describe(name)
         approve = ApprovalOperator(
             task_id="approve",
-            subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",
+            subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",  # the operator takes text only
             body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
-            response_timeout=approving.ANSWER_WITHIN,
+            response_timeout=ANSWER_WITHIN,
             defaults=ApprovalOperator.REJECT,
             retries=0,
         )
-        start_sync = TriggerDagRunOperator(
+        TriggerDagRunOperator(
             task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
             trigger_run_id="{{ derived_run_id('approved', run_id) }}",
             # One object, not a text with a digest in it: Airflow would read 12e4567 as a number.
-            conf="{{ ti.xcom_pull(task_ids='keep') }}",
+            conf=tasks.record_approval(name, approve.output),
             logical_date=None,
             openlineage_inject_parent_info=False,
         )
-        asked >> approve
-        keep(approve.output) >> start_sync
+        described >> approve
     return dag
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, Param, TriggerRule, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import DAG, Param
 
-from runs import alerting, applying, opening, planning, reporting, retention, starting
-from runs.failures import told_to
-from runs.folder import RunFolder
-from runs.parsing import dags_of, next_times
-from runs.reporting import Ending
-from salto.operators import SaltoApplyOperator
+from hector_salto.workflow import tasks
+from hector_salto.workflow.parsing import dags_of, next_times
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
-STEPS = ("plan", "apply", "remove_outdated")
 DAILY = "30 3 * * *"
 
 DOC = """
@@ -42,9 +35,9 @@ PARAMS = {
 
 
 def cleanup_dag(name: str, integration: Integration) -> DAG:
-    """One integration's DAG: plan, apply, remove_outdated, report."""
+    """Build one integration's DAG: plan, apply, remove_outdated, report."""
     with DAG(
-        auto_register=False,  # dags_of gives it to Airflow
+        auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_cleanup__{name}",
         description=f"Outdated access groups of {integration.site_id} are removed",
         doc_md=DOC.format(site=integration.site_id, salto=integration.salto_conn_id),
@@ -55,53 +48,12 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         tags=["salto", "cleanup"],
         default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
     ) as dag:
-
-        @task(retries=0)
-        def begin() -> str:
-            run = get_current_context()["dag_run"]
-            return str(starting.begin(name, run, datetime.now(UTC), kind="cleanup"))
-
-        @task
-        def plan(folder: str) -> dict[str, int | str]:
-            with told_to(RunFolder(folder), "plan"):
-                opening.refuse_outdated(RunFolder(folder), datetime.now(UTC))
-                return planning.plan_cleanup(integration, RunFolder(folder))
-
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def remove_outdated(folder: str | None) -> None:
-            """Also when nothing else works: what is removed here may be what the disk has no room for."""
-            if get_current_context()["params"]["plan_only"]:
-                raise AirflowSkipException("plan_only: nothing is removed")
-            with told_to(RunFolder(folder), "remove_outdated") if folder else nullcontext():
-                retention.remove_outdated(name, datetime.now(UTC))
-
-        @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-        def report(folder: str | None) -> str:
-            run_folder = opening.begun(folder)
-            again = (
-                (lambda: planning.look_for_outdated(integration, run_folder))
-                if applying.sent_anything(run_folder)
-                else None
-            )
-            reporting.report(run_folder, Ending(integration, STEPS, again, "no outdated access group is left"))
-            return "green"
-
-        @task(trigger_rule=TriggerRule.ALL_DONE)
-        def alert(folder: str | None, reported: str | None) -> int:
-            ended = alerting.Ended(RunFolder(folder) if folder else None, STEPS, reported is not None)
-            return alerting.after_cleanup(name, integration, ended)
-
-        folder = begin()
-        apply = SaltoApplyOperator(
-            task_id="apply",
-            integration=integration,
-            folder=folder,
-            fingerprint="{{ ti.xcom_pull(task_ids='plan')['fingerprint'] }}",
-            plan_only="{{ params.plan_only }}",
-            with_hector=False,
-        )
-        reported = report(folder)
-        plan(folder) >> apply >> remove_outdated(folder) >> reported >> alert(folder, reported).as_teardown()
+        folder = tasks.start_run(name, kind="cleanup")
+        planned = tasks.plan_cleanup.override(task_id="plan")(name, folder)
+        applied = tasks.apply.override(pool=integration.pool)(name, folder, planned, with_hector=False)
+        reported = tasks.report_cleanup.override(task_id="report")(name, folder)
+        applied >> tasks.remove_outdated(name, folder) >> reported
+        reported >> tasks.alert_cleanup.override(task_id="alert")(name, folder, reported).as_teardown()
     return dag
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, TriggerRule, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG
 from airflow.utils.state import DagRunState
 
-from hector.sensors import EVERY, LONGEST, HectorChangeSensor
-from runs import watching
-from runs.naming import derived_run_id
-from runs.parsing import dags_of
+from hector.sensors import MAX_DEFERRAL, POLL_INTERVAL, HectorChangeSensor
+from hector_salto.workflow import tasks
+from hector_salto.workflow.naming import derived_run_id
+from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
 DOC = """
 ### Walk-up bookings of {site}
@@ -36,46 +35,34 @@ asked meanwhile, so that no other reservation waits.
 
 
 def watch_dag(name: str, integration: Integration) -> DAG:
-    """One integration's DAG: watch, start_sync, keep."""
+    """Build one integration's DAG: watch, start_sync, and what was due is done or tried again."""
     with DAG(
-        auto_register=False,  # dags_of gives it to Airflow
+        auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_watch__{name}",
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
-        doc_md=DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(EVERY)),
+        doc_md=DOC.format(
+            site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(POLL_INTERVAL)
+        ),
         schedule="@continuous",
         catchup=False,
         max_active_runs=1,
-        is_paused_upon_creation=True,  # a choice of its own: whoever wants doors to follow at once unpauses it
+        is_paused_upon_creation=True,  # a choice of its own: unpaused where doors are to follow at once
         tags=["salto", "hector", "watch"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
-        dagrun_timeout=LONGEST
-        + timedelta(hours=1),  # a sync that was started may never end: somebody has deleted its run
+        # A sync that was started may never end, when its run was deleted.
+        dagrun_timeout=MAX_DEFERRAL + timedelta(hours=1),
         # Its runs follow each other at once, so whatever fails must fail slowly.
-        default_args={
-            "retries": 4,
-            "retry_delay": timedelta(seconds=30),
-            "retry_exponential_backoff": 2.0,
-        },
+        default_args={"retries": 4, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": 2.0},
     ) as dag:
-
-        @task
-        def keep(due: dict[str, Any]) -> None:
-            watching.keep_done(name, due, datetime.now(UTC))
-
-        @task(trigger_rule=TriggerRule.ONE_FAILED)
-        def try_again(due: dict[str, Any] | None) -> None:
-            if due is None:
-                raise AirflowSkipException("Hector was not read, so nothing is due")
-            if not watching.keep_due(name, due, datetime.now(UTC)):
-                raise AirflowFailException("the sync ended red each time; what is due is left to the next sync of all")
-
-        watch = HectorChangeSensor(task_id="watch", integration_name=name, hector_conn_id=integration.hector_conn_id)
+        watch = HectorChangeSensor(
+            task_id="watch", hector_conn_id=integration.hector_conn_id, position=tasks.watch_position(name)
+        )
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
             trigger_run_id="{{ derived_run_id('watch', run_id) }}",
-            conf="{{ dict(references=ti.xcom_pull(task_ids='watch')['references']) }}",
+            conf={"references": watch.output["references"]},
             logical_date=None,
             # Until it has ended: what changes meanwhile is one sync more, not one each.
             wait_for_completion=True,
@@ -86,7 +73,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
             retries=0,  # what is due is tried again by the runs that follow
             openlineage_inject_parent_info=False,
         )
-        watch >> start_sync >> [keep(watch.output), try_again(watch.output)]
+        start_sync >> [tasks.advance_watermark(name, watch.output), tasks.schedule_retry(name, watch.output)]
     return dag
 
 

@@ -51,7 +51,7 @@ def ledger_url(tmp_path, monkeypatch):
     monkeypatch.setenv("HECTOR_SALTO_LEDGER", "ledger_of_tests")
     monkeypatch.setenv("AIRFLOW_CONN_LEDGER_OF_TESTS", json.dumps({"conn_type": "sqlite", "host": str(path)}))
     yield f"sqlite:///{path}"
-    opened = sys.modules.get("include.ledger.ledger")
+    opened = sys.modules.get("hector_salto.ledger.ledger")
     if opened is not None:
         opened.Ledger.forget_all()
 

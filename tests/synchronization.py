@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hector.client import HectorReader, hector_service
-from include.access import schemas
-from include.access.desired import Desired, desired_state
-from include.access.outcomes import DONE, HELD, NOT_SENT
-from include.access.plan import Plan, expired_plan, make_plan, members_by_group
-from include.access.remembered import Remembered, scope_of
-from include.access.rules import AccessRules
-from include.ledger.ledger import MADE
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import FixedToken, Service, Transport
-from salto.apply import Application
-from salto.errors import UNAUTHORISED, refusal
-from salto.oauth import Account, PasswordGrant
-from salto.reader import SaltoReader
-from salto.reading import Sent, SiteReading, after
-from salto.sending import Site
-from salto.writer import CHANGES, SaltoWriter
+from hector_salto.access import schemas
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.plan import Plan, make_cleanup_plan, make_plan, members_by_group
+from hector_salto.access.read_cache import Remembered, scope_of
+from hector_salto.access.results import DONE, HELD, NOT_SENT
+from hector_salto.access.settings import AccessRules
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import FixedToken, Service, Transport
+from hector_salto.ledger.ledger import MADE
+from salto.client import SaltoReader
+from salto.errors import UNAUTHORIZED_STEP, error_for_refusal
+from salto.oauth import AccountCredentials, PasswordGrant
+from salto.operation_sender import SiteClients
+from salto.plan_executor import PlanExecutor
+from salto.site_state import AppliedChanges, LiveSiteState, read_after
+from salto.writer import WRITE_METHODS, SaltoWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from include.sandbox.sandbox import Sandbox
+    from sandbox.sandbox import Sandbox
 
 FINGERPRINT = Fingerprint(b"one key for both sides")
 
 
-class _Hurry:
+class _FastClock:
     """A clock that whoever waits moves forward: an hour passes in no time."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Synchronization:
     """
 
     remembers = False
-    remembered: Remembered | None = None
+    cache: Remembered | None = None
     created: frozenset[str] = frozenset()  # Hector user ids, as the ledger knows them
 
     def __init__(
@@ -86,16 +86,16 @@ class Synchronization:
         timing: Timing | None = None,
     ) -> None:
         known = sandbox.credentials
-        hurry = _Hurry()
+        hurry = _FastClock()
         timing = timing or Timing(hurry.sleep, hurry.monotonic)
-        service = Service("Salto KS", "salto_test", sandbox.salto_url, refusal, UNAUTHORISED)
-        account = Account(known.client_id, known.client_secret, known.username, known.user_password)
+        service = Service("Salto KS", "salto_test", sandbox.salto_url, error_for_refusal, UNAUTHORIZED_STEP)
+        account = AccountCredentials(known.client_id, known.client_secret, known.username, known.user_password)
         grant = PasswordGrant(sandbox.identity_url, account, "salto_test", timing=timing)
-        pacing = Pacing(rate=10_000, timing=timing)
+        pacing = RateLimit(rate=10_000, timing=timing)
         self._reading = Transport(service, grant, pacing=pacing, timing=timing)
         self._wanted = version, site
         self.reader = SaltoReader(self._reading, version, site)
-        self._writing = Transport(service, grant, verbs=CHANGES, pacing=pacing, timing=timing)
+        self._writing = Transport(service, grant, verbs=WRITE_METHODS, pacing=pacing, timing=timing)
         self._version = version
         self._sleep = sleep
         hector = hector_service(sandbox.hector_url, "hector_test")
@@ -106,19 +106,19 @@ class Synchronization:
         people, places = self.hector.users(FINGERPRINT), self.hector.places()
         begin, end = now - rules.grace_after, now + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
         loaners = self.hector.loaners(begin.to_pydatetime(), end.to_pydatetime())
-        return desired_state(people, places, loaners, rules, as_of=now)
+        return build_desired_state(people, places, loaners, rules, as_of=now)
 
     def plan(self, rules: AccessRules, as_of: datetime, **options: object) -> tuple[Desired, Plan]:
         desired = self.desired(rules, as_of)
         self.reader = SaltoReader(self._reading, *self._wanted)  # a reader remembers its site, seats included
-        reading = SiteReading(self.reader, FINGERPRINT)
-        return desired, self._compared(reading, reading.everything(), desired, rules, as_of, **options)
+        reading = LiveSiteState(self.reader, FINGERPRINT)
+        return desired, self._plan_until_complete(reading, reading.refresh_all(), desired, rules, as_of, **options)
 
-    def _compared(self, reading, current, desired, rules, as_of, **options) -> Plan:
+    def _plan_until_complete(self, reading, current, desired, rules, as_of, **options) -> Plan:
         options = {"created": self.created} | options
         while True:
             plan = make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
-            deeper = reading.deeper(plan)
+            deeper = reading.refresh_for_plan(plan)
             if deeper is None:
                 self.current = current
                 return plan
@@ -126,34 +126,36 @@ class Synchronization:
 
     def run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
         if self.remembers:
-            return self._frugal_run(rules, as_of, **options)
+            return self._incremental_run(rules, as_of, **options)
         desired, plan = self.plan(rules, as_of, **options)
         return Run(desired, plan, self.apply(plan))
 
-    def _frugal_run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
+    def _incremental_run(self, rules: AccessRules, as_of: datetime, **options: object) -> Run:
         desired = self.desired(rules, as_of)
-        known = self.remembered
-        reading = SiteReading(self._fresh_reader(), FINGERPRINT, known, as_of)
+        known = self.cache
+        reading = LiveSiteState(self._fresh_reader(), FINGERPRINT, known, as_of)
         references = options.get("references")
         scope = scope_of(desired, references, known) if known and references else None
-        current = reading.some(scope) if scope else reading.everyday() if known else reading.everything()
+        current = (
+            reading.refresh_scope(scope) if scope else reading.refresh_changed() if known else reading.refresh_all()
+        )
         self.first_read = current
-        plan = self._compared(reading, current, desired, rules, as_of, **options)
+        plan = self._plan_until_complete(reading, current, desired, rules, as_of, **options)
         outcomes = self.apply(plan)
-        self.remembered = Remembered(after(self._fresh_reader(), FINGERPRINT, self.current, self.sent(plan)))
+        self.cache = Remembered(read_after(self._fresh_reader(), FINGERPRINT, self.current, self.changes_of(plan)))
         return Run(desired, plan, outcomes)
 
     def _fresh_reader(self) -> SaltoReader:
-        site_id = self.remembered and self.remembered.current.site_id
+        site_id = self.cache and self.cache.current.site_id
         self.reader = SaltoReader(self._reading, *self._wanted, site_id)
         return self.reader
 
-    def sent(self, plan: Plan) -> Sent:
+    def changes_of(self, plan: Plan) -> AppliedChanges:
         """What the last application has sent."""
         unsent = self.outcomes.loc[self.outcomes["state"].isin([NOT_SENT, HELD]), "key"]
-        made = self.made
+        made = self.created_ids
         windows = [row for group, rows in made.schedules.items() if group in made.groups.values() for row in rows]
-        return Sent(
+        return AppliedChanges(
             plan.operations[~plan.operations["key"].isin(unsent)],
             made.groups,
             {user_id: user.site_user_id for user_id, user in made.users.items()},
@@ -161,19 +163,19 @@ class Synchronization:
         )
 
     def cleanup(self, as_of: datetime) -> Run:
-        current = SiteReading(self.reader, FINGERPRINT, read_at=as_of).groups_only()
-        plan = expired_plan(current, as_of=pd.Timestamp(as_of))
+        current = LiveSiteState(self.reader, FINGERPRINT, read_at=as_of).refresh_groups()
+        plan = make_cleanup_plan(current, as_of=pd.Timestamp(as_of))
         return Run(None, plan, self.apply(plan))
 
     def apply(self, plan: Plan) -> pd.DataFrame:
         writer = SaltoWriter(self._writing, self._version, self.reader.site.site_id)
-        site = Site(self.reader, writer, FINGERPRINT)
+        site = SiteClients(self.reader, writer, FINGERPRINT)
         members = members_by_group(plan.members)
-        application = Application(site, plan.operations, members, seats_short=plan.seats_short, sleep=self._sleep)
+        application = PlanExecutor(site, plan.operations, members, seats_short=plan.seats_short, sleep=self._sleep)
         try:
             return application.run()
         finally:
-            self.outcomes, self.made = application.outcomes, application.made
+            self.outcomes, self.created_ids = application.outcomes, application.created_ids
             self._note_created(plan.operations)
 
     def _note_created(self, operations: pd.DataFrame) -> None:

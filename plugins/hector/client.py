@@ -10,24 +10,24 @@ import requests
 from pydantic import TypeAdapter
 
 from hector import mapping, payloads
-from hector.errors import UNAUTHORISED, refusal
+from hector.errors import UNAUTHORIZED_STEP, error_for_refusal
 from hector.pages import read_all
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.people import HectorPeople
-from rest.errors import MalformedAnswerError, RefusedError
-from rest.instants import NoInstantError, instant
-from rest.transport import READS, FixedToken, Service, Transport
+from hector_salto.access import schemas
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.reservations import HectorReservations
+from hector_salto.http_client.errors import MalformedAnswerError, RefusedError
+from hector_salto.http_client.timestamps import InvalidTimestampError, parse_timestamp
+from hector_salto.http_client.transport import READ_METHODS, FixedToken, Service, Transport
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rest.clocks import ClockReading
-    from rest.pacing import Pacing
-    from rest.timing import Timing
-    from rest.transport import Journal
+    from hector_salto.http_client.clock_skew import ClockReading
+    from hector_salto.http_client.rate_limit import RateLimit
+    from hector_salto.http_client.timing import Timing
+    from hector_salto.http_client.transport import CallRecorder
 
-CHANGES = frozenset({"POST"})
+WRITE_METHODS = frozenset({"POST"})
 _ENVIRONMENT = TypeAdapter(payloads.EnvironmentPayload)
 
 
@@ -42,17 +42,17 @@ class Environment:
 
 
 def hector_service(base_url: str, connection: str) -> Service:
-    return Service("Hector", connection, base_url, refusal, UNAUTHORISED)
+    return Service("Hector", connection, base_url, error_for_refusal, UNAUTHORIZED_STEP)
 
 
 def hector_transport(  # noqa: PLR0913 - what a transport is made of, each named
     service: Service,
     token: str,
     *,
-    pacing: Pacing,
+    pacing: RateLimit,
     timing: Timing,
-    verbs: frozenset[str] = READS,
-    journal: Journal | None = None,
+    verbs: frozenset[str] = READ_METHODS,
+    journal: CallRecorder | None = None,
 ) -> Transport:
     return Transport(service, FixedToken(token), verbs=verbs, pacing=pacing, timing=timing, journal=journal)
 
@@ -75,13 +75,13 @@ class HectorReader:
             instance_id=found.instance_id,
             name=found.name,
             time_zone=found.time_zone,
-            api_token_expires_at=None if expires is None else self._instant(expires),
+            api_token_expires_at=None if expires is None else self._parse_timestamp(expires),
         )
 
     def users(self, fingerprint: mapping.Fingerprinting) -> HectorPeople:
         """All users; their unique codes leave this client as fingerprints only."""
         users = read_all(self._transport, "/users", payloads.User)
-        groups = read_all(self._transport, "/groups", payloads.Group)
+        groups = read_all(self._transport, "/groups", payloads.UserGroup)
         departments = read_all(self._transport, "/departments", payloads.Department)
         memberships = (row for user in users for row in mapping.user_group_rows(user))
         return HectorPeople(
@@ -95,13 +95,13 @@ class HectorReader:
         places = read_all(self._transport, "/places", payloads.Place)
         return schemas.frame(schemas.HECTOR_PLACES, map(self._place_row, places))
 
-    def loaners(self, begin: datetime, end: datetime) -> HectorLoaners:
+    def loaners(self, begin: datetime, end: datetime) -> HectorReservations:
         """Every loaner, of any status, that overlaps [begin, end)."""
-        span = {"from": _rfc3339(begin), "to": _rfc3339(_whole_second(end))}
+        span = {"from": _format_rfc3339(begin), "to": _format_rfc3339(_round_up_to_second(end))}
         loaners = read_all(self._transport, "/loaners", payloads.Loaner, span)
         people = (row for loaner in loaners for row in mapping.people_rows(loaner))
         places = (row for loaner in loaners for row in mapping.place_rows(loaner))
-        return HectorLoaners(
+        return HectorReservations(
             reservations=schemas.frame(schemas.RESERVATIONS, map(self._reservation_row, loaners)),
             people=schemas.frame(schemas.RESERVATION_PEOPLE, people),
             places=schemas.frame(schemas.RESERVATION_PLACES, places),
@@ -112,9 +112,9 @@ class HectorReader:
 
         Deletions do not show.
         """
-        span = {"from": _rfc3339(begin), "to": _rfc3339(end), "updated_since": _rfc3339(since)}
+        span = {"from": _format_rfc3339(begin), "to": _format_rfc3339(end), "updated_since": _format_rfc3339(since)}
         loaners = read_all(self._transport, "/loaners", payloads.ChangedLoaner, span)
-        return schemas.frame(schemas.CHANGED_RESERVATIONS, map(self._changed_row, loaners))
+        return schemas.frame(schemas.CHANGED_RESERVATIONS, map(self._change_row, loaners))
 
     def has_lock_attribute(self) -> bool:
         attributes = read_all(self._transport, "/attributes", payloads.Attribute, {"entity": "place"})
@@ -123,19 +123,19 @@ class HectorReader:
     def _place_row(self, place: payloads.Place) -> mapping.Row:
         try:
             return mapping.place_row(place)
-        except mapping.NoTextError:
-            exchange = self._transport.service.exchange("GET", "/places")
+        except mapping.NotTextError:
+            exchange = self._transport.service.request_info("GET", "/places")
         raise MalformedAnswerError(
             exchange,
             f"gives place {place.id!r} a {mapping.LOCK_NAME} that is no text",
             f"make the attribute {mapping.LOCK_NAME} a text in Hector, and correct that place",
         )
 
-    def _changed_row(self, loaner: payloads.ChangedLoaner) -> mapping.Row:
+    def _change_row(self, loaner: payloads.ChangedLoaner) -> mapping.Row:
         try:
-            return mapping.changed_row(loaner)
-        except NoInstantError:
-            exchange = self._transport.service.exchange("GET", "/loaners")
+            return mapping.row_of_change(loaner)
+        except InvalidTimestampError:
+            exchange = self._transport.service.request_info("GET", "/loaners")
         raise MalformedAnswerError(
             exchange, f"gives loaner {loaner.reference!r} an updated_at that is no time with an offset"
         )
@@ -143,19 +143,19 @@ class HectorReader:
     def _reservation_row(self, loaner: payloads.Loaner) -> mapping.Row:
         try:
             return mapping.reservation_row(loaner)
-        except NoInstantError:
-            exchange = self._transport.service.exchange("GET", "/loaners")
+        except InvalidTimestampError:
+            exchange = self._transport.service.request_info("GET", "/loaners")
         raise MalformedAnswerError(
             exchange,
             f"gives loaner {loaner.reference!r} a start or finish that is no time with an offset",
             "correct that loaner in Hector",
         )
 
-    def _instant(self, text: str) -> datetime:
+    def _parse_timestamp(self, text: str) -> datetime:
         try:
-            return instant(text)
-        except NoInstantError:
-            exchange = self._transport.service.exchange("GET", "/environment")
+            return parse_timestamp(text)
+        except InvalidTimestampError:
+            exchange = self._transport.service.request_info("GET", "/environment")
         raise MalformedAnswerError(exchange, "gives an api_token_expires_at that is no time with an offset")
 
 
@@ -174,12 +174,12 @@ class HectorWriter:
                 raise
 
 
-def _whole_second(moment: datetime) -> datetime:
+def _round_up_to_second(moment: datetime) -> datetime:
     """Rounded up, so that a loaner that starts within this second is still asked for."""
     return moment + timedelta(seconds=1) if moment.microsecond else moment
 
 
-def _rfc3339(moment: datetime) -> str:
+def _format_rfc3339(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone names no instant")
     return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rest.errors import NotActiveError, NotFoundError, RefusedError
-from rest.redaction import readable
+from hector_salto.http_client.errors import AccountNotActiveError, NotFoundError, RefusedError
+from hector_salto.http_client.redaction import redact
 
 if TYPE_CHECKING:
-    from rest.answers import Said
-    from rest.errors import Exchange, RestError
+    from hector_salto.http_client.errors import RequestInfo, RestError
+    from hector_salto.http_client.service_response import ErrorBody
 
-UNAUTHORISED = "make a new API token in Hector and put it into the connection's password"
+UNAUTHORIZED_STEP = "make a new API token in Hector and put it into the connection's password"
 
 
-def refusal(exchange: Exchange, said: Said) -> RestError:
-    words = f', "{readable(said.text)}"' if said.text.strip() else ""
+def error_for_refusal(exchange: RequestInfo, said: ErrorBody) -> RestError:
+    words = f', "{redact(said.text)}"' if said.text.strip() else ""
     if exchange.status == 403:  # noqa: PLR2004 - HTTP's own number
-        return NotActiveError(
+        return AccountNotActiveError(
             exchange, f"does not permit this (403{words})", "give the token's user in Hector the permission to do this"
         )
     if exchange.status == 404:  # noqa: PLR2004 - HTTP's own number

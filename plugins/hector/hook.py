@@ -7,21 +7,21 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
-from rest.connections import BLANKS, ConnectionFields
-from rest.errors import ConfigurationError, Exchange, RestError
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import REAL, Timing
+from hector.client import WRITE_METHODS, HectorReader, HectorWriter, hector_service, hector_transport
+from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
+from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.timing import SYSTEM_CLOCK, Timing
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from rest.transport import Journal, Service
+    from hector_salto.http_client.transport import CallRecorder, Service
 
 
 class HectorHook(BaseHook):
@@ -35,11 +35,11 @@ class HectorHook(BaseHook):
     conn_type = "hector"
     hook_name = "Hector"
 
-    def __init__(self, hector_conn_id: str = default_conn_name, *, timing: Timing = REAL) -> None:
+    def __init__(self, hector_conn_id: str = default_conn_name, *, timing: Timing = SYSTEM_CLOCK) -> None:
         super().__init__()
         self.hector_conn_id = hector_conn_id
         self._timing = timing
-        self._pacing = Pacing(timing=timing)
+        self._rate_limit = RateLimit(timing=timing)
 
     @cached_property
     def connection(self) -> Connection:
@@ -47,21 +47,26 @@ class HectorHook(BaseHook):
             return self.get_connection(self.hector_conn_id)
         except AirflowNotFoundException:
             step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.hector_conn_id.upper()} to valid JSON"
-            raise ConfigurationError(self._exchange, "cannot be found or read in Airflow", step) from None
+            raise ConfigurationError(self._request_info, "cannot be found or read in Airflow", step) from None
 
     @cached_property
     def reader(self) -> HectorReader:
         return self.new_reader()
 
     def new_reader(self) -> HectorReader:
-        """A reading client whose connections end with it: for whoever asks now and then, from many threads."""
-        return HectorReader(hector_transport(self._service, self._token, pacing=self._pacing, timing=self._timing))
+        """A reading client whose connections end with it: for callers that ask now and then, from many threads."""
+        return HectorReader(hector_transport(self._service, self._token, pacing=self._rate_limit, timing=self._timing))
 
-    def writer(self, journal: Journal | None = None) -> HectorWriter:
+    def writer(self, journal: CallRecorder | None = None) -> HectorWriter:
         """The writing client; each of its requests is written down in the journal first."""
         return HectorWriter(
             hector_transport(
-                self._service, self._token, pacing=self._pacing, timing=self._timing, verbs=CHANGES, journal=journal
+                self._service,
+                self._token,
+                pacing=self._rate_limit,
+                timing=self._timing,
+                verbs=WRITE_METHODS,
+                journal=journal,
             )
         )
 
@@ -105,8 +110,8 @@ class HectorHook(BaseHook):
 
     @cached_property
     def _fields(self) -> ConnectionFields:
-        return ConnectionFields(self.connection, self._exchange)
+        return ConnectionFields(self.connection, self._request_info)
 
     @property
-    def _exchange(self) -> Exchange:
-        return Exchange("Hector", self.hector_conn_id)
+    def _request_info(self) -> RequestInfo:
+        return RequestInfo("Hector", self.hector_conn_id)

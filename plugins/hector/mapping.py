@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from include.access.texts import comparable, one_line
-from rest.instants import instant
-from rest.tag_numbers import shape
+from hector_salto.access.texts import comparable, one_line
+from hector_salto.http_client.tag_numbers import tag_shape
+from hector_salto.http_client.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hector.payloads import Attribute, AttributeValue, ChangedLoaner, Department, Group, Loaner, Party, Place, User
+    from hector.payloads import (
+        Attribute,
+        AttributeValue,
+        ChangedLoaner,
+        Department,
+        Loaner,
+        Party,
+        Place,
+        User,
+        UserGroup,
+    )
 
     Row = dict[str, Any]
     Fingerprinting = Callable[[str | None], str | None]
@@ -21,12 +31,12 @@ LOCK_NAME = "Salto Lock Id"
 LOCK_ATTRIBUTE = {"entity": "place", "key": LOCK_KEY, "name": LOCK_NAME, "type": "text"}
 
 
-class NoTextError(ValueError):
+class NotTextError(ValueError):
     """A lock's name that is neither text nor a whole number."""
 
 
 def user_row(user: User, fingerprint: Fingerprinting) -> Row:
-    written = shape(user.unique_code)
+    written = tag_shape(user.unique_code)
     return {
         "user_id": user.id,
         "email": user.email,
@@ -45,7 +55,7 @@ def user_group_rows(user: User) -> list[Row]:
     return [{"user_id": user.id, "group_id": group} for group in dict.fromkeys(user.group_ids)]
 
 
-def group_row(group: Group) -> Row:
+def group_row(group: UserGroup) -> Row:
     return {"group_id": group.id, "name": group.name, "official": group.official, "alias_of": group.alias_of}
 
 
@@ -67,18 +77,18 @@ def lock_name(values: Iterable[AttributeValue]) -> str | None:
     """The value by the attribute's key, else by its display name; blank counts as none.
 
     Raises:
-        NoTextError: read as a name, it would fit no lock, and whoever has booked would lose their access.
+        NoTextError: read as a name, it would fit no lock, and the users of its reservations would lose their access.
     """
     values = list(values)
     keyed = [value for value in values if value.key == LOCK_KEY]
     found = keyed or [value for value in values if _is_lock_name(value.name)]
-    texts = [_text(value.value) for value in found if value.value is not None]
+    texts = [_require_text(value.value) for value in found if value.value is not None]
     return next((text for text in texts if text.strip()), None)
 
 
-def _text(value: object) -> str:
+def _require_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise NoTextError("not a name")
+        raise NotTextError("not a name")
     return str(value)
 
 
@@ -91,24 +101,24 @@ def reservation_row(loaner: Loaner) -> Row:
         "reservation_id": loaner.id,
         "reference": one_line(loaner.reference),
         "status": loaner.status.code,
-        "start": instant(loaner.start),
-        "finish": instant(loaner.finish),
+        "start": parse_timestamp(loaner.start),
+        "finish": parse_timestamp(loaner.finish),
         "blocking": loaner.blocking,
     }
 
 
-def changed_row(loaner: ChangedLoaner) -> Row:
+def row_of_change(loaner: ChangedLoaner) -> Row:
     return {
         "reservation_id": loaner.id,
         "reference": one_line(loaner.reference),
-        "updated_at": instant(loaner.updated_at),
+        "updated_at": parse_timestamp(loaner.updated_at),
     }
 
 
 def people_rows(loaner: Loaner) -> Iterator[Row]:
-    """Borrower first; somebody who is both is a borrower."""
+    """Borrower first; a user who is both is a borrower."""
     seen: set[tuple[str, str]] = set()
-    for part, party in _parties(loaner):
+    for part, party in _parties_by_part(loaner):
         if (party.type, party.id) not in seen:
             seen.add((party.type, party.id))
             yield {
@@ -124,7 +134,7 @@ def place_rows(loaner: Loaner) -> list[Row]:
     return [{"reservation_id": loaner.id, "place_id": place} for place in places if place is not None]
 
 
-def _parties(loaner: Loaner) -> Iterator[tuple[str, Party]]:
+def _parties_by_part(loaner: Loaner) -> Iterator[tuple[str, Party]]:
     yield "borrower", loaner.borrower
     for party in loaner.participants:
         yield "participant", party

@@ -24,7 +24,7 @@ class Page(Payload, Generic[T]):
     total: Annotated[int, Field(ge=0)]
 
 
-class Entry(Payload):
+class HectorRecord(Payload):
     """Anything of a list that has an id."""
 
     id: Id
@@ -37,7 +37,7 @@ class EnvironmentPayload(Payload):
     api_token_expires_at: str | None
 
 
-class User(Entry):
+class User(HectorRecord):
     email: str | None = Field(repr=False)
     first_name: str | None = Field(repr=False)
     last_name: str | None = Field(repr=False)
@@ -47,17 +47,17 @@ class User(Entry):
     group_ids: list[Id]
 
 
-class Group(Entry):
+class UserGroup(HectorRecord):
     name: str
     official: bool
     alias_of: IdOrNot
 
 
-class Department(Entry):
+class Department(HectorRecord):
     name: str
 
 
-class Attribute(Entry):
+class Attribute(HectorRecord):
     entity: str
     key: str | None
     name: str | None
@@ -71,7 +71,7 @@ class AttributeValue(Payload):
     value: object = None
 
 
-class Place(Entry):
+class Place(HectorRecord):
     name: str
     kind: str
     active: bool
@@ -102,20 +102,20 @@ class Line(Payload):
         return self
 
 
-class ChangedLoaner(Entry):
+class ChangedLoaner(HectorRecord):
     """What of a loaner says that it has changed; the rest is for a sync to read."""
 
     reference: str
     updated_at: str
 
 
-class Loaner(Entry):
+class Loaner(HectorRecord):
     reference: str
     status: Status
     start: str
     finish: str
     blocking: bool
-    # Never null: read as "none", a null would take somebody's access away.
+    # Never null: read as "none", a null would take a user's access away.
     borrower: Party
     participants: list[Party]
     lines: list[Line]

@@ -1,56 +1,93 @@
-"""The operator that waits for changes in Hector."""
+"""The sensor that waits for changes of reservations in Hector."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+import pandas as pd
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from hector.triggers import HectorChangeTrigger
-from include.access.texts import few
-from runs import parameters, watching
-from runs.parameters import ParameterError
+from hector.hook import HectorHook
+from hector.triggers import HectorChangeTrigger, add_due_retries, event_payload, poll_changes
+from hector_salto.access.texts import few
+from hector_salto.access.watermark import Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Context
 
-EVERY = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
-LONGEST = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
+POLL_INTERVAL = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
 
 
-class HectorChangeSensor(BaseOperator):
-    """Waits, deferred, until reservations change in Hector; returns what is due as run parameters of the sync.
+class Position(TypedDict):
+    """Where a watch goes on.
 
-    :param integration_name: whose mark is read.
-    :param hector_conn_id: the connection.
-    :param every: seconds between two questions to Hector.
+    Attributes:
+        mark: how far Hector's changes were seen (``Watermark.as_json``).
+        retries: when to report a reference again, although it has not changed (aware, ISO); "": all of them.
     """
 
-    def __init__(self, *, integration_name: str, hector_conn_id: str, every: float = EVERY, **kwargs: Any) -> None:  # noqa: ANN401 - Airflow's own arguments
-        super().__init__(**kwargs)
-        self.integration_name = integration_name
-        self.hector_conn_id = hector_conn_id
-        self.every = every
+    mark: dict[str, Any]
+    retries: dict[str, str]
 
-    def execute(self, context: Context) -> None:
-        try:
-            parameters.check("watch", context["dag_run"].conf)
-        except ParameterError as error:
-            raise AirflowFailException(str(error)) from None
-        now = datetime.now(UTC)
-        last = watching.watched(self.integration_name, now)
-        self.log.info("waiting for changes in Hector since %s", last.mark.since)
-        until = (now + LONGEST).isoformat()
-        retries = {one: retry.not_before.isoformat() for one, retry in last.retries.items()}
-        self.defer(
-            trigger=HectorChangeTrigger(self.hector_conn_id, last.mark.as_json(), self.every, until, retries),
-            method_name="execute_complete",
-        )
+
+def position_now(_context: Context) -> Position:
+    """Begin with changes from now on."""
+    return {"mark": Watermark(pd.Timestamp(datetime.now(UTC))).as_json(), "retries": {}}
+
+
+class HectorChangeSensor(BaseSensorOperator):
+    """Waits until reservations change in Hector; returns their references and the new watermark.
+
+    The XCom value is ``{"references": [...], "everything": bool, "mark": {...}}``: ``everything`` when too many have
+    changed to name. When nothing changes before the timeout, a deferred task is skipped.
+
+    :param hector_conn_id: the connection.
+    :param position: called with the context, says where to begin; default: changes from now on.
+    :param deferrable: wait in the triggerer, without a worker.
+    """
+
+    def __init__(
+        self,
+        *,
+        hector_conn_id: str = HectorHook.default_conn_name,
+        position: Callable[[Context], Position] = position_now,
+        deferrable: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
+    ) -> None:
+        super().__init__(**{"poke_interval": POLL_INTERVAL, "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
+        if self.reschedule:
+            raise ValueError("mode='reschedule' forgets which changes were seen; use deferrable=True")
+        self.hector_conn_id = hector_conn_id
+        self.position = position
+        self.deferrable = deferrable
+        self._mark: Watermark | None = None
+        self._retries: dict[str, str] = {}
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - what Airflow's sensor returns
+        position = self.position(context)
+        self._mark, self._retries = Watermark.from_json(position["mark"]), position["retries"]
+        self.log.info("waiting for changes in Hector since %s", self._mark.since)
+        if not self.deferrable:
+            return super().execute(context)
+        until = (datetime.now(UTC) + timedelta(seconds=self.timeout)).isoformat()
+        trigger = HectorChangeTrigger(self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries)
+        return self.defer(trigger=trigger, method_name="execute_complete")
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
+        """Ask Hector once."""
+        if self._mark is None:  # pragma: no cover - execute sets it
+            raise AirflowFailException("the sensor was asked before it was started")
+        found, self._mark = poll_changes(HectorHook(self.hector_conn_id), self._mark)
+        found = add_due_retries(found, self._retries, datetime.now(UTC))
+        return PokeReturnValue(is_done=bool(found), xcom_value=event_payload(found, self._mark))
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """What is due.
+        """Return what is due.
 
         Raises:
             AirflowFailException: Hector did not answer for minutes.

@@ -13,25 +13,25 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from hector.hook import HectorHook
-from include.access.changes import AHEAD, BACK, Mark, News, news
-from rest.errors import RestError
+from hector_salto.access.watermark import AHEAD, BACK, News, Watermark, news
+from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 LOG = logging.getLogger(__name__)
-SLOWEST = 120.0  # seconds between two questions while Hector does not answer
-PATIENCE = 300.0  # seconds without any answer, after which the run ends red
+MAX_POLL_INTERVAL = 120.0  # seconds between two questions while Hector does not answer
+SILENCE_TIMEOUT = 300.0  # seconds without any answer, after which the run ends red
 # Threads of the triggerer that ask: many, because each waits for its own Hector, and one that hangs must not keep the
 # others from asking.
-_ASKING = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
+_POLL_THREADS = ThreadPoolExecutor(256, thread_name_prefix="hector-watch")
 
 
 class HectorChangeTrigger(BaseTrigger):
     """Fires when reservations have changed in Hector, when it is time to begin anew, or when Hector stays silent.
 
     :param hector_conn_id: the connection.
-    :param mark: how far changes were seen (``Mark.as_json``).
+    :param mark: how far changes were seen (``Watermark.as_json``).
     :param every: seconds between two questions.
     :param until: when to end without news (aware, ISO).
     :param retries: when to start again what a red sync was about (aware, ISO), by reference; "": a sync of all.
@@ -52,28 +52,30 @@ class HectorChangeTrigger(BaseTrigger):
         return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        hook, mark, silent = HectorHook(self.hector_conn_id), Mark.from_json(self.mark), 0.0
+        hook, mark, silent = HectorHook(self.hector_conn_id), Watermark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
-                found, mark = await sync_to_async(asked, thread_sensitive=False, executor=_ASKING)(hook, mark)
+                found, mark = await sync_to_async(poll_changes, thread_sensitive=False, executor=_POLL_THREADS)(
+                    hook, mark
+                )
             except RestError as error:
                 LOG.warning("Hector was not asked for changes: %s", error)
-                if silent >= PATIENCE:
-                    yield fired({"error": str(error)})
+                if silent >= SILENCE_TIMEOUT:
+                    yield fire_event({"error": str(error)})
                     return
-                wait = min(SLOWEST, max(self.every, silent))  # twice as long each time
+                wait = min(MAX_POLL_INTERVAL, max(self.every, silent))  # twice as long each time
                 silent += wait
             else:
-                found = with_retries(found, self.retries, datetime.now(UTC))
+                found = add_due_retries(found, self.retries, datetime.now(UTC))
                 if found:
-                    yield fired(_due(found, mark))
+                    yield fire_event(event_payload(found, mark))
                     return
                 wait, silent = self.every, 0.0
             await asyncio.sleep(wait)
-        yield fired(_due(News(()), mark))
+        yield fire_event(event_payload(News(()), mark))
 
 
-def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
+def add_due_retries(found: News, retries: Mapping[str, str], now: datetime) -> News:
     """News, with whatever is to be started again by now."""
     late = {one for one, at in retries.items() if datetime.fromisoformat(at) <= now}
     if found.everything or "" in late:
@@ -81,15 +83,15 @@ def with_retries(found: News, retries: Mapping[str, str], now: datetime) -> News
     return News(tuple(sorted({*found.references, *late})))
 
 
-def _due(found: News, mark: Mark) -> dict[str, Any]:
+def event_payload(found: News, mark: Watermark) -> dict[str, Any]:
     return {"references": list(found.references), "everything": found.everything, "mark": mark.as_json()}
 
 
-def fired(payload: dict[str, Any]) -> TriggerEvent:
+def fire_event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own
 
 
-def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
+def poll_changes(hook: HectorHook, mark: Watermark) -> tuple[News, Watermark]:
     """One question: what has changed since the mark, and the mark after it.
 
     Raises:
@@ -97,6 +99,6 @@ def asked(hook: HectorHook, mark: Mark) -> tuple[News, Mark]:
     """
     now = pd.Timestamp(datetime.now(UTC))
     changed = hook.new_reader().loaners_changed_since(
-        (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.asked_from.to_pydatetime()
+        (now - BACK).to_pydatetime(), (now + AHEAD).to_pydatetime(), mark.query_start.to_pydatetime()
     )
     return news(changed, mark, now)

@@ -6,54 +6,56 @@ import re
 
 from urllib3.util import Url, parse_url
 
-from rest.errors import ConfigurationError, Exchange
+from hector_salto.http_client.errors import ConfigurationError, RequestInfo
 
-OWN = (".my-clay.com", ".saltoks.com")  # Salto's own hosts serve both services at their root
-API, IDENTITY = "https://connect.my-clay.com", "https://identity.eu.my-clay.com"
-_VERSION = re.compile(r"v\d+(\.\d+)?", re.ASCII | re.IGNORECASE)
-_AFTER_API = frozenset({"swagger"})
-_AFTER_IDENTITY = frozenset({"connect", ".well-known"})
+SALTO_DOMAINS = (".my-clay.com", ".saltoks.com")  # Salto's own hosts serve both services at their root
+API_URL, IDENTITY_URL = "https://connect.my-clay.com", "https://identity.eu.my-clay.com"
+_VERSION_SEGMENT = re.compile(r"v\d+(\.\d+)?", re.ASCII | re.IGNORECASE)
+_API_SUFFIXES = frozenset({"swagger"})
+_IDENTITY_SUFFIXES = frozenset({"connect", ".well-known"})
 
 
-def api_address(address: str, field: str, exchange: Exchange) -> tuple[str, str | None]:
+def api_address(address: str, field: str, exchange: RequestInfo) -> tuple[str, str | None]:
     """Return the API's address without what follows it, and the version that stood in its path.
 
     Raises:
         ConfigurationError: when it is the address of something else of Salto's.
     """
     url = parse_url(address)
-    _refuse(url, field, exchange, {"identity": f"put {API} there, and this address into identity_url"})
+    _refuse_other_service(
+        url, field, exchange, {"identity": f"put {API_URL} there, and this address into identity_url"}
+    )
     segments = _segments(url)
-    version = next((one.lower() for one in segments if _VERSION.fullmatch(one)), None)
-    ends = [place for place, one in enumerate(segments) if _VERSION.fullmatch(one) or one in _AFTER_API]
-    return _without(url, segments[: min(ends, default=len(segments))]), version
+    version = next((one.lower() for one in segments if _VERSION_SEGMENT.fullmatch(one)), None)
+    ends = [place for place, one in enumerate(segments) if _VERSION_SEGMENT.fullmatch(one) or one in _API_SUFFIXES]
+    return _keep_segments(url, segments[: min(ends, default=len(segments))]), version
 
 
-def identity_address(address: str, field: str, exchange: Exchange) -> str:
+def identity_address(address: str, field: str, exchange: RequestInfo) -> str:
     """Return the identity server's address without what follows it.
 
     Raises:
         ConfigurationError: when it is the address of something else of Salto's.
     """
     url = parse_url(address)
-    _refuse(url, field, exchange, {"api": f"put {IDENTITY} there, and this address into host"})
+    _refuse_other_service(url, field, exchange, {"api": f"put {IDENTITY_URL} there, and this address into host"})
     segments = _segments(url)
-    ends = [place for place, one in enumerate(segments) if one in _AFTER_IDENTITY]
-    return _without(url, segments[: min(ends, default=len(segments))])
+    ends = [place for place, one in enumerate(segments) if one in _IDENTITY_SUFFIXES]
+    return _keep_segments(url, segments[: min(ends, default=len(segments))])
 
 
-def _refuse(url: Url, field: str, exchange: Exchange, others: dict[str, str]) -> None:
-    part = _part(url)
-    step = {"app": f"put the address of Salto's service there, such as {API} or {IDENTITY}"} | others
+def _refuse_other_service(url: Url, field: str, exchange: RequestInfo, others: dict[str, str]) -> None:
+    part = _service_of(url)
+    step = {"app": f"put the address of Salto's service there, such as {API_URL} or {IDENTITY_URL}"} | others
     if part in step:
         names = {"app": "dashboard", "identity": "identity server", "api": "API"}
         raise ConfigurationError(exchange, f"has the address of Salto's {names[part]} in its {field}", step[part])
 
 
-def _part(url: Url) -> str | None:
+def _service_of(url: Url) -> str | None:
     """Return which part of Salto lives at one of its own hosts: app, identity, api; None: not known."""
     host = url.host or ""
-    if not _is_own(url):
+    if not _is_salto_host(url):
         return None
     first = host.partition(".")[0]
     if first.startswith("app"):
@@ -61,14 +63,14 @@ def _part(url: Url) -> str | None:
     return "identity" if "identity" in first else "api"
 
 
-def _is_own(url: Url) -> bool:
-    return (url.host or "").endswith(OWN)
+def _is_salto_host(url: Url) -> bool:
+    return (url.host or "").endswith(SALTO_DOMAINS)
 
 
 def _segments(url: Url) -> list[str]:
     return [segment for segment in (url.path or "").split("/") if segment]
 
 
-def _without(url: Url, segments: list[str]) -> str:
-    path = "" if _is_own(url) else "".join(f"/{segment}" for segment in segments)
+def _keep_segments(url: Url, segments: list[str]) -> str:
+    path = "" if _is_salto_host(url) else "".join(f"/{segment}" for segment in segments)
     return url._replace(path=path or None).url

@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from rest.addresses import query, same_service
-from rest.answers import validated
-from rest.errors import IncompleteReadError, MalformedAnswerError
-from rest.paging import PageBound
+from hector_salto.http_client.addresses import query, same_service
+from hector_salto.http_client.errors import IncompleteReadError, MalformedAnswerError
+from hector_salto.http_client.pagination import PageLimit
+from hector_salto.http_client.service_response import validate_payload
 from salto.payloads import DoorEvent, Payload
 
 if TYPE_CHECKING:
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
-MOST_EMPTY = 1000  # a document database gives a page for each part that it has searched, also without a find
-HEADER = "CLP-Continuation-Token"
+MAX_EMPTY_PAGES = 1000  # a document database gives a page for each part that it has searched, also without a find
+CONTINUATION_HEADER = "CLP-Continuation-Token"
 
 
-class _Page(Payload):
+class _EventPage(Payload):
     items: list[DoorEvent]
     continuation_token: str | None = None
     next_page_link: str | None = None
 
 
-_PAGE = TypeAdapter(_Page)
+_EVENT_PAGE = TypeAdapter(_EventPage)
 
 
 def read_events(transport: Transport, path: str, where: str) -> list[DoorEvent]:
@@ -38,13 +38,13 @@ def read_events(transport: Transport, path: str, where: str) -> list[DoorEvent]:
     url, token = transport.url(path, query({"$filter": where})), None
     found: dict[str, DoorEvent] = {}
     seen: set[tuple[str, str | None]] = set()
-    bound = PageBound(transport.service.exchange("GET", path), MOST_EMPTY)
+    bound = PageLimit(transport.service.request_info("GET", path), MAX_EMPTY_PAGES)
     while (url, token) not in seen:
         seen.add((url, token))
-        exchange, value = transport.get(url, {HEADER: token} if token else None)
-        page = validated(exchange, _PAGE, {"items": value} if isinstance(value, list) else value)
+        exchange, value = transport.get(url, {CONTINUATION_HEADER: token} if token else None)
+        page = validate_payload(exchange, _EVENT_PAGE, {"items": value} if isinstance(value, list) else value)
         found.update((event.id, event) for event in page.items)
-        bound.turn(len(found), None)
+        bound.count_page(len(found), None)
         token = page.continuation_token or None
         if token is None and page.next_page_link is None:
             return list(found.values())
@@ -52,4 +52,4 @@ def read_events(transport: Transport, path: str, where: str) -> list[DoorEvent]:
             url = same_service(str(page.next_page_link), transport.service.base_url) or ""
             if not url:
                 raise MalformedAnswerError(exchange, "links to a next page outside the API, which is never followed")
-    raise IncompleteReadError(transport.service.exchange("GET", path), "links its pages in a circle")
+    raise IncompleteReadError(transport.service.request_info("GET", path), "links its pages in a circle")

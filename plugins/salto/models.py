@@ -8,7 +8,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SaltoSite:
     """One site: a building with its locks, users and subscription."""
 
     site_id: str
@@ -23,7 +23,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Me:
+class OwnAccount:
     """The integration's own account on the site."""
 
     site_user_id: str
@@ -32,7 +32,7 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class AccessSchedule:
     """A time schedule as it is sent: wall-clock time of the locks' IQ, no zone."""
 
     days: tuple[bool, ...]  # Monday first
@@ -48,7 +48,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Somebody to be created on the site. An email makes Salto send an invitation."""
+    """A user to be created on the site. An email makes Salto send an invitation."""
 
     first_name: str = field(repr=False)
     last_name: str = field(repr=False)
@@ -60,7 +60,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class CreatedUser:
-    """Somebody who has just been put on the site; "suspended" means that no seat was free."""
+    """A user who has just been put on the site; "suspended" means that no seat was free."""
 
     site_user_id: str
     platform_user_id: str

@@ -27,13 +27,13 @@ class Page(Payload, Generic[T]):
     count: Count | None = None
 
 
-class Entry(Payload):
+class SaltoRecord(Payload):
     """Anything that has an id."""
 
     id: Id
 
 
-class ListedSite(Entry):
+class ListedSite(SaltoRecord):
     site_uid: str
     customer_reference: str
 
@@ -43,23 +43,23 @@ class SitePayload(ListedSite):
     subscribed_user_amount: Count | None
     subscription_valid: bool
     installation_state: str
-    owner: Entry | None
+    owner: SaltoRecord | None
     active_user_amount: Count | None = None
 
 
-class Role(Entry):
+class Role(SaltoRecord):
     code: str | None
     is_hierarchical: bool
 
 
-class PlatformUser(Entry):
+class PlatformUser(SaltoRecord):
     email: str | None = Field(repr=False)
     tag_number: str | None = Field(repr=False)
     is_managed_by_current_site: bool
     has_profile: bool
 
 
-class SiteUser(Entry):
+class SiteUser(SaltoRecord):
     user: PlatformUser
     roles: list[Role]
     alias: str | None
@@ -70,32 +70,32 @@ class SiteUser(Entry):
     guest_of_pods: list[Any] | None = None  # v1.2
 
 
-class TagHolder(Entry):
+class TagHolder(SaltoRecord):
     """The site user who has the tag."""
 
 
-class Tag(Entry):
+class Tag(SaltoRecord):
     tag_number: str | None = Field(repr=False)
     blocked: bool
     is_pod_tag: bool
     site_user: TagHolder | None
 
 
-class LockIq(Entry):
+class LockIq(SaltoRecord):
     is_online: bool
 
 
-class Lock(Entry):
+class Lock(SaltoRecord):
     customer_reference: str
     online: bool
     iq: LockIq | None
 
 
-class Iq(Entry):
+class Iq(SaltoRecord):
     time_zone: str | None
 
 
-class DoorEvent(Entry):
+class DoorEvent(SaltoRecord):
     """An entry of contract section 6. ``access_detail`` may hold a tag number, and names are not needed: not read."""
 
     event_category: str
@@ -107,16 +107,16 @@ class DoorEvent(Entry):
     access_by: str | None = None
 
 
-class NamedGroup(Entry):
+class NamedGroup(SaltoRecord):
     customer_reference: str
 
 
-class Group(NamedGroup):
+class AccessGroup(NamedGroup):
     user_count: Count
     lock_count: Count
 
 
-class TimeSchedule(Entry):
+class TimeSchedule(SaltoRecord):
     monday: bool
     tuesday: bool
     wednesday: bool
@@ -137,8 +137,8 @@ class TimeSchedule(Entry):
         return self
 
 
-class SearchedUser(Entry):
-    """An item of users/search, whose shape nobody documents: a platform user, or a site user that holds one."""
+class SearchedUser(SaltoRecord):
+    """An item of users/search, whose shape is not documented: a platform user, or a site user that holds one."""
 
     email: str | None = Field(default=None, repr=False)
     user: SearchedUser | None = None
@@ -146,4 +146,4 @@ class SearchedUser(Entry):
 
 class TokenPayload(Payload):
     access_token: Annotated[str, Field(min_length=1, pattern=r"^[\x21-\x7e]+$", repr=False)]
-    expires_in: Annotated[float, Field(gt=0)] = 3600.0
+    expires_in: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3600.0

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from include.access.texts import comparable, few
-from include.access.windows import spelled_zone
-from rest.addresses import segment
-from rest.errors import ConfigurationError, NotActiveError, NotFoundError
-from salto.errors import ACTIVATE, STOPPING
-from salto.models import Site
+from hector_salto.access.texts import comparable, few
+from hector_salto.access.windows import normalize_zone
+from hector_salto.http_client.addresses import segment
+from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError, NotFoundError
+from salto.errors import ACTIVATE_STEP, INACTIVE_SITE_CODES
+from salto.models import SaltoSite
 from salto.pages import read_all
 from salto.payloads import ListedSite, SitePayload
 
 if TYPE_CHECKING:
-    from rest.errors import Exchange
-    from rest.transport import Transport
+    from hector_salto.http_client.errors import RequestInfo
+    from hector_salto.http_client.transport import Transport
 
 _SITE = TypeAdapter(SitePayload)
 
@@ -27,25 +27,25 @@ def visible_sites(transport: Transport, version: str) -> list[ListedSite]:
     return read_all(transport, f"/{version}/sites", ListedSite)
 
 
-def shown(sites: list[ListedSite]) -> str:
+def describe_sites(sites: list[ListedSite]) -> str:
     return few(sorted(f"{site.customer_reference} ({site.site_uid})" for site in sites))
 
 
-def resolve_site(transport: Transport, version: str, wanted: str) -> Site:
+def resolve_site(transport: Transport, version: str, wanted: str) -> SaltoSite:
     """The one site that is meant, ready to be worked on.
 
     Raises:
         ConfigurationError: no site, or more than one, is called that.
         NotActiveError: the account sees no site, or the site may not be used (yet).
     """
-    exchange = transport.service.exchange("GET", f"/{version}/sites")
-    listed = _chosen(visible_sites(transport, version), wanted, exchange)
+    exchange = transport.service.request_info("GET", f"/{version}/sites")
+    listed = _choose_site(visible_sites(transport, version), wanted, exchange)
     path = f"/{version}/sites/{segment(listed.id)}"
     found = transport.read(path, _SITE)
-    return _usable(found, transport.service.exchange("GET", path))
+    return _require_usable(found, transport.service.request_info("GET", path))
 
 
-def known_site(transport: Transport, version: str, wanted: str, site_id: str) -> Site | None:
+def recheck_site(transport: Transport, version: str, wanted: str, site_id: str) -> SaltoSite | None:
     """The site that was found to be meant before, ready to be worked on; None: it has to be looked up again.
 
     A name may by now be another site's as well, or another's alone: only a UUID and a site UID are taken on trust.
@@ -60,12 +60,12 @@ def known_site(transport: Transport, version: str, wanted: str, site_id: str) ->
         return None
     if comparable(wanted) not in {comparable(called(found)) for called in (_id, _uid)}:
         return None
-    return _usable(found, transport.service.exchange("GET", path))
+    return _require_usable(found, transport.service.request_info("GET", path))
 
 
-def _chosen(sites: list[ListedSite], wanted: str, exchange: Exchange) -> ListedSite:
+def _choose_site(sites: list[ListedSite], wanted: str, exchange: RequestInfo) -> ListedSite:
     if not sites:
-        raise NotActiveError(exchange, "shows no site to the account", ACTIVATE)
+        raise AccountNotActiveError(exchange, "shows no site to the account", ACTIVATE_STEP)
     sought = comparable(wanted)
     for called in (_id, _uid, _name):
         matches = [site for site in sites if comparable(called(site)) == sought]
@@ -73,11 +73,13 @@ def _chosen(sites: list[ListedSite], wanted: str, exchange: Exchange) -> ListedS
             return matches[0]
         if matches:
             raise ConfigurationError(
-                exchange, f"shows several sites called {wanted!r} ({shown(matches)})", "put the site UID into site_id"
+                exchange,
+                f"shows several sites called {wanted!r} ({describe_sites(matches)})",
+                "put the site UID into site_id",
             )
     raise ConfigurationError(
         exchange,
-        f"shows no site {wanted!r}, only {shown(sites)}",
+        f"shows no site {wanted!r}, only {describe_sites(sites)}",
         "correct site_id, or make the integration's account Site Admin of that site",
     )
 
@@ -94,16 +96,16 @@ def _name(site: ListedSite) -> str:
     return site.customer_reference
 
 
-def _usable(site: SitePayload, exchange: Exchange) -> Site:
+def _require_usable(site: SitePayload, exchange: RequestInfo) -> SaltoSite:
     if site.installation_state == "installation":
-        raise NotActiveError(exchange, *STOPPING["2210"])
+        raise AccountNotActiveError(exchange, *INACTIVE_SITE_CODES["2210"])
     if not site.subscription_valid:
-        raise NotActiveError(exchange, *STOPPING["2212"])
-    return Site(
+        raise AccountNotActiveError(exchange, *INACTIVE_SITE_CODES["2212"])
+    return SaltoSite(
         site_id=site.id,
         site_uid=site.site_uid,
         name=site.customer_reference,
-        zone=spelled_zone(site.time_zone) or "",
+        zone=normalize_zone(site.time_zone) or "",
         seats=site.subscribed_user_amount,
         seats_used=site.active_user_amount,
         subscription_valid=site.subscription_valid,

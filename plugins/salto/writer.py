@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter
 
-from include.access.schemas import WEEKDAYS
-from rest.addresses import segment
-from rest.errors import NotFoundError
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.http_client.addresses import segment
+from hector_salto.http_client.errors import NotFoundError
 from salto import payloads
-from salto.models import LEAVE_OUT, ChangedUser, CreatedUser, NewUser, Schedule, UserChange
+from salto.models import LEAVE_OUT, AccessSchedule, ChangedUser, CreatedUser, NewUser, UserChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rest.transport import Transport
+    from hector_salto.http_client.transport import Transport
 
-CHANGES = frozenset({"POST", "PATCH", "DELETE"})
+WRITE_METHODS = frozenset({"POST", "PATCH", "DELETE"})
 Subscription = Literal["subscribed", "suspended"]
-_ENTRY = TypeAdapter(payloads.Entry)
+_RECORD = TypeAdapter(payloads.SaltoRecord)
 _SITE_USER = TypeAdapter(payloads.SiteUser)
 
 
@@ -36,7 +36,7 @@ class SaltoWriter:
         self.site_id = site_id
 
     def create_group(self, name: str) -> str:
-        return self._created("access_groups", body={"customer_reference": name})
+        return self._create("access_groups", body={"customer_reference": name})
 
     def delete_group(self, group_id: str) -> None:
         self._remove("access_groups", group_id)
@@ -48,12 +48,12 @@ class SaltoWriter:
     def change_group_locks(self, group_id: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
         self._change_members(group_id, "locks", add, remove)
 
-    def create_schedule(self, group_id: str, schedule: Schedule) -> str:
-        return self._created("access_groups", group_id, "time_schedules", body=_schedule_body(schedule))
+    def create_schedule(self, group_id: str, schedule: AccessSchedule) -> str:
+        return self._create("access_groups", group_id, "time_schedules", body=_schedule_body(schedule))
 
-    def change_schedule(self, group_id: str, schedule_id: str, schedule: Schedule) -> None:
+    def change_schedule(self, group_id: str, schedule_id: str, schedule: AccessSchedule) -> None:
         path = self._path("access_groups", group_id, "time_schedules", schedule_id)
-        self._transport.write_for("PATCH", path, _schedule_body(schedule), _ENTRY)
+        self._transport.write_for("PATCH", path, _schedule_body(schedule), _RECORD)
 
     def delete_schedule(self, group_id: str, schedule_id: str) -> None:
         self._remove("access_groups", group_id, "time_schedules", schedule_id)
@@ -62,24 +62,24 @@ class SaltoWriter:
         body = {
             "first_name": user.first_name,
             "last_name": user.last_name,
-            **_present(email=user.email),
+            **_without_empty(email=user.email),
             "role_ids": [user.role_id],
-            **_present(alias=user.alias),
+            **_without_empty(alias=user.alias),
             "toggle_manual_office_mode": user.office_mode,
         }
-        return self._created_user("users", body=body)
+        return self._post_user("users", body=body)
 
     def link_existing_user(
         self, platform_user_id: str, role_id: str, alias: str | None, *, office_mode: bool
     ) -> CreatedUser:
-        """Put somebody on this site whom the platform knows already."""
+        """Put a user on this site whom the platform knows already."""
         body = {
             "id": platform_user_id,
             "role_ids": [role_id],
-            **_present(alias=alias),
+            **_without_empty(alias=alias),
             "toggle_manual_office_mode": office_mode,
         }
-        return self._created_user("users", "existing", body=body)
+        return self._post_user("users", "existing", body=body)
 
     def change_user(self, site_user_id: str, change: UserChange) -> ChangedUser:
         path = self._path("users", site_user_id)
@@ -102,10 +102,10 @@ class SaltoWriter:
     def _path(self, *segments: str) -> str:
         return "/".join([f"/{self._version}/sites", *map(segment, (self.site_id, *segments))])
 
-    def _created(self, *segments: str, body: object) -> str:
-        return self._transport.write_for("POST", self._path(*segments), body, _ENTRY).id
+    def _create(self, *segments: str, body: object) -> str:
+        return self._transport.write_for("POST", self._path(*segments), body, _RECORD).id
 
-    def _created_user(self, *segments: str, body: object) -> CreatedUser:
+    def _post_user(self, *segments: str, body: object) -> CreatedUser:
         found = self._transport.write_for("POST", self._path(*segments), body, _SITE_USER)
         return CreatedUser(found.id, found.user.id, found.subscription_state)
 
@@ -119,12 +119,12 @@ class SaltoWriter:
             self._transport.write("DELETE", self._path(*segments))
 
 
-def _present(**fields: str | None) -> dict[str, str]:
+def _without_empty(**fields: str | None) -> dict[str, str]:
     """Optional fields that have a value: Salto refuses an empty text where it takes none at all."""
     return {name: value for name, value in fields.items() if value}
 
 
-def _schedule_body(schedule: Schedule) -> dict[str, bool | str]:
+def _schedule_body(schedule: AccessSchedule) -> dict[str, bool | str]:
     return {
         **dict(zip(WEEKDAYS, schedule.days, strict=True)),
         "start_time": schedule.start_time,

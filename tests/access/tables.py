@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.current import Current, Groups
-from include.access.desired import Desired, desired_state
-from include.access.people import HectorPeople
-from include.access.plan import Plan, make_plan
-from include.access.rules import AccessRules
+from hector_salto.access import schemas
+from hector_salto.access.current import Current, Groups
+from hector_salto.access.desired import Desired, build_desired_state
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.plan import Plan, make_plan
+from hector_salto.access.reservations import HectorReservations
+from hector_salto.access.settings import AccessRules
 
 NOW = pd.Timestamp("2026-01-14T15:00:00Z")
 ZONE = "America/Toronto"
@@ -85,7 +85,7 @@ def loaners(bookings=()):
     places = [
         {"reservation_id": row["reservation_id"], "place_id": where} for row in bookings for where in row["places"]
     ]
-    return HectorLoaners(
+    return HectorReservations(
         reservations=schemas.frame(schemas.RESERVATIONS, rows),
         people=schemas.frame(schemas.RESERVATION_PEOPLE, people),
         places=schemas.frame(schemas.RESERVATION_PLACES, places),
@@ -188,12 +188,12 @@ def current(users=(), tags=(), locks=(), found=(), **changes):
         "tags": schemas.frame(schemas.SALTO_TAGS, tags),
         "locks": schemas.frame(schemas.SALTO_LOCKS, locks),
         "groups": groups(found),
-        "user_groups": asked({one["site_user_id"]: () for one in users}),
+        "user_groups": user_groups_of({one["site_user_id"]: () for one in users}),
     }
     return Current(**(values | changes))
 
 
-def asked(memberships):
+def user_groups_of(memberships):
     """What was read about users' access groups: group ids by site user id."""
     rows = [{"site_user_id": one, "group_id": g} for one, found in memberships.items() for g in (found or (None,))]
     return schemas.frame(schemas.SALTO_USER_GROUPS, rows)
@@ -207,7 +207,9 @@ def markers(have: Current) -> frozenset[str]:
 
 def desired(users=(), places=(), bookings=(), rules=RULES, *, people=None, as_of=NOW) -> Desired:
     hector = people or hector_people(users)
-    return desired_state(hector, schemas.frame(schemas.HECTOR_PLACES, places), loaners(bookings), rules, as_of=as_of)
+    return build_desired_state(
+        hector, schemas.frame(schemas.HECTOR_PLACES, places), loaners(bookings), rules, as_of=as_of
+    )
 
 
 def plan(wanted: Desired, have: Current, rules=RULES, **options) -> Plan:

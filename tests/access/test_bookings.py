@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from include.access.rules import AccessRules
-from include.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES, canonical_status
+from hector_salto.access.settings import AccessRules
+from hector_salto.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES, canonical_status
 from tests.access.tables import NOW, booking, codes, desired, place, user
 
 WEEK = 7 * 24.0

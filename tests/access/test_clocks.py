@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from include.access.clocks import timezone_problems
+from hector_salto.access.clocks import timezone_problems
 
 NOW = pd.Timestamp("2026-01-14T15:00Z")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from include.access.current import our_groups
+from hector_salto.access.current import our_groups
 from tests.access.tables import (
     FITTING,
     LATER,

@@ -1,14 +1,14 @@
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.guards import Live, Situation, guarded, name_of
-from include.access.history import NOTHING_YET, History, Read
-from include.access.operations import HELD, KINDS, READY, in_order, operations
-from include.access.order import Standing, rows, with_dependents_held
-from include.access.rules import Limits
+from hector_salto.access import schemas
+from hector_salto.access.dependencies import DependencyTracker, rows, with_dependents_held
+from hector_salto.access.guard_history import NOTHING_YET, GuardHistory, ReadCounts
+from hector_salto.access.guards import GuardContext, LiveCounts, apply_guards, name_of
+from hector_salto.access.operations import HELD, KINDS, READY, in_order, operations
+from hector_salto.access.settings import Limits
 
-READ = Read(users=100, reservations=100)
+READ = ReadCounts(users=100, reservations=100)
 LIMITS = Limits(hold_above=10, hold_above_percent=10)
 
 
@@ -32,11 +32,11 @@ def ops(kind, count, *, first=0, cause="withdrawn", removal=None, **columns):
     return operations(kind, table, cause=cause, reason="because", **extra)
 
 
-def guard(*tables, live=Live(100, 100), read=READ, limits=LIMITS, approve=None, history=NOTHING_YET, members=()):  # noqa: B008 - frozen
+def guard(*tables, live=LiveCounts(100, 100), read=READ, limits=LIMITS, approve=None, history=NOTHING_YET, members=()):  # noqa: B008 - frozen
     inside = schemas.frame(
         schemas.SALTO_GROUP_USERS, [{"group_id": group, "platform_user_id": person} for group, person in members]
     )
-    return guarded(in_order(list(tables)), Situation(live, read, history, inside), limits, approve=approve)
+    return apply_guards(in_order(list(tables)), GuardContext(live, read, history, inside), limits, approve=approve)
 
 
 def held(*tables, **situation):
@@ -58,68 +58,76 @@ def held(*tables, **situation):
 def test_removals_are_held_above_both_limits_exactly(kind, count, live, stopped):
     table = ops(kind, count) if count else schemas.frame(schemas.OPERATIONS, [])
 
-    assert held(table, live=Live(live, live))[0] == stopped
+    assert held(table, live=LiveCounts(live, live))[0] == stopped
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.removal])
 def test_every_kind_of_removal_counts(kind):
-    assert held(ops(kind, 11), live=Live(11, 11))[:2] == (11, ["withdrawals"])
+    assert held(ops(kind, 11), live=LiveCounts(11, 11))[:2] == (11, ["withdrawals"])
 
 
 def test_a_narrowed_window_counts_and_a_widened_one_does_not():
-    assert held(ops("schedule_change", 11, removal=True), live=Live(11, 11))[0] == 11
-    assert held(ops("schedule_change", 11, removal=False), live=Live(11, 11))[0] == 0
+    assert held(ops("schedule_change", 11, removal=True), live=LiveCounts(11, 11))[0] == 11
+    assert held(ops("schedule_change", 11, removal=False), live=LiveCounts(11, 11))[0] == 0
 
 
 @pytest.mark.parametrize(
     "kind", [name for name, kind in KINDS.items() if not kind.removal and name != "schedule_change"]
 )
 def test_giving_is_never_held(kind):
-    assert held(ops(kind, 50), live=Live(1, 1))[0] == 0
+    assert held(ops(kind, 50), live=LiveCounts(1, 1))[0] == 0
 
 
 def test_expired_groups_never_count():
-    assert held(ops("group_delete", 50, cause="expired"), live=Live(1, 1))[0] == 0
-    assert held(ops("group_delete", 10), ops("group_delete", 50, first=100, cause="expired"), live=Live(10, 1))[0] == 0
+    assert held(ops("group_delete", 50, cause="expired"), live=LiveCounts(1, 1))[0] == 0
+    assert (
+        held(ops("group_delete", 10), ops("group_delete", 50, first=100, cause="expired"), live=LiveCounts(10, 1))[0]
+        == 0
+    )
 
 
 def test_expired_groups_go_on_while_withdrawn_ones_are_held():
-    assert held(ops("group_delete", 11), ops("group_delete", 5, first=100, cause="expired"), live=Live(11, 1))[0] == 11
+    assert (
+        held(ops("group_delete", 11), ops("group_delete", 5, first=100, cause="expired"), live=LiveCounts(11, 1))[0]
+        == 11
+    )
 
 
 @pytest.mark.parametrize("kind", ["group_delete", "user_suspend"])
 def test_what_hector_shows_as_ended_never_counts(kind):
     """Returned, completed or over is no withdrawal by absence, also when Hector shows nothing else."""
-    assert held(ops(kind, 50, cause="ended"), live=Live(60, 60))[0] == 0
-    assert held(ops(kind, 50, cause="ended"), live=Live(60, 60), read=Read(100, 0))[0] == 0
+    assert held(ops(kind, 50, cause="ended"), live=LiveCounts(60, 60))[0] == 0
+    assert held(ops(kind, 50, cause="ended"), live=LiveCounts(60, 60), read=ReadCounts(100, 0))[0] == 0
 
 
 @pytest.mark.parametrize("kind", ["user_suspend", "user_delete"])
 def test_a_user_whose_group_is_held_keeps_seat_and_record(kind):
     """Either would shut the door that the hold keeps open."""
     people = ops(kind, 2, cause="withdrawn")
-    found = guard(ops("group_delete", 11), people, live=Live(11, 100), members=[("g3", "p1")])
+    found = guard(ops("group_delete", 11), people, live=LiveCounts(11, 100), members=[("g3", "p1")])
     states = dict(zip(found.operations["key"], found.operations["state"], strict=True))
 
     assert [states[key] for key in people["key"]] == [READY, HELD]
-    approved = guard(ops("group_delete", 11), people, live=Live(11, 100), members=[("g3", "p1")], approve=found.digest)
+    approved = guard(
+        ops("group_delete", 11), people, live=LiveCounts(11, 100), members=[("g3", "p1")], approve=found.digest
+    )
     assert len(approved.approved) == 12
     assert approved.approved_guards == {"withdrawals"}
 
 
 def test_removals_of_different_kinds_count_together():
-    assert held(ops("group_delete", 6), ops("member_remove", 5, first=100), live=Live(20, 20))[0] == 11
+    assert held(ops("group_delete", 6), ops("member_remove", 5, first=100), live=LiveCounts(20, 20))[0] == 11
 
 
 def test_the_hold_names_count_base_and_limits():
-    holds = guard(ops("group_delete", 11), live=Live(20, 20)).holds
+    holds = guard(ops("group_delete", 11), live=LiveCounts(20, 20)).holds
 
     assert (holds[0].count, holds[0].base) == (11, 20)
     assert all(part in holds[0].why for part in ("11 removals", "20 live", "hold_above 10", "hold_above_percent 10"))
 
 
 def test_a_held_operation_says_which_guard_holds_it():
-    table = guard(ops("group_delete", 11), live=Live(20, 20)).operations
+    table = guard(ops("group_delete", 11), live=LiveCounts(20, 20)).operations
 
     assert table["held_by"].eq("withdrawals").all()
 
@@ -130,18 +138,18 @@ def test_limits_of_zero_hold_every_removal():
 
 @pytest.mark.parametrize(("users", "reservations"), [(0, 5), (5, 0), (0, 0)])
 def test_when_hector_shows_nothing_although_ours_are_live_every_removal_is_held(users, reservations):
-    found = held(ops("group_delete", 1), ops("tag_off", 1), live=Live(1, 1), read=Read(users, reservations))
+    found = held(ops("group_delete", 1), ops("tag_off", 1), live=LiveCounts(1, 1), read=ReadCounts(users, reservations))
 
     assert found[0] == 2
     assert set(found[1]) == {"empty"}
 
 
 def test_when_hector_shows_nothing_expired_groups_still_go():
-    assert held(ops("group_delete", 3, cause="expired"), live=Live(1, 1), read=Read(0, 0))[0] == 0
+    assert held(ops("group_delete", 3, cause="expired"), live=LiveCounts(1, 1), read=ReadCounts(0, 0))[0] == 0
 
 
 def test_an_empty_hector_of_a_site_without_anything_of_ours_holds_nothing():
-    assert held(ops("tag_off", 1), live=Live(0, 0), read=Read(0, 0))[0] == 0
+    assert held(ops("tag_off", 1), live=LiveCounts(0, 0), read=ReadCounts(0, 0))[0] == 0
 
 
 # --- approval ---------------------------------------------------------------------------------------------------------
@@ -149,15 +157,15 @@ def test_an_empty_hector_of_a_site_without_anything_of_ours_holds_nothing():
 
 def test_the_digest_of_a_held_set_lets_exactly_that_set_through():
     table = ops("group_delete", 11)
-    _, _, digest = held(table, live=Live(11, 1))
+    _, _, digest = held(table, live=LiveCounts(11, 1))
 
-    assert held(table, live=Live(11, 1), approve=digest) == (0, [], None)
-    assert held(table, live=Live(11, 1), approve=f" {digest}\n") == (0, [], None)
+    assert held(table, live=LiveCounts(11, 1), approve=digest) == (0, [], None)
+    assert held(table, live=LiveCounts(11, 1), approve=f" {digest}\n") == (0, [], None)
 
 
 def test_the_digest_of_another_set_lets_nothing_through_and_there_is_a_new_one():
-    _, _, digest = held(ops("group_delete", 11), live=Live(11, 1))
-    count, _, other = held(ops("group_delete", 12), live=Live(12, 1), approve=digest)
+    _, _, digest = held(ops("group_delete", 11), live=LiveCounts(11, 1))
+    count, _, other = held(ops("group_delete", 12), live=LiveCounts(12, 1), approve=digest)
 
     assert count == 12
     assert other != digest
@@ -178,15 +186,15 @@ def test_the_digest_minds_no_order_and_no_wording():
 
 @pytest.mark.parametrize("approve", ["", "0" * 16, "yes", None])
 def test_no_other_word_approves(approve):
-    assert held(ops("group_delete", 11), live=Live(11, 1), approve=approve)[0] == 11
+    assert held(ops("group_delete", 11), live=LiveCounts(11, 1), approve=approve)[0] == 11
 
 
 def test_an_approval_is_good_once():
     """The same set, held again after it was let through, asks for another approval."""
-    table, live = ops("office_off", 11), Live(1, 11)
+    table, live = ops("office_off", 11), LiveCounts(1, 11)
     first = held(table, live=live)[2]
     let_through = guard(table, live=live, approve=first)
-    used = History(approvals={let_through.approved_set: 1})
+    used = GuardHistory(approvals={let_through.approved_set: 1})
 
     assert let_through.approved == set(table["key"])
     count, _, second = held(table, live=live, approve=first, history=used)
@@ -199,7 +207,7 @@ def test_an_approval_is_good_once():
 
 
 def removed(*tables):
-    return History(removed=frozenset(key for table in tables for key in table["key"]))
+    return GuardHistory(removed=frozenset(key for table in tables for key in table["key"]))
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.removal])
@@ -210,18 +218,18 @@ def test_removals_of_the_last_24_hours_count_and_only_what_is_planned_now_is_hel
     table = ops(kind, now) if now else schemas.frame(schemas.OPERATIONS, [])
     history = removed(ops(kind, earlier, first=1000)) if earlier else NOTHING_YET
 
-    assert held(table, live=Live(20, 20), history=history)[0] == stopped
+    assert held(table, live=LiveCounts(20, 20), history=history)[0] == stopped
 
 
 def test_a_removal_that_is_planned_again_counts_once():
     """A run died after it had written down what it would send."""
     table = ops("group_delete", 10)
 
-    assert held(table, live=Live(10, 10), history=removed(table))[0] == 0
+    assert held(table, live=LiveCounts(10, 10), history=removed(table))[0] == 0
 
 
 def test_removals_of_people_and_of_groups_are_remembered_apart():
-    assert held(ops("group_delete", 10), live=Live(10, 10), history=removed(ops("tag_off", 10, first=50)))[0] == 0
+    assert held(ops("group_delete", 10), live=LiveCounts(10, 10), history=removed(ops("tag_off", 10, first=50)))[0] == 0
 
 
 @pytest.mark.parametrize("slices", [(11,), (10, 1), (1,) * 11, (4, 4, 3), (5, 6)])
@@ -231,7 +239,7 @@ def test_a_set_in_slices_meets_the_limit_where_the_whole_would(slices, live, all
     gone, sent = schemas.frame(schemas.OPERATIONS, []), 0
     for number in slices:
         table = ops(kind, number, first=sent)
-        count, _, _ = held(table, live=Live(live - sent, live - sent), history=removed(gone))
+        count, _, _ = held(table, live=LiveCounts(live - sent, live - sent), history=removed(gone))
         if count:
             break
         sent += number
@@ -242,7 +250,7 @@ def test_a_set_in_slices_meets_the_limit_where_the_whole_would(slices, live, all
 
 def test_the_hold_tells_what_went_before():
     history = removed(ops("group_delete", 7, first=50))
-    holds = guard(ops("group_delete", 4), live=Live(13, 20), history=history).holds
+    holds = guard(ops("group_delete", 4), live=LiveCounts(13, 20), history=history).holds
 
     assert holds[0].why.startswith(
         "11 removals (7 of them in the last 24 hours) from 20 live groups; limits: hold_above 10"
@@ -263,22 +271,22 @@ def test_the_hold_tells_what_went_before():
 )  # fmt: skip
 def test_when_hector_shows_less_than_half_every_removal_is_held_exactly(what, before, after, stopped):
     numbers = {"users": 500, "reservations": 500}
-    history = History(read=Read(**(numbers | {what: before})))
+    history = GuardHistory(read=ReadCounts(**(numbers | {what: before})))
     table = [ops("group_delete", 1), ops("tag_off", 1), ops("group_delete", 1, first=9, cause="expired")]
-    found = held(*table, read=Read(**(numbers | {what: after})), history=history)
+    found = held(*table, read=ReadCounts(**(numbers | {what: after})), history=history)
 
     assert found[:2] == ((2, ["shrink"]) if stopped else (0, []))
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.removal])
 def test_shrinking_holds_every_kind_of_removal(kind):
-    found = held(ops(kind, 1), read=Read(10, 100), history=History(read=Read(100, 100)))
+    found = held(ops(kind, 1), read=ReadCounts(10, 100), history=GuardHistory(read=ReadCounts(100, 100)))
 
     assert found[:2] == (1, ["shrink"])
 
 
 def test_shrinking_is_told_with_both_numbers_and_limits():
-    found = guard(ops("tag_off", 1), read=Read(40, 100), history=History(read=Read(100, 100)))
+    found = guard(ops("tag_off", 1), read=ReadCounts(40, 100), history=GuardHistory(read=ReadCounts(100, 100)))
 
     assert (
         found.holds[0].why
@@ -288,7 +296,7 @@ def test_shrinking_is_told_with_both_numbers_and_limits():
 
 
 def test_without_a_good_run_before_nothing_has_shrunk():
-    assert held(ops("tag_off", 1), read=Read(1, 1))[0] == 0
+    assert held(ops("tag_off", 1), read=ReadCounts(1, 1))[0] == 0
 
 
 # --- most of a large group --------------------------------------------------------------------------------------------
@@ -352,7 +360,7 @@ MEMBERS = {"g0": frozenset({"p0", "p1"}), "g1": frozenset({"p1"})}
 
 
 def blocked_by(first, second):
-    standing = Standing(MEMBERS)
+    standing = DependencyTracker(MEMBERS)
     standing.note(rows(first)[0])
     return standing.blocks(rows(second)[0])
 

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.access.history import DatedRead, Read, baseline
+from hector_salto.access.guard_history import DatedRead, ReadCounts, baseline
 
 NOW = datetime(2026, 1, 14, 21, 0, tzinfo=UTC)
-GOOD = Read(60, 80)
+GOOD = ReadCounts(60, 80)
 
 
 def nightly(*levels):
     """Syncs of everything before NOW, one a night, the last one a day ago."""
     days = range(len(levels), 0, -1)
-    return [DatedRead(NOW - timedelta(days=day), Read(*level)) for day, level in zip(days, levels, strict=True)]
+    return [DatedRead(NOW - timedelta(days=day), ReadCounts(*level)) for day, level in zip(days, levels, strict=True)]
 
 
 @pytest.mark.parametrize("nights", [1, 2])
@@ -26,12 +26,12 @@ def test_a_new_level_of_a_night_or_two(nights):
 
 def test_a_long_standing_level():
     """Three nights: it is the baseline, whatever keeps the runs red."""
-    assert baseline(GOOD, nightly(*[(60, 30)] * 3), NOW) == Read(60, 30)
+    assert baseline(GOOD, nightly(*[(60, 30)] * 3), NOW) == ReadCounts(60, 30)
 
 
 def test_a_slow_decline():
     """The highest level of the last three nights counts."""
-    assert baseline(GOOD, nightly((60, 80), (60, 41), (60, 40), (60, 39)), NOW) == Read(60, 41)
+    assert baseline(GOOD, nightly((60, 80), (60, 41), (60, 40), (60, 39)), NOW) == ReadCounts(60, 41)
 
 
 def test_one_night_of_the_old_level():
@@ -41,25 +41,25 @@ def test_one_night_of_the_old_level():
 
 def test_a_level_that_rose():
     """A site that grew while red is measured against the new level."""
-    assert baseline(Read(10, 10), nightly(*[(100, 100)] * 4), NOW) == Read(100, 100)
+    assert baseline(ReadCounts(10, 10), nightly(*[(100, 100)] * 4), NOW) == ReadCounts(100, 100)
 
 
 def test_many_syncs_of_one_day():
     """Frequent runs do not make a level long-standing sooner."""
-    reads = [DatedRead(NOW - timedelta(minutes=5 * number), Read(60, 30)) for number in range(1, 500)]
+    reads = [DatedRead(NOW - timedelta(minutes=5 * number), ReadCounts(60, 30)) for number in range(1, 500)]
 
     assert baseline(GOOD, reads, NOW) == GOOD
 
 
 def test_rare_syncs():
     """A weekly sync needs three of them."""
-    weekly = [DatedRead(NOW - timedelta(weeks=week), Read(60, 30)) for week in (2, 1)]
+    weekly = [DatedRead(NOW - timedelta(weeks=week), ReadCounts(60, 30)) for week in (2, 1)]
 
     assert baseline(GOOD, weekly, NOW) == GOOD
-    assert baseline(GOOD, [DatedRead(NOW - timedelta(weeks=3), Read(60, 30)), *weekly], NOW) == Read(60, 30)
+    assert baseline(GOOD, [DatedRead(NOW - timedelta(weeks=3), ReadCounts(60, 30)), *weekly], NOW) == ReadCounts(60, 30)
 
 
 def test_a_site_that_was_never_green():
     """It has a baseline once its level is long-standing."""
     assert baseline(None, nightly((60, 80)), NOW) is None
-    assert baseline(None, nightly((60, 80), (60, 30), (60, 80)), NOW) == Read(60, 80)
+    assert baseline(None, nightly((60, 80), (60, 30), (60, 80)), NOW) == ReadCounts(60, 80)

@@ -9,13 +9,13 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.access import plan as planning
-from include.access import schemas
-from include.access.operations import KINDS, MALFORMED, TAKE_AWAY, as_json, operations
-from include.access.order import without_malformed
-from include.access.outcomes import DONE, FAILED, HELD, NOT_SENT, UNKNOWN
-from include.access.plan import Previous, members_by_group
-from include.ledger.ledger import Begun, Ledger
+from hector_salto.access import plan as planning
+from hector_salto.access import schemas
+from hector_salto.access.dependencies import without_malformed
+from hector_salto.access.operations import KINDS, MALFORMED, TAKE_AWAY, as_json, operations
+from hector_salto.access.plan import LastState, members_by_group
+from hector_salto.access.results import DONE, FAILED, HELD, NOT_SENT, UNKNOWN
+from hector_salto.ledger.ledger import Ledger, RunStart
 from tests.access.tables import FITTING, LATER, NOW, group, ours, schedule
 from tests.access.test_plan import BUSY_GROUPS as GROUPS
 from tests.access.test_plan import BUSY_RULES, busy
@@ -51,13 +51,13 @@ def ledger(ledger_url):
 
 def next_previous(ledger, made, outcome_of):
     """What the ledger knows of drift after a run whose operations ended so."""
-    run = ledger.begin_run(Begun("campus", "sync", "run", "folder", NOW.to_pydatetime()))
+    run = ledger.begin_run(RunStart("campus", "sync", "run", "folder", NOW.to_pydatetime()))
     ledger.plan(run, made.operations, made.problems, made.left, planned_at=NOW.to_pydatetime())
     for key, number in ledger.operation_ids(run).items():
         outcome = outcome_of(key.partition(":")[0])
         if outcome is not None:
             ledger.settle(number, NOW.to_pydatetime(), outcome, "")
-    return Previous(left=ledger.left("campus", NOW.to_pydatetime() + timedelta(minutes=1)))
+    return LastState(left=ledger.left("campus", NOW.to_pydatetime() + timedelta(minutes=1)))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -66,7 +66,7 @@ def test_no_outcome_of_any_kind_becomes_drift(ledger, outcome, provision):
     """What an earlier run left undone is planned again, whatever became of it, also with drift: report."""
     previous = next_previous(ledger, planned(provision), lambda kind: outcome)
 
-    assert previous == Previous()
+    assert previous == LastState()
 
 
 def test_each_kind_failing_alone(ledger):
@@ -74,7 +74,7 @@ def test_each_kind_failing_alone(ledger):
     made = planned("all")
     for one in sorted(set(made.operations["kind"])):
         previous = next_previous(ledger, made, lambda kind, one=one: FAILED if kind == one else DONE)
-        assert previous == Previous(), one
+        assert previous == LastState(), one
 
 
 def test_every_kind_is_tried():
@@ -178,7 +178,7 @@ def test_a_broken_schema_names_the_row():
     """By its id, never by another value."""
     row = {"site_user_id": "s_1", "platform_user_id": "p1", "email": "ana@school.example"}
     with pytest.raises(schemas.SchemaError, match=r"role_codes: .*\(row 's_1'\)") as error:
-        schemas.checked(
+        schemas.validate(
             schemas.SALTO_USERS,
             pd.DataFrame([dict.fromkeys(schemas.SALTO_USERS.columns) | row | FLAGS]),
         )

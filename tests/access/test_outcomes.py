@@ -2,12 +2,12 @@
 
 import pytest
 
-from include.access.outcomes import DONE, FAILED, FailureBrake, as_table
+from hector_salto.access.results import DONE, FAILED, CircuitBreaker, as_table
 
 
 def tripped(outcomes):
     """``outcomes``: . went well, x failed."""
-    brake = FailureBrake()
+    brake = CircuitBreaker()
     for outcome in outcomes:
         brake.note(failed=outcome == "x")
     return brake.tripped

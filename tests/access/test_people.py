@@ -1,22 +1,22 @@
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.people import (
-    Untouchable,
-    desired_people,
-    matched_people,
+from hector_salto.access import schemas
+from hector_salto.access.people import (
+    ProtectedUsers,
+    match_users,
     may_toggle_office_mode,
     salto_people,
+    select_desired_users,
 )
-from include.access.rules import AccessRules, OfficeMode
+from hector_salto.access.settings import AccessRules, OfficeMode
 from tests.access.tables import codes, hector_people, salto_user, user
 
 # --- Hector's side ----------------------------------------------------------------------------------------------------
 
 
 def wanted(*users, rules=AccessRules()):  # noqa: B008 - frozen
-    return desired_people(hector_people(users), rules)
+    return select_desired_users(hector_people(users), rules)
 
 
 @pytest.mark.parametrize("email", [" Ana@School.Example ", "ANA@SCHOOL.EXAMPLE", "ana@school.example\n"])
@@ -154,7 +154,7 @@ def test_match_all_with_one_empty_list_wants_the_other():
 
 def test_an_unknown_name_matches_nobody_and_is_reported():
     rules = AccessRules(office_mode=OfficeMode(groups=("Teachers", "Wizards"), departments=("Alchemy",), match="any"))
-    people, _, problems = desired_people(school(), rules)
+    people, _, problems = select_desired_users(school(), rules)
 
     assert people.set_index("user_id")["office_mode"].to_dict() == {"u_1": True, "u_2": True, "u_3": False, "u_4": True}
     assert codes(problems) == ["office_group_unknown", "office_group_unknown"]
@@ -167,7 +167,7 @@ def test_with_match_all_an_unknown_department_means_nobody():
 
 # --- Salto's side -----------------------------------------------------------------------------------------------------
 
-UNTOUCHABLE = Untouchable("own", "owner", frozenset({" Dean@School.Example"}))
+UNTOUCHABLE = ProtectedUsers("own", "owner", frozenset({" Dean@School.Example"}))
 
 
 def known(*users):
@@ -225,7 +225,7 @@ def test_the_marker_is_the_alias_after_its_prefix(alias, marker, no_alias):
 
 def match(users, salto, departed=()):
     people, _, _ = wanted(*users)
-    found, problems = matched_people(people, known(*salto), pd.Series(list(departed), dtype="str"))
+    found, problems = match_users(people, known(*salto), pd.Series(list(departed), dtype="str"))
     return found.set_index("user_id"), codes(problems)
 
 

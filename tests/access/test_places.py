@@ -1,5 +1,5 @@
-from include.access import schemas
-from include.access.places import place_locks, silent_places
+from hector_salto.access import schemas
+from hector_salto.access.places import place_locks, silent_places
 from tests.access.tables import booking, codes, current, desired, loaners, lock, place, plan, user
 
 

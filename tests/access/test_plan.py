@@ -3,14 +3,14 @@ import json
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.bookings import HectorLoaners
-from include.access.current import Current, Groups
-from include.access.desired import desired_state
-from include.access.operations import CAUSES, HELD, KINDS
-from include.access.people import HectorPeople
-from include.access.plan import expired_plan, make_plan
-from include.access.rules import AccessRules, Limits, OfficeMode
+from hector_salto.access import schemas
+from hector_salto.access.current import Current, Groups
+from hector_salto.access.desired import build_desired_state
+from hector_salto.access.operations import CAUSES, HELD, KINDS
+from hector_salto.access.people import HectorPeople
+from hector_salto.access.plan import make_cleanup_plan, make_plan
+from hector_salto.access.reservations import HectorReservations
+from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from tests.access.tables import (
     LATER,
     NOW,
@@ -71,7 +71,7 @@ def busy(shuffled=None, **options):
 
     people = hector_people(USERS, [("u_3", "g_1"), ("u_5", "g_1")], [("g_1", "T", None)], [("d_1", "Music")])
     people = HectorPeople(*(mixed(table) for table in vars(people).values()))
-    booked = HectorLoaners(*(mixed(table) for table in vars(loaners(BUSY_BOOKINGS)).values()))
+    booked = HectorReservations(*(mixed(table) for table in vars(loaners(BUSY_BOOKINGS)).values()))
     salto_users = [row | {"tag": {"s_1": "2", "s_2": "1"}.get(row["site_user_id"])} for row in BUSY_USERS]
     have = current(salto_users, BUSY_TAGS, LOCKS, options.pop("groups", BUSY_GROUPS))
     tables = {name: mixed(getattr(have, name)) for name in ("users", "tags", "locks")}
@@ -79,7 +79,7 @@ def busy(shuffled=None, **options):
         **(vars(have) | tables | {"groups": Groups(*(mixed(table) for table in vars(have.groups).values()))})
     )
     rules = options.pop("rules", BUSY_RULES)
-    wanted = desired_state(people, mixed(schemas.frame(schemas.HECTOR_PLACES, PLACES)), booked, rules, as_of=NOW)
+    wanted = build_desired_state(people, mixed(schemas.frame(schemas.HECTOR_PLACES, PLACES)), booked, rules, as_of=NOW)
     return make_plan(wanted, have, rules, as_of=NOW, **({"created": markers(have)} | options))
 
 
@@ -271,7 +271,7 @@ KEEP = booking("0")
 def test_many_withdrawals_are_held_and_the_rest_goes_on():
     made = crowd(12, [KEEP, booking("new", "u_2", "p_2")])
 
-    assert made.held["kind"].tolist() == ["group_delete"] * 11
+    assert made.held_operations["kind"].tolist() == ["group_delete"] * 11
     assert [hold.guard for hold in made.holds] == ["withdrawals"]
     ready = made.operations[made.operations["state"].eq("ready")]
     assert ready["kind"].tolist() == ["group_create", "lock_add", "member_add"]
@@ -280,14 +280,14 @@ def test_many_withdrawals_are_held_and_the_rest_goes_on():
 def test_the_digest_lets_the_held_set_through_once():
     digest = crowd(12, [KEEP]).digest
 
-    assert crowd(12, [KEEP], approve=digest).held.empty
-    assert not crowd(13, [KEEP], approve=digest).held.empty
+    assert crowd(12, [KEEP], approve=digest).held_operations.empty
+    assert not crowd(13, [KEEP], approve=digest).held_operations.empty
 
 
 def test_an_empty_hector_takes_nothing_away_although_few_groups_are_live():
     made = crowd(2)
 
-    assert made.held["kind"].tolist() == ["group_delete", "group_delete"]
+    assert made.held_operations["kind"].tolist() == ["group_delete", "group_delete"]
     assert [hold.guard for hold in made.holds] == ["empty"]
 
 
@@ -312,22 +312,22 @@ def test_the_cleanup_removes_outdated_groups_of_ours_and_nothing_else():
         ours("g9", "Other", **PAST),
     ]
     found = [ours("g1", "Hector_1", **PAST), ours("g2", "Hector_2"), *foreign]
-    made = expired_plan(current(locks=LOCKS, found=found), as_of=NOW)
+    made = make_cleanup_plan(current(locks=LOCKS, found=found), as_of=NOW)
 
     assert moves(made, "group_id", "cause") == [("group_delete", "g1", "expired")]
     assert codes(made.problems) == ["look_alike"]
 
 
 def test_the_cleanup_of_a_site_without_groups_does_nothing():
-    assert kinds(expired_plan(current(), as_of=NOW)) == []
+    assert kinds(make_cleanup_plan(current(), as_of=NOW)) == []
 
 
 def test_a_group_is_cleaned_up_at_the_moment_its_window_is_over():
     have = current(locks=LOCKS, found=[ours("g1", "Hector_1")])  # until 12:15 in Toronto
     over = pd.Timestamp("2026-01-14T17:15Z")
 
-    assert kinds(expired_plan(have, as_of=over - pd.Timedelta(minutes=1))) == []
-    assert kinds(expired_plan(have, as_of=over)) == ["group_delete"]
+    assert kinds(make_cleanup_plan(have, as_of=over - pd.Timedelta(minutes=1))) == []
+    assert kinds(make_cleanup_plan(have, as_of=over)) == ["group_delete"]
 
 
 def test_the_before_of_a_withdrawn_group_counts_whom_and_what_it_held(plain):

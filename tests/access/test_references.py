@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.access.references import resolved
+from hector_salto.access.references import resolve_references
 
 KNOWN = frozenset({"7", "8", "A 7", "9,5", "Hector_3", "BAD-7"})
 
@@ -27,4 +27,4 @@ KNOWN = frozenset({"7", "8", "A 7", "9,5", "Hector_3", "BAD-7"})
 )
 def test_forms(given, meant):
     """Trimmed, split and without prefix, unless the whole text is a reference."""
-    assert resolved(given, KNOWN) == meant
+    assert resolve_references(given, KNOWN) == meant

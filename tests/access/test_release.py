@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.access.release import Gate, Release, Target, Trigger, gate, is_release
+from hector_salto.access.release import Gate, ReleaseDecision, Target, Trigger, gate, is_release
 
 NOW = datetime(2026, 1, 14, tzinfo=UTC)
 HERE = Target("site-1", "https://hector.example/api/v1", "campus")
-RELEASED = Release(HERE, "ops", NOW)
+RELEASED = ReleaseDecision(HERE, "ops", NOW)
 BY_ITSELF = [one for one in Trigger if one is not Trigger.PERSON]
 
 
@@ -20,7 +20,7 @@ def test_what_no_person_starts_waits_for_a_release(trigger):
     assert gate(RELEASED, HERE, trigger) is Gate.OPEN
 
 
-@pytest.mark.parametrize("last", [None, RELEASED, Release(HERE, "ops", NOW, withdrawn=True)])
+@pytest.mark.parametrize("last", [None, RELEASED, ReleaseDecision(HERE, "ops", NOW, withdrawn=True)])
 def test_what_a_person_starts_is_applied_at_once(last):
     assert gate(last, HERE, Trigger.PERSON) is Gate.OPEN
 
@@ -41,7 +41,7 @@ def test_another_site_or_hector_waits_for_a_release_of_its_own(now, expected):
 
 
 def test_a_withdrawn_release_is_none():
-    assert gate(Release(HERE, "ops", NOW, withdrawn=True), HERE, Trigger.WATCH) is Gate.WITHDRAWN
+    assert gate(ReleaseDecision(HERE, "ops", NOW, withdrawn=True), HERE, Trigger.WATCH) is Gate.WITHDRAWN
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_withdrawn_release_is_none():
 )
 def test_a_run_that_waited_while_a_person_asked_for_plans_only(withdrawn, waited, expected):
     """Unpaused, Airflow begins what was started before: also a sync of a person, and an old one that is cleared."""
-    last = Release(HERE, "ops", NOW, withdrawn=withdrawn)
+    last = ReleaseDecision(HERE, "ops", NOW, withdrawn=withdrawn)
 
     assert gate(last, HERE, Trigger.PERSON, NOW - timedelta(hours=waited)) is expected
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from include.access.problems import all_problems, problems
+from hector_salto.access.problems import all_problems, problems
 
 
 @pytest.mark.parametrize(

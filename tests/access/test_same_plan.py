@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from include.access.rules import Limits
+from hector_salto.access.settings import Limits
 from tests.access.test_plan import BUSY_RULES, busy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -43,7 +43,11 @@ def on(machine: dict[str, str], shuffled: int | None) -> str:
     """The digest that a process with this environment, and nothing else of ours, prints."""
     inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     command = [sys.executable, "-c", f"from tests.access.test_same_plan import told; told({shuffled})"]
-    environment = inherited | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"} | machine
+    environment = (
+        inherited
+        | {"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "include", "plugins"))}
+        | machine
+    )
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return ended.stdout.strip()
 
@@ -76,6 +80,6 @@ def test_the_digest_knows_a_plan_from_another(here):
     assert busy().fingerprint != busy(references=["2"]).fingerprint
 
 
-@pytest.mark.parametrize("name", [*ORDERED, "members", "held"])
+@pytest.mark.parametrize("name", [*ORDERED, "members", "held_operations"])
 def test_no_table_of_the_plan_is_empty_where_it_is_compared(name):
     assert len(getattr(busy(rules=STRICT), name))

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from include.access.rules import AccessRules, OfficeMode
+from hector_salto.access.settings import AccessRules, OfficeMode
 from tests.access.tables import (
     PAST,
-    asked,
     booking,
     codes,
     current,
@@ -21,6 +20,7 @@ from tests.access.tables import (
     salto_user,
     tag,
     user,
+    user_groups_of,
 )
 
 DELETING = AccessRules(delete_users=True)
@@ -213,7 +213,7 @@ def test_with_reservations_an_alias_written_by_hand_keeps_its_seat():
 def spared(created=("u_1",), memberships=None, found=(), bookings=(), users=("u_1",), **options):
     """What becomes of u_1, who has no reservation."""
     known = {"s_1": ()} if memberships is None else memberships
-    have = current([salto_user(1), salto_user(2)], locks=LOCKS, found=found, user_groups=asked(known))
+    have = current([salto_user(1), salto_user(2)], locks=LOCKS, found=found, user_groups=user_groups_of(known))
     wanted = desired([user(one) for one in users], PLACES, bookings, SPARING)
     return plan(wanted, have, SPARING, created=frozenset(created), **options)
 
@@ -232,7 +232,7 @@ def test_an_adopted_user_keeps_the_seat():
 
 def test_a_user_made_anew_manually_keeps_the_seat():
     """The sync created u_1 once; who stands there now was made manually, without an alias, and is adopted."""
-    have = current([salto_user(1, alias=None)], locks=LOCKS, user_groups=asked({"s_1": ()}))
+    have = current([salto_user(1, alias=None)], locks=LOCKS, user_groups=user_groups_of({"s_1": ()}))
     found = plan(desired([user("u_1")], PLACES, [], SPARING), have, SPARING, created=frozenset({"u_1"}))
 
     assert kinds(found) == ["user_adopt"]
@@ -306,7 +306,7 @@ def reload(seats_used, memberships=None, **options):
     users = [user(f"u_{number}") for number in (1, 2, 3)]
     salto = [salto_user(1), salto_user(2, subscription_state="suspended"), salto_user(3)]
     known = {"s_1": (), "s_3": ()} if memberships is None else memberships
-    have = current(salto, locks=LOCKS, seats=2, seats_used=seats_used, user_groups=asked(known), **options)
+    have = current(salto, locks=LOCKS, seats=2, seats_used=seats_used, user_groups=user_groups_of(known), **options)
     wanted = desired(users, PLACES, [booking("1", "u_2")], SPARING)
     return plan(wanted, have, SPARING, references=["1"])
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.access.rules import AccessRules
-from include.access.schemas import WEEKDAYS
-from include.access.windows import (
+from hector_salto.access.schemas import WEEKDAYS
+from hector_salto.access.settings import AccessRules
+from hector_salto.access.windows import (
     SCHEDULE_COLUMNS,
     is_known_zone,
     same_schedule,
@@ -16,7 +16,7 @@ from include.access.windows import (
     schedules,
     windows,
 )
-from include.sandbox import empty, openings
+from sandbox import empty, openings
 from tests.effort import EFFORT
 
 UTC = dt.UTC

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.operations import operations
-from include.access.refusals import Refusal
-from include.access.withdrawals import HectorSays, hector_says
+from hector_salto.access import schemas
+from hector_salto.access.operations import operations
+from hector_salto.access.refusals import Refusal
+from hector_salto.access.withdrawals import HectorSays, hector_says
 
 AT = pd.Timestamp("2026-01-14T10:00:00Z")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.alerts.conditions import (
+from hector_salto.alerts.conditions import (
     CLEANUP,
     CREDENTIALS,
     FAILED,
@@ -21,7 +21,7 @@ from include.alerts.conditions import (
     Cause,
     Change,
     Condition,
-    Problem,
+    ProblemSummary,
     RunFacts,
     Told,
     kind_of,
@@ -77,7 +77,7 @@ def test_a_red_run_is_told_once_and_its_end_once():
 
 
 def test_a_run_that_never_planned_says_nothing_about_problems_and_what_is_held():
-    problem = Problem("tag_unknown", "user u_1", "the code is no tag", "create it")
+    problem = ProblemSummary("tag_unknown", "user u_1", "the code is no tag", "create it")
     first = RunFacts((Cause(HELD, "12 are held"),), held=12, digest="abc", problems=(problem,))
     told = after(first, red("plan: Salto is away"), GOOD)
 
@@ -212,7 +212,9 @@ def test_a_short_interval_is_told_in_minutes():
 def test_one_thing_to_mend_is_one_condition_however_many_reservations_it_concerns():
     def offline(*references):
         told = (f"reservation {one}: a door will stay shut: door Studio 204 is offline" for one in references)
-        return RunFacts((), problems=tuple(Problem("risk_lock", "lock Studio 204", one, "see to it") for one in told))
+        return RunFacts(
+            (), problems=tuple(ProblemSummary("risk_lock", "lock Studio 204", one, "see to it") for one in told)
+        )
 
     told = changes_of(of_run(run) for run in (offline("1", "2", "3"), offline("2", "3"), offline("4"), GOOD))
 
@@ -223,7 +225,9 @@ def test_one_thing_to_mend_is_one_condition_however_many_reservations_it_concern
 
 
 def test_the_end_of_a_problem_is_told_in_words():
-    problem = Problem("code_missing", "user u_17", "user u_17 holds a reservation but has no tag", "enter the number")
+    problem = ProblemSummary(
+        "code_missing", "user u_17", "user u_17 holds a reservation but has no tag", "enter the number"
+    )
     told = changes_of(of_run(run) for run in (RunFacts((), problems=(problem,)), GOOD))
 
     assert [one.told for one in told[1]] == ["over: user u_17 holds a reservation but has no tag"]

@@ -9,9 +9,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from include.alerts import mail
-from include.alerts.conditions import FAILED, HELD, STALE, Change, Condition
-from include.integrations.integration import Integration
+from hector_salto.alerts import mail
+from hector_salto.alerts.conditions import FAILED, HELD, STALE, Change, Condition
+from hector_salto.integration import Integration
 
 RED = ([Condition(FAILED, 1, "the run ended red: x")], frozenset({FAILED}))
 WELL = ([], frozenset({FAILED, HELD, STALE}))
@@ -22,7 +22,7 @@ OVER = "Salto sync campus: recovered: failed"
 @pytest.fixture
 def telling(airflow_db, tmp_path, monkeypatch):
     """Tell of a judgement through some channels; what each got, by channel, in ``telling.got``."""
-    from runs import alerting
+    from hector_salto.workflow import alerting
 
     monkeypatch.setenv("HECTOR_SALTO_RUNS", (tmp_path / "runs").as_uri())
     for name in ("smtp", "slack", "apprise"):
@@ -101,7 +101,7 @@ def test_an_alert_is_printed_once_and_a_broken_channel_is_told_in_one_sentence(t
     ]
     assert str(raised.value) == (
         "1 alert could not be delivered by email (smtp_default): Airflow has no connection smtp_default: make it, of type "
-        "smtp (README, Alerts). What waits goes out with the next run"
+        "smtp (docs/alerts.md). What waits goes out with the next run"
     )
 
 
@@ -195,7 +195,7 @@ def test_what_a_mail_server_says_becomes_a_next_step(error, words):
 )
 def test_extra_fields_of_a_mail_connection_that_are_no_object(airflow_db, extra):
     """Airflow's own property raises whatever json does, or returns a text."""
-    from runs import alerting
+    from hector_salto.workflow import alerting
 
     connection = Mock(conn_id="smtp_default", extra=extra)
     with pytest.raises(
@@ -205,14 +205,14 @@ def test_extra_fields_of_a_mail_connection_that_are_no_object(airflow_db, extra)
 
 
 def test_extra_fields_of_a_mail_connection(airflow_db):
-    from runs import alerting
+    from hector_salto.workflow import alerting
 
     assert alerting._extras(Mock(extra='{"from_email": "x@y.example"}')) == {"from_email": "x@y.example"}
     assert alerting._extras(Mock(extra=None)) == {}
 
 
 def test_a_message_lists_the_first_changes_and_how_many_more(airflow_db):
-    from runs.alerting import LISTED, Message
+    from hector_salto.workflow.alerting import LISTED, Message
 
     changes = [Change(f"problem {number}", "entered", 1, f"problem {number}") for number in range(3000)]
     plain = Message("campus", changes, "the log").plain
@@ -225,8 +225,8 @@ def test_a_mail_names_users_and_a_log_does_not(telling, monkeypatch, caplog):
     """By name and email first, the id beside them; both forms of the mail."""
     import pandas as pd
 
-    from include.report.people import People
-    from runs import alerting
+    from hector_salto.reports.people import People
+    from hector_salto.workflow import alerting
 
     row = {"user_id": "u_1", "platform_user_id": "p_1", "name": "Ana Roy", "email": "ana@x.example"}
     monkeypatch.setattr(alerting, "_people", lambda book, name: People.of(pd.DataFrame([row]).astype("str")))

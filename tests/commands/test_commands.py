@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox import Sandbox, empty
+from sandbox import Sandbox, empty
 
 ROOT = Path(__file__).resolve().parents[2]
 INTEGRATION = "hector_conn_id: hector_{0}\nsalto_conn_id: salto_{0}\nsite_id: DE4520000000\nschedule: null\n"
@@ -24,7 +24,7 @@ def command(tmp_path, integrations):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "HECTOR_SALTO"))}
         made = {
             "AIRFLOW_HOME": str(tmp_path / "airflow"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
             "HECTOR_SALTO_INTEGRATIONS": str(integrations.folder),
         }
         ended = subprocess.run(
@@ -73,7 +73,7 @@ def test_run_parameters_that_are_no_json_object_are_refused_with_an_example(comm
 @pytest.mark.airflow
 @pytest.mark.timeout(280)
 def test_a_site_of_ones_own_plan_then_sync_then_nothing_to_do(command, integrations):
-    """The README's five steps: a file, two connections in the environment, plan, sync."""
+    """The steps of docs/connect.md: a file, two connections in the environment, plan, sync."""
     scenario = empty()
     scenario.salto.add_lock("Studio 204")
     scenario.hector.add_user(email="ana@campus.example")

@@ -16,7 +16,7 @@ def test_signs_that_a_terminal_cannot_show(encoding):
     """They are escaped; what can be shown is shown."""
     raw = BytesIO()
     stream = TextIOWrapper(raw, encoding=encoding)
-    settings.escape_signs(stream)
+    settings.escape_unencodable(stream)
     table = Table("door", "who")
     table.add_row("Büro", "Łukasz 日本 \udcff")
     Console(file=stream, width=80).print(table, "plain …")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import io
-import json
 from datetime import UTC, datetime
-from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 from sqlalchemy import insert, select
 
 from commands import dag_run, sites
-from include.ledger.ledger import Begun, Ledger
-from include.ledger.tables import Run, Site
+from hector_salto.ledger.ledger import Ledger, RunStart
+from hector_salto.ledger.tables import Run, SiteRow
 
 NOW = datetime.now(UTC)
 
@@ -36,7 +34,7 @@ def test_a_site_is_released_once(kept):
     """The next integration that applies a plan owns it."""
     with kept.transaction() as connection:
         values = {"site_id": "s-1", "integration": "campus", "instance": "old", "owned_since": NOW, "applied": 3}
-        connection.execute(insert(Site).values(**values))
+        connection.execute(insert(SiteRow).values(**values))
 
     assert released("s-1") == (
         0,
@@ -49,9 +47,9 @@ def test_a_site_is_released_once(kept):
 def test_what_make_down_cuts_off_is_closed_at_once(kept):
     """Other integrations, which a terminal runs beside, are left alone."""
     for name in ("campus", "annex"):
-        kept.begin_run(Begun(name, "sync", "r", "f", NOW))
+        kept.begin_run(RunStart(name, "sync", "r", "f", NOW))
 
-    assert sites.close_cut_off(kept, ["campus"], NOW) == 1
+    assert sites.close_interrupted_runs(kept, ["campus"], NOW) == 1
     with kept.reading() as connection:
         found = dict(connection.execute(select(Run.integration, Run.state)).all())
     assert found == {"campus": "red", "annex": "running"}
@@ -59,23 +57,9 @@ def test_what_make_down_cuts_off_is_closed_at_once(kept):
 
 def test_the_run_of_a_terminal_is_known_by_its_lock(tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    assert not dag_run.is_taken("pool")
+    assert not dag_run.is_site_locked("pool")
     (tmp_path / "locks").mkdir()
     with (tmp_path / "locks" / "pool.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert dag_run.is_taken("pool")
-    assert not dag_run.is_taken("pool")
-
-
-def test_a_dag_that_could_not_be_built_is_a_cause(tmp_path):
-    """`make sync` and `make plan` name the file, not only that Airflow has no such DAG."""
-    told = "campus.yaml: salto_sync__campus could not be built (ValueError: x); correct the file"
-    line = json.dumps({"event": told, "logger": "runs.parsing", "level": "error"})
-    began = json.dumps({"event": f"{dag_run.FOLDER}f", "logger": "runs.opening", "level": "info"})
-
-    def follow(*lines):
-        with (tmp_path / "log").open("w") as file:
-            return dag_run._follow(Mock(stdout=lines), file, Console(file=io.StringIO()))
-
-    assert follow(line, line) == (None, (told,))
-    assert follow(line, began) == ("f", ())  # another integration's file
+        assert dag_run.is_site_locked("pool")
+    assert not dag_run.is_site_locked("pool")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from commands import __main__ as entry
-from commands.tables import show_report
+from commands.terminal_report import show_report
 from commands.why import CLOSED
 
 LONG = "a-person-with-a-very-long-name.and-another@department-of-music.campus.example"

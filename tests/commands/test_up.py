@@ -20,10 +20,10 @@ import pytest
 import requests
 from rich.console import Console
 
-from commands import supervision, up
-from commands.demo import announcement, booking, demo, running, state_file, todays_campus
-from include.sandbox import Sandbox, campus
-from include.sandbox.__main__ import announce, load, save
+from commands import supervisor, up
+from commands.demo import announcement_file, demo, ensure_todays_campus, running_sandbox, sample_reservation, state_file
+from sandbox import Sandbox, campus
+from sandbox.__main__ import announce, load, save
 
 # That a process outlives the command is what `make up` is for.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -51,16 +51,16 @@ def console():
 @pytest.fixture
 def started(monkeypatch):
     """A process with a mark in its environment; whatever a test leaves is ended."""
-    monkeypatch.setattr(supervision, "LINGERS", 1.0)
+    monkeypatch.setattr(supervisor, "TERMINATE_TIMEOUT", 1.0)
     made = []
 
     def start(code: str, mark: str | None = None) -> psutil.Process:
-        environment = {**os.environ, supervision.MARK: mark or str(supervision.own_folder())}
+        environment = {**os.environ, supervisor.MARKER_VARIABLE: mark or str(supervisor.own_folder())}
         made.append(subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True))
         return psutil.Process(made[-1].pid)
 
     yield start
-    supervision.end_all(None)
+    supervisor.end_all_processes(None)
     for one in made:
         one.kill()
         one.wait()
@@ -69,17 +69,17 @@ def started(monkeypatch):
 @pytest.fixture
 def supervised(monkeypatch):
     """A supervisord that runs these programs; ended with them."""
-    monkeypatch.setattr(supervision, "ENDS", 20.0)
+    monkeypatch.setattr(supervisor, "SHUTDOWN_TIMEOUT", 20.0)
 
-    def start(*programs: supervision.Program) -> supervision.Supervisor:
-        made = supervision.Supervisor.made(up._free_ports(1)[0])
-        up._keep_secret("record.json", {"port": 8080, "supervisor": asdict(made)})
+    def start(*programs: supervisor.Program) -> supervisor.Supervisor:
+        made = supervisor.Supervisor.create(up._free_ports(1)[0])
+        up._write_json("record.json", {"port": 8080, "supervisor": asdict(made)})
         made.start(programs, {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
         until(made.is_running)
         return made
 
     yield start
-    supervision.end_all(up._supervisor())
+    supervisor.end_all_processes(up._find_supervisor())
 
 
 def said(console: Console) -> str:
@@ -108,8 +108,8 @@ def test_a_stale_record_ends_no_stranger(console, started):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         record = {"port": 8080, "supervisor": {"port": listening.getsockname()[1], "password": "x"}}
         listening.close()
-        up._keep_secret("record.json", record)
-        assert up.running_page() is None
+        up._write_json("record.json", record)
+        assert up.running_airflow() is None
         assert up.down(console) == 0
 
     assert said(console).endswith("nothing is running\n")
@@ -118,56 +118,56 @@ def test_a_stale_record_ends_no_stranger(console, started):
 
 def test_the_end_takes_along_what_a_process_started_and_what_ignores_it(started):
     parent = started(CHILDREN.format(child=STUBBORN))
-    until(lambda: len(supervision.leftovers()) == 2)
+    until(lambda: len(supervisor.remaining_processes()) == 2)
     parent.kill()
 
-    assert supervision.end_all(None) >= 1
-    assert supervision.leftovers() == []
+    assert supervisor.end_all_processes(None) >= 1
+    assert supervisor.remaining_processes() == []
 
 
 def test_a_killed_process_is_started_again_and_a_killed_supervisor_leaves_nothing(supervised, console, monkeypatch):
     """What dies comes back by itself; without its supervisor it is found by the mark in its environment."""
-    monkeypatch.setattr(supervision, "LINGERS", 1.0)
-    made = supervised(supervision.Program("sandbox", "sleep 60", 1, starts=1))
-    until(lambda: made.states() == {"sandbox": supervision.RUNNING})
-    (first,) = [one for one in supervision.leftovers() if one.name() == "sleep"]
+    monkeypatch.setattr(supervisor, "TERMINATE_TIMEOUT", 1.0)
+    made = supervised(supervisor.Program("sandbox", "sleep 60", 1, starts=1))
+    until(lambda: made.states() == {"sandbox": supervisor.RUNNING})
+    (first,) = [one for one in supervisor.remaining_processes() if one.name() == "sleep"]
     first.kill()
-    until(lambda: [one for one in supervision.leftovers() if one.name() == "sleep" and one.pid != first.pid])
+    until(lambda: [one for one in supervisor.remaining_processes() if one.name() == "sleep" and one.pid != first.pid])
 
-    (leader,) = [one for one in supervision.leftovers() if one.name() != "sleep"]
+    (leader,) = [one for one in supervisor.remaining_processes() if one.name() != "sleep"]
     leader.kill()
     until(lambda: not made.is_running())
-    assert supervision.end_all(up._supervisor()) == 1
-    assert supervision.leftovers() == []
+    assert supervisor.end_all_processes(up._find_supervisor()) == 1
+    assert supervisor.remaining_processes() == []
 
 
 def test_what_dies_during_start_is_reported_with_the_end_of_its_log(supervised, console):
     """Which process, its last lines, and what to do."""
-    made = supervised(supervision.Program("scheduler", "ls /no/such/place", 1))
+    made = supervised(supervisor.Program("scheduler", "ls /no/such/place", 1))
 
-    with pytest.raises(up.UpError, match=r"scheduler ended again and again[\s\S]*make up[\s\S]*no/such/place"):
-        up._until(lambda: ["scheduler"], made, console)
+    with pytest.raises(up.StartupError, match=r"scheduler ended again and again[\s\S]*make up[\s\S]*no/such/place"):
+        up._wait_until_ready(lambda: ["scheduler"], made, console)
 
 
 def test_waiting_says_for_what_and_how_long(supervised, console, monkeypatch):
     """Progress while it waits; after the patience the log concerned."""
-    monkeypatch.setattr(up, "PATIENCE", 0.3)
-    monkeypatch.setattr(up, "STARTS", 1.0)
-    made = supervised(supervision.Program("dag-processor", "sleep 60", 1, starts=1))
+    monkeypatch.setattr(up, "PROGRESS_INTERVAL", 0.3)
+    monkeypatch.setattr(up, "START_TIMEOUT", 1.0)
+    made = supervised(supervisor.Program("dag-processor", "sleep 60", 1, starts=1))
 
-    with pytest.raises(up.UpError, match=r"no sign of dag_processor within 1 s[\s\S]*dag-processor.log"):
-        up._until(lambda: ["dag_processor"], made, console)
+    with pytest.raises(up.StartupError, match=r"no sign of dag_processor within 1 s[\s\S]*dag-processor.log"):
+        up._wait_until_ready(lambda: ["dag_processor"], made, console)
     assert re.search(r"waiting for dag_processor \(\d s\)", said(console))
 
 
 def test_a_folder_with_odd_signs(tmp_path, monkeypatch, supervised):
     """The configuration holds no path: a blank, "#", "%" or ";" in it means nothing there."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "zoé; My #1 50% 'off'"))
-    made = supervised(supervision.Program("sandbox", "sleep 60", 1, starts=1))
+    made = supervised(supervisor.Program("sandbox", "sleep 60", 1, starts=1))
 
-    until(lambda: made.states() == {"sandbox": supervision.RUNNING})
-    assert supervision.log_of("sandbox").exists()
-    configuration = supervision.own_folder() / supervision.CONFIGURATION
+    until(lambda: made.states() == {"sandbox": supervisor.RUNNING})
+    assert supervisor.log_file("sandbox").exists()
+    configuration = supervisor.own_folder() / supervisor.CONFIGURATION_FILE
     assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
 
 
@@ -178,16 +178,18 @@ def test_a_taken_port_is_told_with_the_way_to_another():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(up.UpError, match=f"port {port} is taken by another program.*UI_PORT={port + 1} make up"):
-            up._refuse_taken(port)
-    up._refuse_taken(port)
+        with pytest.raises(
+            up.StartupError, match=f"port {port} is taken by another program.*UI_PORT={port + 1} make up"
+        ):
+            up._require_free_port(port)
+    up._require_free_port(port)
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "70000", "-1", "80 80"])
 def test_a_port_that_is_none_is_refused(port, monkeypatch, console):
     monkeypatch.setenv("UI_PORT", port)
 
-    with pytest.raises(up.UpError, match="UI_PORT=8081 make up"):
+    with pytest.raises(up.StartupError, match="UI_PORT=8081 make up"):
         up.up(console)
 
 
@@ -197,7 +199,7 @@ def test_passwords_are_made_once_differ_and_are_readable_by_their_owner_only():
     assert len(set(first.values())) == len(up.LOGINS)
     assert all(len(password) >= 12 for password in first.values())
     assert up._passwords() == first
-    path = supervision.own_folder() / "secrets.json"
+    path = supervisor.own_folder() / "secrets.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -215,7 +217,7 @@ def test_airflow_is_bound_to_loopback_and_starts_no_site_by_itself(monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION", "False")
     monkeypatch.setenv("AIRFLOW__API__HOST", "0.0.0.0")  # noqa: S104 - what must not be
     monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "3")
-    settings = up._settings(up.Page(8123, "x"))
+    settings = up._settings(up.AirflowApi(8123, "x"))
 
     assert settings["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "True"
     assert settings["AIRFLOW__API__HOST"] == "127.0.0.1"
@@ -228,17 +230,17 @@ def test_airflow_is_bound_to_loopback_and_starts_no_site_by_itself(monkeypatch):
 
 
 def test_both_commands_show_the_same_campus_until_the_day_is_over(console):
-    assert todays_campus(console)
+    assert ensure_todays_campus(console)
     with demo(console) as found:
         address = f"{found.hector_url.removesuffix('/api/v1')}/_sandbox/loaners/l_1"
         requests.put(address, data=json.dumps({"reference": "1"}), timeout=5).raise_for_status()
 
-    assert not todays_campus(console)
+    assert not ensure_todays_campus(console)
     assert load(state_file()).hector.loaners["l_1"]["reference"] == "1"
 
     kept = json.loads(state_file().read_text(encoding="utf-8"))
     state_file().write_text(json.dumps(kept | {"day": "2026-01-14"}), encoding="utf-8")
-    assert todays_campus(console)
+    assert ensure_todays_campus(console)
     assert "a new day, so the campus starts anew" in said(console)
     assert "l_1" not in load(state_file()).hector.loaners
 
@@ -247,21 +249,21 @@ def test_a_campus_that_cannot_be_read_starts_anew(console):
     state_file().parent.mkdir(parents=True)
     state_file().write_text('{"day": "', encoding="utf-8")
 
-    assert todays_campus(console)
+    assert ensure_todays_campus(console)
     assert "cannot be read" in said(console)
     assert load(state_file()).hector.loaners
 
 
 def test_a_command_uses_the_sandbox_that_runs_and_leaves_its_state_to_it(console):
     with Sandbox(campus(datetime.now(UTC))) as sandbox:
-        announce(sandbox, announcement())
+        announce(sandbox, announcement_file())
 
         with demo(console) as found:
             assert found.hector_url == sandbox.hector_url
             assert found.connections("sandbox") == sandbox.connections("sandbox")
             assert found.openings(datetime.now(UTC), datetime.now(UTC) + timedelta(days=8))
         assert not state_file().exists()
-    assert running() is None  # the file is still there, and nobody answers
+    assert running_sandbox() is None  # the file is still there, and nobody answers
 
 
 @pytest.mark.parametrize("minute", [0, 7, 14, 59])
@@ -270,7 +272,7 @@ def test_the_booking_to_try_opens_a_free_room_whose_lock_is_online(minute):
     made = campus(now)
     save(made, state_file())
     with Sandbox(made) as sandbox:
-        found = booking(load(state_file()), sandbox.hector_url, now)
+        found = sample_reservation(load(state_file()), sandbox.hector_url, now)
         address, row = re.fullmatch(r"curl -s -X PUT '(\S+)' -d '(.*)'", found.curl).groups()
         requests.put(address, data=row, timeout=5).raise_for_status()
 
@@ -295,8 +297,8 @@ def test_the_booking_to_try_opens_a_free_room_whose_lock_is_online(minute):
 
 def test_what_is_printed_names_page_logins_and_the_way_out(console):
     with Sandbox(campus(datetime.now(UTC))) as sandbox:
-        announce(sandbox, announcement())
-        lines = up._lines(up.Page(8123, "x"), running(), dict.fromkeys(up.LOGINS, "secret"))
+        announce(sandbox, announcement_file())
+        lines = up._summary_lines(up.AirflowApi(8123, "x"), running_sandbox(), dict.fromkeys(up.LOGINS, "secret"))
 
     text = "\n".join(lines)
     assert 'http://localhost:8123/   ("Salto doors" in its navigation: http://localhost:8123/plugin/doors)' in text
@@ -320,7 +322,7 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     }
     settings = {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include"), str(ROOT / "plugins")]),
         "UI_PORT": port,
     }
 
@@ -339,13 +341,13 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     try:
         status, text = command("up", 900)
         assert status == 0, text
-        page = up.Page(int(port), re.search(r"admin +(\S+)", text)[1])
-        assert page.unwell() == []
-        assert page.serves("salto_sync__sandbox")
+        page = up.AirflowApi(int(port), re.search(r"admin +(\S+)", text)[1])
+        assert page.unhealthy_components() == []
+        assert page.accepts_runs_of("salto_sync__sandbox")
         assert page.ask("GET", "/dags/salto_sync__campus").json()["is_paused"]
         runs = page.ask("GET", "/dags/salto_sync__sandbox/dagRuns").json()["dag_runs"]
         assert [run["state"] for run in runs] == ["success"]
-        found = running()
+        found = running_sandbox()
         assert any(one["group"].startswith("Hector_1") for one in found.openings(*week()))
         again, text = command("up", 300)
         assert again == 0
@@ -359,11 +361,11 @@ def test_up_serves_and_down_leaves_nothing_behind(tmp_path, integrations):
     assert len(state) > len(up.PROGRAMS)
     assert ours(tmp_path / "airflow") == []
     assert not [one for one in psutil.process_iter() if str(tmp_path) in " ".join(words(one))]
-    assert running() is None
+    assert running_sandbox() is None
 
 
 def ours(home: Path) -> list[psutil.Process]:
-    return [one for one in psutil.process_iter() if supervision._mark_of(one) == str(home / "up")]
+    return [one for one in psutil.process_iter() if supervisor._marker_of(one) == str(home / "up")]
 
 
 def words(process: psutil.Process) -> list[str]:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Run
-from tests.dags.conftest import spoilt
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Run
+from tests.dags.conftest import connections_with
 from tests.mail_server import mail_server
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ def told(mail):
 
 def test_bad_news_comes_once_and_so_does_the_good(sandbox, run_dag, mailbox, monkeypatch):
     sandbox.hector.add_user(email="ana@campus.example", first_name="{{ 7 * 7 }}", unique_code="NO-SUCH-TAG")
-    broken = spoilt(sandbox, "campus", "hector", password="wrong")
+    broken = connections_with(sandbox, "campus", "hector", password="wrong")
     for _ in range(2):
         for name, value in broken.items():
             monkeypatch.setenv(name, value)
@@ -99,7 +99,7 @@ def test_the_daily_cleanup_and_the_deadline_tell_when_no_sync_has_succeeded_for_
     for _ in range(2):
         run_dag("cleanup", "campus", sandbox=sandbox, lines=LINES, schedule=daily)
     assert [mail["Subject"] for mail in mailbox] == ["Salto sync campus: new: stale"]
-    from runs.alerting import deadline_passed
+    from hector_salto.workflow.alerting import deadline_passed
 
     asyncio.run(deadline_passed("campus", context={}))
     assert len(mailbox) == 1
@@ -176,7 +176,7 @@ def test_one_offline_lock_is_told_once_whatever_is_booked_there_and_its_end_once
 
 def test_a_red_cleanup_is_told_once_and_so_is_its_end(sandbox, run_dag, mailbox, monkeypatch):
     run_dag("sync", "campus", sandbox=sandbox, lines=LINES)
-    broken = spoilt(sandbox, "campus", "salto", password="wrong")
+    broken = connections_with(sandbox, "campus", "salto", password="wrong")
     for _ in range(2):
         for name, value in broken.items():
             monkeypatch.setenv(name, value)
@@ -199,9 +199,9 @@ def test_a_run_that_did_not_begin_is_told(sandbox, run_dag, mailbox, kind):
 
 
 def test_a_report_that_breaks_after_its_causes_were_written_is_told(sandbox, run_dag, mailbox, monkeypatch):
-    from runs import history
+    from hector_salto.workflow import run_history
 
-    monkeypatch.setattr(history, "remember_good", lambda folder: 1 / 0)
+    monkeypatch.setattr(run_history, "remember_good", lambda folder: 1 / 0)
     assert run_dag("sync", "campus", sandbox=sandbox, lines=LINES).state == "failed"
 
     assert subjects(mailbox) == ["new: failed"]

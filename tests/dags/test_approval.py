@@ -41,9 +41,9 @@ def asked_runs():
         return [dict(run.conf) for run in found if run.run_id.startswith("held__")]
 
 
-def test_a_held_set_is_asked_about_once_and_the_approval_lets_it_through(campus, run_dag):
+def test_a_held_set_is_asked_about_once_and_the_approval_lets_it_through(campus, run_in_airflow):
     before = len(asked_runs())
-    held = run_dag("sync", "campus", sandbox=campus, lines=LINES)
+    held = run_in_airflow("sync", "campus", sandbox=campus, lines=LINES)
 
     assert held.state == "failed"
     assert "2 removals from 3 live groups; limits: hold_above 1, hold_above_percent 0" in held.log
@@ -51,13 +51,15 @@ def test_a_held_set_is_asked_about_once_and_the_approval_lets_it_through(campus,
     (question,) = asked_runs()[before:]
     assert set(question) == {"digest"}
 
-    again = run_dag("sync", "campus", sandbox=campus, lines=LINES)
+    again = run_in_airflow("sync", "campus", sandbox=campus, lines=LINES)
     assert again.tasks["ask_for_approval"] == "skipped"
     assert len(asked_runs()) == before + 1
 
-    asked = run_dag("approval", "campus", sandbox=campus, lines=LINES, conf=question, done="^(approve|start_sync)$")
+    asked = run_in_airflow(
+        "approval", "campus", sandbox=campus, lines=LINES, conf=question, done="^(approve|start_sync)$"
+    )
     assert asked.state == "success"
-    approved = run_dag(
+    approved = run_in_airflow(
         "sync", "campus", sandbox=campus, lines=LINES, conf={"approve": question["digest"], "references": []}
     )
     assert approved.state == "success"
@@ -90,9 +92,9 @@ def test_removals_sent_one_by_one_meet_the_limit_too(sandbox, run_dag, campus):
     assert groups(campus) == ["Hector_1", "Hector_2"]
 
 
-def test_nobody_is_asked_when_nothing_is_held_or_the_run_only_plans(campus, run_dag):
+def test_nobody_is_asked_when_nothing_is_held_or_the_run_only_plans(campus, run_in_airflow):
     before = len(asked_runs())
-    run_dag("sync", "campus", sandbox=campus, lines=LINES, conf={"plan_only": True})
-    run_dag("sync", "campus", sandbox=campus)
+    run_in_airflow("sync", "campus", sandbox=campus, lines=LINES, conf={"plan_only": True})
+    run_in_airflow("sync", "campus", sandbox=campus)
 
     assert len(asked_runs()) == before

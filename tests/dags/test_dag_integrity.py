@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runs.parameters import OF_KIND
+from hector_salto.workflow.parameters import OF_KIND
 
 GOOD = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n"
 
@@ -97,7 +97,10 @@ def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, i
     (deadline,) = found.dags["salto_sync__daily"].deadline
     assert deadline.interval == timedelta(days=2)
     assert isinstance(deadline.callback, AsyncCallback)
-    assert (deadline.callback.path, deadline.callback.kwargs) == ("runs.alerting.deadline_passed", {"name": "daily"})
+    assert (deadline.callback.path, deadline.callback.kwargs) == (
+        "hector_salto.workflow.alerting.deadline_passed",
+        {"name": "daily"},
+    )
     assert not found.dags["salto_sync__manual"].deadline
 
 
@@ -124,7 +127,7 @@ def test_a_bad_file_is_one_import_error_and_breaks_only_itself(dag_bag, integrat
 
 def test_what_building_one_dag_raises(dag_bag, integrations, monkeypatch):
     """Is an error for that integration's file alone: all DAGs of the others are there."""
-    from include.integrations.integration import Integration
+    from hector_salto.integration import Integration
 
     rules = Integration.interval
 
@@ -177,16 +180,16 @@ def test_every_run_parameter_is_on_the_trigger_form(dag_bag, integrations):
 @pytest.mark.parametrize("task_id", ["sync.build_desired", "sync.plan", "cleanup.plan"])
 def test_a_cleared_task_of_an_old_run_ends_at_once(dag_bag, integrations, tmp_path, monkeypatch, task_id):
     """Before it reads or writes anything."""
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.providers.common.compat.sdk import AirflowFailException
 
-    from runs import opening
+    from hector_salto.workflow import run_start
 
     monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
     integrations("campus", GOOD)
     kind, _, name = task_id.partition(".")
-    folder = opening.begin("campus", "r", {}, datetime.now(UTC) - timedelta(hours=10), kind=kind)
+    folder = run_start.start_run("campus", "r", {}, datetime.now(UTC) - timedelta(hours=10), kind=kind)
     call = dag_bag().dags[f"salto_{kind}__campus"].get_task(name).python_callable
 
     with pytest.raises(AirflowFailException, match="what this run read is 600 minutes old, the limit is 15"):
-        call(str(folder))
+        call("campus", str(folder))
     assert folder.read_json(f"failure_{name}")["kind"] == "StalePlanError"

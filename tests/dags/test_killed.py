@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Call, Site
-from include.sandbox.faults import run, run_after
-from include.sandbox.web import json_reply
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Call, SiteRow
+from sandbox.faults import run, run_after
+from sandbox.web import json_reply
 from tests.effort import EFFORT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def killed_at(sandbox, number, *, after):
         return arguments[1] if after else json_reply({}, 500)
 
     sandbox.salto_faults.at(number, run_after(kill) if after else run(kill), writes=True)
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'include'}:{ROOT / 'plugins'}"}
     process = subprocess.Popen(
         command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -87,7 +87,7 @@ def agrees(ledger_url, sandbox):
 def expire(ledger_url):
     """Let the killed run's reservation of the site end now: the next run would wait for it, and so would this test."""
     with Ledger.open(ledger_url).transaction() as connection:
-        assert connection.execute(update(Site).values(held_until=datetime(2026, 1, 1, tzinfo=UTC))).rowcount == 1
+        assert connection.execute(update(SiteRow).values(held_until=datetime(2026, 1, 1, tzinfo=UTC))).rowcount == 1
 
 
 CASES = [(number, after) for number in range(WRITES) for after in (False, True)]

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Entry, Problem, Run
-from include.sandbox.entries import try_door
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import DoorEntry, ProblemRow, Run
+from sandbox.entries import try_door
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
@@ -25,7 +25,7 @@ def ask(monkeypatch):
     """`make why` without make: exit status and what it printed."""
     from commands import why as command
 
-    monkeypatch.setattr(command, "prepare", lambda: None)
+    monkeypatch.setattr(command, "migrate_database", lambda: None)
     monkeypatch.setattr(command, "OWN_STORE", ("AIRFLOW_HOME", "set already"))
 
     def answer(integration="", live=False, **words):
@@ -439,9 +439,9 @@ def test_tomorrows_doors_that_will_stay_shut_are_problems_now(school, run_dag, l
 
     risky = ended.table("problems").query("code.str.startswith('risk_')")
     assert list(zip(risky["code"], risky["reference"], strict=True)) == [("risk_tag", "1")]
-    assert [row.subject for row in state(ledger_url, Problem.subject, Problem.code) if row.code == "risk_tag"] == [
-        "user u_3"
-    ]
+    assert [
+        row.subject for row in state(ledger_url, ProblemRow.subject, ProblemRow.code) if row.code == "risk_tag"
+    ] == ["user u_3"]
     assert ended.state == "success"
 
 
@@ -474,7 +474,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_run_before_anything_is_sent(s
     school.book(school.person("ana"), "1")
     run_dag("sync", "campus", sandbox=school.sandbox, conf={"plan_only": True})
     written = len(school.sandbox.writes)
-    from include.ledger.ledger import LedgerError
+    from hector_salto.ledger.ledger import LedgerError
 
     def broken(*arguments):
         raise LedgerError("the ledger at sqlite:///x cannot be used (disk full)")
@@ -525,7 +525,7 @@ def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkey
         assert ended.state == "success"
 
     assert "doors: 5 events of the last day, 0 of them new" in ended.log
-    assert len(state(ledger_url, Entry.id)) == 5
+    assert len(state(ledger_url, DoorEntry.id)) == 5
     said = ask(email="bo@campus.example")[1]
     assert said.count("tried Studio 204 at") == 4
     assert "with a tag, rejected: no access" in said
@@ -533,7 +533,7 @@ def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkey
 
 
 def test_events_that_cannot_be_read_are_a_problem_and_no_failure(school, run_dag):
-    from include.sandbox.faults import status
+    from sandbox.faults import status
 
     school.sandbox.salto_faults.when(lambda call: call.path.endswith("/entries"), status(403, "2203"))
     ended = run_dag("sync", "campus", sandbox=school.sandbox, lines="entries: true\n")

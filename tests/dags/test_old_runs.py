@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from include.sandbox import openings
+from sandbox import openings
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)

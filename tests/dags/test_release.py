@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.ledger.ledger import Ledger
+from hector_salto.ledger.ledger import Ledger
 from tests.dags.test_runs import campus, opened  # noqa: F401 - a fixture
 
 NOW = datetime.now(UTC)

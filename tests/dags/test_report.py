@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.ledger.ledger import Ledger, LedgerError
-from include.sandbox.faults import status
+from hector_salto.ledger.ledger import Ledger, LedgerError
+from sandbox.faults import status
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.sandbox import faults, openings
-from tests.dags.conftest import spoilt
+from sandbox import faults, openings
+from tests.dags.conftest import connections_with
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)
@@ -39,14 +39,14 @@ WINDOW = [
 ]
 
 
-def test_a_reservation_opens_its_door_and_a_second_run_writes_nothing(campus, run_dag):
-    first = run_dag("sync", "campus", sandbox=campus)
+def test_a_reservation_opens_its_door_and_a_second_run_writes_nothing(campus, run_in_airflow):
+    first = run_in_airflow("sync", "campus", sandbox=campus)
 
     assert first.state == "success"
     assert opened(campus) == WINDOW
 
     written = len(campus.writes)
-    second = run_dag("sync", "campus", sandbox=campus)
+    second = run_in_airflow("sync", "campus", sandbox=campus)
 
     assert second.state == "success"
     assert len(campus.writes) == written
@@ -70,11 +70,11 @@ def test_references_brings_only_that_reservation_in_step(campus, run_dag):
     assert [group.name for group in campus.salto.groups.values()] == ["Hector_10452"]
 
 
-def test_cleanup_removes_what_is_over_while_hector_is_away(campus, run_dag):
+def test_cleanup_removes_what_is_over_while_hector_is_away(campus, run_in_airflow):
     outdated_group(campus)
     campus.hector_faults.on("*", ".*", faults.drop())
 
-    ended = run_dag("cleanup", "campus", sandbox=campus)
+    ended = run_in_airflow("cleanup", "campus", sandbox=campus)
 
     assert ended.state == "success"
     assert campus.salto.groups == {}
@@ -135,10 +135,10 @@ def test_every_decision_about_a_reservation_can_be_found_by_its_reference(campus
     assert "reservation BAD-7: no_access" in ended.log
 
 
-def test_nothing_secret_is_in_any_output_or_file(campus, run_dag, tmp_path):
+def test_nothing_secret_is_in_any_output_or_file(campus, run_in_airflow, tmp_path):
     from tests.conftest import HOME
 
-    ended = run_dag("sync", "campus", sandbox=campus)
+    ended = run_in_airflow("sync", "campus", sandbox=campus)
     known = campus.credentials
     secrets = ["04A2B3C4", known.hector_token, known.client_secret, known.user_password]
     tables = "".join(path.read_bytes().decode("latin-1") for path in ended.folder.glob("*"))
@@ -152,8 +152,8 @@ def test_nothing_secret_is_in_any_output_or_file(campus, run_dag, tmp_path):
     assert "Bearer" not in ended.log
 
 
-def test_unknown_run_parameters_are_refused(campus, run_dag):
-    ended = run_dag("sync", "campus", sandbox=campus, conf={"plan_onyl": True})
+def test_unknown_run_parameters_are_refused(campus, run_in_airflow):
+    ended = run_in_airflow("sync", "campus", sandbox=campus, conf={"plan_onyl": True})
 
     assert ended.state == "failed"
     assert "unknown run parameter 'plan_onyl' of salto_sync: allowed are approve, plan_only, references" in ended.log
@@ -161,13 +161,17 @@ def test_unknown_run_parameters_are_refused(campus, run_dag):
 
 
 RED = {
-    "hector token refused": (lambda s: spoilt(s, "campus", "hector", password="wrong"), {}, "hector_campus"),
-    "client secret refused": (lambda s: spoilt(s, "campus", "salto", password="wrong"), {}, "salto_campus"),
+    "hector token refused": (lambda s: connections_with(s, "campus", "hector", password="wrong"), {}, "hector_campus"),
+    "client secret refused": (lambda s: connections_with(s, "campus", "salto", password="wrong"), {}, "salto_campus"),
     "account not active": (None, {"account_active": False}, "not active on this site yet"),
     "account not Site Admin": (None, {"acting_site_admin": False}, "not Site Admin"),
-    "no identity url": (lambda s: spoilt(s, "campus", "salto", extra={"identity_url": ""}), {}, "identity_url"),
+    "no identity url": (
+        lambda s: connections_with(s, "campus", "salto", extra={"identity_url": ""}),
+        {},
+        "identity_url",
+    ),
     "plain http beyond loopback": (
-        lambda s: spoilt(s, "campus", "salto", host="http://connect.example"),
+        lambda s: connections_with(s, "campus", "salto", host="http://connect.example"),
         {},
         "https",
     ),
@@ -175,13 +179,15 @@ RED = {
 
 
 @pytest.mark.parametrize("case", RED)
-def test_wrong_credentials_end_red_with_one_clear_sentence_and_nothing_written(campus, run_dag, monkeypatch, case):
+def test_wrong_credentials_end_red_with_one_clear_sentence_and_nothing_written(
+    campus, run_in_airflow, monkeypatch, case
+):
     connections, behaviour, told = RED[case]
     campus.change(**behaviour)
     if connections is not None:
         for variable, value in connections(campus).items():
             monkeypatch.setenv(variable, value)
-    ended = run_dag("sync", "campus", sandbox=None if connections else campus)
+    ended = run_in_airflow("sync", "campus", sandbox=None if connections else campus)
 
     assert ended.state == "failed"
     assert told in ended.log

@@ -9,15 +9,15 @@ import pytest
 
 from hector import sensors
 from hector.triggers import HectorChangeTrigger
-from include.sandbox import faults
-from runs import history, watching
+from hector_salto.workflow import run_history, watch_state
+from sandbox import faults
 from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """It gives up waiting after a moment."""
-    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(seconds=2))
+    monkeypatch.setattr(sensors, "MAX_DEFERRAL", dt.timedelta(seconds=2))
 
 
 def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
@@ -27,23 +27,23 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, True)
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
-        "watch": ["keep", "start_sync", "try_again"],
-        "start_sync": ["keep", "try_again"],
-        "keep": [],
-        "try_again": [],
+        "watch": ["advance_watermark", "schedule_retry", "start_sync"],
+        "start_sync": ["advance_watermark", "schedule_retry"],
+        "advance_watermark": [],
+        "schedule_retry": [],
     }
     assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
 
 
-def test_nothing_new_ends_skipped(campus, run_dag, quick):  # noqa: F811
-    ended = run_dag("watch", "campus", sandbox=campus)
+def test_nothing_new_ends_skipped(campus, run_in_airflow, quick):  # noqa: F811
+    ended = run_in_airflow("watch", "campus", sandbox=campus)
 
     assert (ended.state, ended.tasks["watch"]) == ("success", "skipped")
     assert ended.tasks["start_sync"] == "skipped"
 
 
-def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_dag, quick):  # noqa: F811
-    assert run_dag("sync", "campus", sandbox=campus).state == "success"
+def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_in_airflow, quick):  # noqa: F811
+    assert run_in_airflow("sync", "campus", sandbox=campus).state == "success"
     now = dt.datetime.now(dt.UTC)
     campus.hector.add_loaner(
         *(next(iter(campus.hector.users)), next(iter(campus.hector.places))),
@@ -52,19 +52,24 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
         updated_at=now,
     )
 
-    ended = run_dag("watch", "campus", sandbox=campus, done="start_sync")
+    ended = run_in_airflow("watch", "campus", sandbox=campus, done="start_sync")
 
-    assert ended.tasks == {"watch": "success", "start_sync": "success", "keep": "success", "try_again": "skipped"}
+    assert ended.tasks == {
+        "watch": "success",
+        "start_sync": "success",
+        "advance_watermark": "success",
+        "schedule_retry": "skipped",
+    }
     assert "due: new" in ended.log
-    kept = json.loads((ended.folder.parent / "history" / watching.WATCHED).read_text())
+    kept = json.loads((ended.folder.parent / "history" / watch_state.WATCHED).read_text())
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
     assert kept["retries"] == {}
-    assert run_dag("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
+    assert run_in_airflow("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
 
 
 def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(sensors, "LONGEST", dt.timedelta(minutes=1))
-    for name in ("PATIENCE", "SLOWEST"):
+    monkeypatch.setattr(sensors, "MAX_DEFERRAL", dt.timedelta(minutes=1))
+    for name in ("SILENCE_TIMEOUT", "MAX_POLL_INTERVAL"):
         monkeypatch.setattr(f"hector.triggers.{name}", 0.1)
     campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
 
@@ -86,14 +91,14 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_it_goes_on_where_the_last_watch_ended_else_at_the_last_good_sync_of_all(runs):
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
     good = {"as_of": "2026-01-14T11:50:00+00:00", "all_as_of": "2026-01-14T02:00:00+00:00"}
-    history.keep("campus", history.GOOD, good | {"users": 1, "reservations": 1})
-    assert watching.watched("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
+    run_history.keep("campus", run_history.GOOD, good | {"users": 1, "reservations": 1})
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON - dt.timedelta(hours=10)
 
-    watching.keep_done("campus", due("7"), NOON)
-    assert watching.watched("campus", NOON).mark.seen == {("l_1", "x")}
+    watch_state.keep_done("campus", due("7"), NOON)
+    assert watch_state.last_watch("campus", NOON).mark.seen == {("l_1", "x")}
 
 
 def due(*references, everything=False):
@@ -105,39 +110,39 @@ def due(*references, everything=False):
 def test_what_is_due_is_tried_again_ever_later_and_then_left(runs, found):
     """Four times in all; then it is left to the next sync of all."""
     waits = []
-    while watching.keep_due("campus", found, NOON):
-        (retry,) = watching.watched("campus", NOON).retries.values()
+    while watch_state.keep_due("campus", found, NOON):
+        (retry,) = watch_state.last_watch("campus", NOON).retries.values()
         waits.append((retry.not_before - NOON).total_seconds())
 
     assert waits == [30, 60, 120]
-    assert watching.watched("campus", NOON).retries == {}
-    assert watching.watched("campus", NOON).mark.as_json() == MARK
+    assert watch_state.last_watch("campus", NOON).retries == {}
+    assert watch_state.last_watch("campus", NOON).mark.as_json() == MARK
 
 
 def test_only_what_ended_red_waits(runs):
     """Its mark moves on, so other bookings are news; a green sync ends the waiting of what it was about."""
-    watching.keep_due("campus", due("7", "8"), NOON)
-    assert watching.watched("campus", NOON).mark.as_json() == MARK
+    watch_state.keep_due("campus", due("7", "8"), NOON)
+    assert watch_state.last_watch("campus", NOON).mark.as_json() == MARK
 
-    watching.keep_done("campus", due("8", "9"), NOON)
-    assert set(watching.watched("campus", NOON).retries) == {"7"}
-    watching.keep_done("campus", due(everything=True), NOON)
-    assert watching.watched("campus", NOON).retries == {}
+    watch_state.keep_done("campus", due("8", "9"), NOON)
+    assert set(watch_state.last_watch("campus", NOON).retries) == {"7"}
+    watch_state.keep_done("campus", due(everything=True), NOON)
+    assert watch_state.last_watch("campus", NOON).retries == {}
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"mark": {"since": "x"}, "tries": 1}'])
 def test_a_mark_that_cannot_be_read_does_not_keep_doors_shut(runs, text):
-    watching.keep_done("campus", due("7"), NOON)
-    (runs / "campus" / "history" / watching.WATCHED).write_text(text)
+    watch_state.keep_done("campus", due("7"), NOON)
+    (runs / "campus" / "history" / watch_state.WATCHED).write_text(text)
 
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
 
 def test_a_mark_of_the_future_is_pulled_back(runs):
     future = {"since": "2027-01-01T00:00:00+00:00", "seen": []}
-    watching.keep_done("campus", due("7") | {"mark": future}, NOON)
+    watch_state.keep_done("campus", due("7") | {"mark": future}, NOON)
 
-    assert watching.watched("campus", NOON).mark.since == NOON
+    assert watch_state.last_watch("campus", NOON).mark.since == NOON
 
 
 def test_the_trigger_survives_a_restart_of_the_triggerer():

@@ -73,7 +73,7 @@ class BuildContext:
         return kept
 
 
-def filled_in(value: str, given: dict[str, str] | None = None) -> str:
+def fill_in_variables(value: str, given: dict[str, str] | None = None) -> str:
     """A text of the compose file with its variables set to what is given, else to their defaults."""
     return VARIABLE.sub(lambda found: (given or {}).get(found[1]) or (found[3] if found[2] == ":-" else ""), value)
 
@@ -114,7 +114,7 @@ def example() -> tuple[dict[str, str], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def fill():
-    return filled_in
+    return fill_in_variables
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ import requests
 import yaml
 from dotenv import dotenv_values
 
-from tests.ledger.postgres import MISSING, _unprivileged, programs
+from tests.ledger.postgres import MISSING, _non_root_options, programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,7 +86,9 @@ class Stack:
         self.home = Path(tempfile.mkdtemp(prefix="hs-stack-"))  # a socket's path may be no longer than 107 letters
         self.home.chmod(0o711)  # PostgreSQL's own user passes through
         self.given = {name: value or "" for name, value in dotenv_values(project / ".env", interpolate=False).items()}
-        self.data = filled(yaml.safe_load((code / "docker-compose.yml").read_text(encoding="utf-8")), self.given)
+        self.data = fill_variables(
+            yaml.safe_load((code / "docker-compose.yml").read_text(encoding="utf-8")), self.given
+        )
         self.ports = {port: free_port() for port in LISTENS.values()}
         self.other = dict(other or {})
         (self.home / "container.py").write_text(HOSTNAME, encoding="utf-8")
@@ -105,7 +107,7 @@ class Stack:
             for name in ready:
                 self.start(name)
                 if waiting.pop(name).about.get("restart") == "no":
-                    self._completed(name)
+                    self._has_completed(name)
         for name, service in self.services.items():
             if "healthcheck" in service.about:
                 self.until(lambda name=name: self.healthy(name), f"the health of {name}")
@@ -199,7 +201,7 @@ class Stack:
                 if os.getsid(process.pid) in sessions:
                     for one in [process, *process.children(recursive=True)]:
                         found[one.pid] = one
-        return [one for one in found.values() if _lives(one)]
+        return [one for one in found.values() if _is_alive(one)]
 
     def cpu(self) -> dict[str, float]:
         """Seconds of CPU by service: of its processes that are there, and of those of theirs that have ended."""
@@ -221,7 +223,7 @@ class Stack:
 
     def _service(self, name: str, about: Mapping[str, Any]) -> Service:
         told = {} if name in {"postgres", "redis"} else {**self.given, **about["environment"], **self.other}
-        environment = {key: self._moved(name, str(value)) for key, value in told.items()}
+        environment = {key: self._local_value(name, str(value)) for key, value in told.items()}
         environment |= {key: str(value) for key, value in about.get("environment", {}).items() if not told}
         environment |= {
             "PATH": f"{Path(sys.executable).parent}:{programs()}:{os.environ['PATH']}",
@@ -258,7 +260,7 @@ class Stack:
         return words
 
     def _words(self, name: str, words: list[str]) -> list[str]:
-        moved = [self._moved(name, str(word)) for word in words]
+        moved = [self._local_value(name, str(word)) for word in words]
         if "--port" in moved:
             at = moved.index("--port") + 1
             moved[at] = str(self.ports[int(moved[at])])
@@ -268,7 +270,7 @@ class Stack:
             moved[0] = sys.executable
         return moved
 
-    def _moved(self, name: str, text: str) -> str:
+    def _local_value(self, name: str, text: str) -> str:
         """A value of the file as it is true on this machine."""
         text = HOST.sub(lambda found: f"127.0.0.1:{self.ports.get(int(found[2]), found[2])}", text)
         for inside, outside in self._folders(name):
@@ -301,7 +303,7 @@ class Stack:
     def _well(self, name: str) -> bool:
         return bool(self.until(lambda: self.healthy(name), f"the health of {name}"))
 
-    def _completed(self, name: str) -> None:
+    def _has_completed(self, name: str) -> None:
         process = self.services[name].process
         assert process is not None
         if process.wait(STARTS):
@@ -342,7 +344,7 @@ class Stack:
         data, beside = self.volume("postgres"), self.home / "pg"
         beside.mkdir()
         (beside / "password").write_text(service.environment["POSTGRES_PASSWORD"], encoding="utf-8")
-        service.as_user = _unprivileged(beside)
+        service.as_user = _non_root_options(beside)
         for path in (beside / "password", data):
             if service.as_user:
                 os.chown(path, service.as_user["user"], service.as_user["group"])
@@ -375,7 +377,7 @@ def running(project: Path, code: Path = ROOT, other: Mapping[str, str] | None = 
         stack.down()
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -389,16 +391,16 @@ def _seconds(process: psutil.Process) -> float:
         return 0.0
 
 
-def filled(data: Any, given: Mapping[str, str]) -> Any:
+def fill_variables(data: Any, given: Mapping[str, str]) -> Any:
     """The file's data with its variables as compose sets them.
 
     Raises:
         KeyError: for a variable that must be given and is not, with what the file says about it.
     """
     if isinstance(data, dict):
-        return {key: filled(value, given) for key, value in data.items()}
+        return {key: fill_variables(value, given) for key, value in data.items()}
     if isinstance(data, list):
-        return [filled(value, given) for value in data]
+        return [fill_variables(value, given) for value in data]
     return VARIABLE.sub(lambda found: _value(found, given), data) if isinstance(data, str) else data
 
 

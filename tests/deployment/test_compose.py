@@ -94,7 +94,7 @@ def test_settings_agree_with_the_image(compose, image):
     assert compose.settings["PYTHONPATH"] == image.environment["PYTHONPATH"]
     assert compose.settings["AIRFLOW_HOME"] == image.environment["AIRFLOW_HOME"]
     code = image.all("WORKDIR")[-1]
-    assert compose.settings["PYTHONPATH"].split(":") == [code, f"{code}/plugins"]
+    assert compose.settings["PYTHONPATH"].split(":") == [code, f"{code}/include", f"{code}/plugins"]
     assert compose.settings["AIRFLOW__CORE__DAGS_FOLDER"] == f"{code}/dags"
     assert compose.settings["AIRFLOW__CORE__PLUGINS_FOLDER"] == f"{code}/plugins"
 
@@ -125,7 +125,7 @@ def test_what_workers_import_once_is_there_and_starts_nothing(compose, root):
     assert set(named) == {"imports"}
     lines = ["import importlib, threading", *(f"importlib.import_module({name!r})" for name in named["imports"])]
     code = "; ".join([*lines, "print(threading.active_count())"])
-    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'plugins'}"}
+    environment = os.environ | {"PYTHONPATH": f"{root}:{root / 'include'}:{root / 'plugins'}"}
 
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 

@@ -1,6 +1,6 @@
 """deploy/helm/values.yaml says what docker-compose.yml says. The chart itself is not at hand here: nothing is rendered.
 
-That the checks of its pods tell a living pod from a dead one is seen in tests/prove/test_many_machines.py.
+That the checks of its pods tell a living pod from a dead one is seen in tests/slow/test_many_machines.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, metadata
 
@@ -80,12 +83,38 @@ def test_every_file_of_the_code_gets_into_the_image(context, root):
     assert context.holds(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["readme"])
 
 
+def _at_import(tree):
+    """The nodes that run, or that type checkers read, as the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not _for_hints(node):
+            yield node
+            yield from _at_import(node)
+
+
+def _for_hints(node):
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def test_commands_start_without_the_sandbox_and_name_what_is_missing(context, root, tmp_path):
+    assert not context.holds("sandbox/sandbox.py")
+    for folder in CODE:
+        (tmp_path / folder).symlink_to(root / folder)
+    path = os.pathsep.join(str(tmp_path / folder) for folder in ("", "include", "plugins"))
+    environment = {**os.environ, "PYTHONPATH": path, "HECTOR_SALTO_SANDBOX": str(tmp_path / "kept")}
+
+    made = [sys.executable, "-c", "import commands.__main__, commands.demo as demo; demo.require_sandbox()"]
+    done = subprocess.run(made, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "this installation has no sandbox" in done.stderr
+
+
 def test_the_code_imports_no_folder_of_the_project_that_is_left_out(context, root):
     folders = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     imported = set()
     for folder in CODE:
         for path in (root / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in _at_import(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 imported |= {name.partition(".")[0] for name in names if name}
@@ -106,7 +135,7 @@ def test_the_code_imports_no_folder_of_the_project_that_is_left_out(context, roo
         "backup.sql",
         "tests/deployment/test_image.py",
         "include/integrations/campus.yaml",
-        "include/access/__pycache__/rules.cpython-312.pyc",
+        "include/hector_salto/access/__pycache__/rules.cpython-312.pyc",
         "plugins/hector_salto.egg-info/PKG-INFO",
     ],
 )

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.deployment import stack as stacks
-from tests.deployment.stack import Stack, filled
+from tests.deployment.stack import Stack, fill_variables
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_the_examples_recipes_fill_every_empty_line(project, compose):
 
 def test_a_missing_secret_is_told_as_compose_does():
     with pytest.raises(KeyError, match="JWT_SECRET: make one"):
-        filled({"secret": "${JWT_SECRET:?make one}"}, {"JWT_SECRET": ""})
-    assert filled(["${A:-1} ${B:-2}"], {"A": "x"}) == ["x 2"]
+        fill_variables({"secret": "${JWT_SECRET:?make one}"}, {"JWT_SECRET": ""})
+    assert fill_variables(["${A:-1} ${B:-2}"], {"A": "x"}) == ["x 2"]
 
 
 def test_nothing_of_a_container_is_left_in_a_service(stack):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import responses
 
-from hector.client import CHANGES, HectorReader, HectorWriter, hector_service, hector_transport
-from rest.pacing import Pacing
-from rest.timing import Timing
+from hector.client import WRITE_METHODS, HectorReader, HectorWriter, hector_service, hector_transport
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.timing import Timing
 
 BASE = "https://acme.example/api/v1"
 
@@ -30,7 +30,7 @@ def web():
 
 @pytest.fixture
 def reader(web, timing):
-    pacing = Pacing(rate=1000, timing=timing)
+    pacing = RateLimit(rate=1000, timing=timing)
     return HectorReader(
         hector_transport(hector_service(BASE, "hector_campus"), "tok4711", pacing=pacing, timing=timing)
     )
@@ -38,9 +38,9 @@ def reader(web, timing):
 
 @pytest.fixture
 def writer(web, timing):
-    pacing = Pacing(rate=1000, timing=timing)
+    pacing = RateLimit(rate=1000, timing=timing)
     service = hector_service(BASE, "hector_campus")
-    return HectorWriter(hector_transport(service, "tok4711", pacing=pacing, timing=timing, verbs=CHANGES))
+    return HectorWriter(hector_transport(service, "tok4711", pacing=pacing, timing=timing, verbs=WRITE_METHODS))
 
 
 @pytest.fixture

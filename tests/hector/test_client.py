@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 import requests
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
+    AccountNotActiveError,
     CredentialsError,
     IncompleteReadError,
     MalformedAnswerError,
-    NotActiveError,
     RefusedError,
     UnavailableError,
     UnknownOutcomeError,
 )
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.fingerprint import Fingerprint
 
 BASE = "https://acme.example/api/v1"
 FINGERPRINT = Fingerprint(b"key")
@@ -308,7 +308,7 @@ def test_a_token_without_an_end_is_fine(reader, answer):
 
 @pytest.mark.parametrize(
     ("status", "kind", "step"),
-    [(401, CredentialsError, "new API token"), (403, NotActiveError, "permission"), (422, RefusedError, "data")],
+    [(401, CredentialsError, "new API token"), (403, AccountNotActiveError, "permission"), (422, RefusedError, "data")],
 )
 def test_refusals_say_what_to_do(reader, web, status, kind, step):
     problem = {"type": "about:blank", "title": "No entry for token tok4711", "status": status, "detail": "tok4711"}
@@ -347,7 +347,9 @@ def test_the_attribute_is_created_with_one_exact_request(writer, web, status):
     assert [json.loads(call.request.body) for call in web.calls] == [body]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(422, RefusedError), (500, UnknownOutcomeError), (403, NotActiveError)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(422, RefusedError), (500, UnknownOutcomeError), (403, AccountNotActiveError)]
+)
 def test_a_failed_creation_is_not_repeated(writer, web, status, kind):
     web.post(f"{BASE}/attributes", status=status)
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from hector.hook import HectorHook
-from rest.errors import ConfigurationError
-from rest.timing import Timing
+from hector_salto.http_client.errors import ConfigurationError
+from hector_salto.http_client.timing import Timing
 
 GOOD = {"conn_type": "hector", "host": "https://acme.example/api/v1", "password": "tok4711"}
 

@@ -11,9 +11,9 @@ import pytest
 
 from hector import triggers
 from hector.triggers import HectorChangeTrigger
-from include.access.changes import Mark
-from include.sandbox import Sandbox, empty, faults
-from include.sandbox.web import json_reply
+from hector_salto.access.watermark import Watermark
+from sandbox import Sandbox, empty, faults
+from sandbox.web import json_reply
 
 NOW = dt.datetime.now(dt.UTC)
 SOON = NOW + dt.timedelta(minutes=10)
@@ -38,7 +38,7 @@ def booked(sandbox, reference, at=None):
 def event(mark=None, seconds=5.0, every=0.05):
     """What the trigger fires first."""
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
-    known = mark or Mark(triggers.pd.Timestamp(NOW)).as_json()
+    known = mark or Watermark(triggers.pd.Timestamp(NOW)).as_json()
     kind, fields = HectorChangeTrigger("hector_campus", known, every, until).serialize()
     assert kind == "hector.triggers.HectorChangeTrigger"
     trigger = HectorChangeTrigger(**json.loads(json.dumps(fields)))
@@ -83,7 +83,7 @@ def test_it_goes_on_when_hector_fails_for_a_moment(campus):
 
 
 def test_somebody_is_told_when_hector_stays_silent(campus, monkeypatch):
-    monkeypatch.setattr(triggers, "PATIENCE", 0.2)
+    monkeypatch.setattr(triggers, "SILENCE_TIMEOUT", 0.2)
     campus.hector_faults.on("GET", ".*/loaners", faults.status(401, "x"))
 
     fired = event(seconds=30)
@@ -129,7 +129,7 @@ def test_what_waited_is_due_again(campus, retries, found):
     assert (fired["references"], fired["everything"]) == found
 
 
-MARK = Mark(triggers.pd.Timestamp(NOW)).as_json()
+MARK = Watermark(triggers.pd.Timestamp(NOW)).as_json()
 
 
 def until():

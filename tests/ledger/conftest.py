@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from include.ledger.ledger import Ledger
+from hector_salto.ledger.ledger import Ledger
 from tests.ledger import postgres
 
 

@@ -39,7 +39,7 @@ class Server:
 def server(folder: Path) -> Iterator[Server]:
     """Start one."""
     home = Path(tempfile.mkdtemp(prefix="hs-pg-"))  # a socket's path may be no longer than 107 letters
-    as_user = _unprivileged(home)
+    as_user = _non_root_options(home)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,7 +68,7 @@ def server(folder: Path) -> Iterator[Server]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _unprivileged(home: Path) -> dict[str, int]:
+def _non_root_options(home: Path) -> dict[str, int]:
     """PostgreSQL refuses to run as root; as Debian's postgres, or as nobody, it does."""
     if os.getuid() != 0:
         return {}

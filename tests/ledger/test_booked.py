@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from include.access.bookings import LEFT, NO_ACCESS
-from include.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
-from include.ledger.booked import OVER, REFUSED, WILL_NOT_OPEN, booked, states_of
-from include.ledger.ledger import Begun
-from tests.doors.conftest import look
+from hector_salto.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
+from hector_salto.access.reservations import LEFT, NO_ACCESS
+from hector_salto.ledger.ledger import RunStart
+from hector_salto.ledger.reservation_states import OVER, REFUSED, WILL_NOT_OPEN, list_reservations, states_of
+from tests.ui.conftest import look
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 
@@ -49,11 +49,11 @@ def changed(table, **cells):
 def test_a_bar_is_green_only_where_everybody_can_get_in(ledger, name, cells, state):
     seen = look(NOW)
     one = changed(getattr(seen, name).head(1), **cells).astype(getattr(seen, name).dtypes.to_dict())
-    run = ledger.begin_run(Begun(integration="campus", kind="sync", airflow_run_id="r", folder="f", began_at=NOW))
+    run = ledger.begin_run(RunStart(integration="campus", kind="sync", airflow_run_id="r", folder="f", began_at=NOW))
     ledger.observe(run, "campus", replace(seen, **{name: one}).tables(), NOW, read_at=NOW)
 
     begin, end = NOW - timedelta(days=1), NOW + timedelta(days=1)
-    (row,) = booked(ledger, "campus", begin, end, now=NOW).to_dict("records")
+    (row,) = list_reservations(ledger, "campus", begin, end, now=NOW).to_dict("records")
     assert row["state"] == state
 
 

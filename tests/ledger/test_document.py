@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from include.access import outcomes
-from include.ledger.ledger import Ledger
-from include.ledger.tables import Table
+from hector_salto.access import results
+from hector_salto.ledger.ledger import Ledger
+from hector_salto.ledger.tables import Table
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
 
@@ -35,12 +35,12 @@ def test_every_outcome_is_explained():
     (line,) = re.findall(r"^\| `outcome` \| null: .*$", DOCUMENT, re.MULTILINE)
 
     for outcome in (
-        outcomes.DONE,
-        outcomes.NO_SEAT,
-        outcomes.FAILED,
-        outcomes.UNKNOWN,
-        outcomes.NOT_SENT,
-        outcomes.HELD,
+        results.DONE,
+        results.NO_SEAT,
+        results.FAILED,
+        results.UNKNOWN,
+        results.NOT_SENT,
+        results.HELD,
     ):
         assert f"`{outcome}`" in line
 

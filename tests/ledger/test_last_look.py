@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import update
 
-from include.access.operations import operations
-from include.ledger.tables import Run
+from hector_salto.access.operations import operations
+from hector_salto.ledger.tables import Run
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, members
 from tests.ledger.test_once import REQUEST, minutes
 
@@ -160,4 +160,4 @@ def test_a_look_that_another_integration_has_outdated_is_not_kept(ledger, site, 
     ledger.plan(run, adding("bo"), NOTHING, site_id="s", planned_at=minutes(3))
     ledger.observe(run, "campus", members("p_bo"), minutes(5), read_at=minutes(3))
 
-    assert (not ledger.seen("campus").members.empty) is kept
+    assert (not ledger.read_snapshot("campus").members.empty) is kept

@@ -15,12 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
-from include.access import schemas
-from include.access.operations import operations
-from include.access.seen import SCHEMAS, nothing_seen
-from include.ledger import questions
-from include.ledger.ledger import MIGRATIONS, RESTARTING, VERSION, About, Begun, Ledger, LedgerError
-from include.ledger.tables import Call, Operation, Run, Table
+from hector_salto.access import schemas
+from hector_salto.access.operations import operations
+from hector_salto.access.snapshot import SCHEMAS, empty_snapshot
+from hector_salto.ledger import queries
+from hector_salto.ledger.ledger import MIGRATIONS, RESTARTING, VERSION, Ledger, LedgerError, RunStart, Selection
+from hector_salto.ledger.tables import Call, Operation, Run, Table
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 NOTHING = schemas.frame(schemas.PROBLEMS, [])
@@ -28,7 +28,7 @@ NOTHING = schemas.frame(schemas.PROBLEMS, [])
 
 def begun(hours=0.0, **changes):
     facts = {"integration": "campus", "kind": "sync", "airflow_run_id": f"r{hours}", "folder": f"f{hours}"}
-    return Begun(**(facts | {"began_at": NOW + timedelta(hours=hours)} | changes))
+    return RunStart(**(facts | {"began_at": NOW + timedelta(hours=hours)} | changes))
 
 
 def adding(*people, reference="1"):
@@ -247,14 +247,14 @@ def test_what_was_so_at_any_moment_can_be_asked(ledger):
     ledger.observe(second, "campus", members("bo", "cleo"), NOW + timedelta(hours=24))
 
     def inside(hours):
-        found = ledger.seen("campus", None if hours is None else NOW + timedelta(hours=hours))
+        found = ledger.read_snapshot("campus", None if hours is None else NOW + timedelta(hours=hours))
         return set(found.members["platform_user_id"])
 
     assert inside(-1) == set()
     assert inside(0) == inside(23.9) == {"ana", "bo"}
     assert inside(24) == inside(None) == {"bo", "cleo"}
-    assert ledger.seen("other").members.empty
-    since = questions.memberships_since(ledger, "campus", NOW + timedelta(hours=25)).set_index("platform_user_id")
+    assert ledger.read_snapshot("other").members.empty
+    since = queries.memberships_since(ledger, "campus", NOW + timedelta(hours=25)).set_index("platform_user_id")
     assert since["run"].to_dict() == {"bo": "r0.0", "cleo": "r24"}
 
 
@@ -309,8 +309,8 @@ def test_a_reservation_that_is_over_is_not_taken_for_a_cancelled_one(ledger):
 
     shown = {row["reference"]: row["gone_since"] is None for row in rows(ledger, "select * from latest_reservations")}
     assert shown == {"over": True, "gone": False}
-    assert questions.last_known(ledger, "campus", "gone")["status"] == "new"
-    assert questions.last_known(ledger, "campus", "over") is None
+    assert queries.last_known(ledger, "campus", "gone")["status"] == "new"
+    assert queries.last_known(ledger, "campus", "over") is None
 
 
 def test_problems_are_open_since_the_first_run_that_found_them_without_a_break(ledger):
@@ -367,7 +367,7 @@ def test_what_is_past_retention_goes_and_what_is_still_so_stays(ledger):
     with ledger.reading() as connection:
         assert connection.execute(select(Run.id)).scalars().all() == [new]
         assert connection.execute(select(Operation.run_id)).scalars().all() == [new]
-    assert set(ledger.seen("campus").members["platform_user_id"]) == {"ana"}
+    assert set(ledger.read_snapshot("campus").members["platform_user_id"]) == {"ana"}
 
 
 def test_every_table_of_a_look_comes_back_as_it_was(ledger):
@@ -379,7 +379,7 @@ def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     }  # fmt: skip
     room = {"reservation_id": "l_1", "place_id": "p", "place_name": "Room", "lock_name": None, "lock_id": None}
     look = replace(
-        nothing_seen(),
+        empty_snapshot(),
         reservations=booked(reservation("1", 1))["reservations"],
         borrowers=schemas.frame(schemas.SEEN_BORROWERS, [{"reservation_id": "l_1", "user_id": "u_1"}]),
         rooms=schemas.frame(schemas.SEEN_ROOMS, [room]),
@@ -392,9 +392,9 @@ def test_every_table_of_a_look_comes_back_as_it_was(ledger):
     )
     ledger.observe(run, "campus", look.tables(), NOW)
 
-    back = ledger.seen("campus").tables()
+    back = ledger.read_snapshot("campus").tables()
     for name, table in look.tables().items():
-        pd.testing.assert_frame_equal(back[name], schemas.checked(SCHEMAS[name], table))
+        pd.testing.assert_frame_equal(back[name], schemas.validate(SCHEMAS[name], table))
 
 
 def test_what_was_booked_long_ago_is_neither_read_nor_kept_for_ever(ledger):
@@ -405,7 +405,7 @@ def test_what_was_booked_long_ago_is_neither_read_nor_kept_for_ever(ledger):
     ledger.observe(run, "campus", booked(reservation("new", 90 * 24)), NOW, still_read=NOW + timedelta(days=40))
 
     def known(**about):
-        return set(ledger.seen("campus", about=About(**about)).reservations["reference"])
+        return set(ledger.read_snapshot("campus", about=Selection(**about)).reservations["reference"])
 
     assert known() == {"old", "new"}
     assert known(finish_after=NOW + timedelta(days=40)) == {"new"}
@@ -423,5 +423,5 @@ def test_a_reservation_that_was_over_and_is_moved_ahead_is_known_once(ledger):
     later = NOW + timedelta(days=40)
     ledger.observe(run, "campus", booked(reservation("1", 41 * 24)), later, still_read=later)
 
-    (row,) = ledger.seen("campus").reservations.to_dict("records")
+    (row,) = ledger.read_snapshot("campus").reservations.to_dict("records")
     assert row["start"] > later

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from include.ledger.ledger import LedgerError
-from include.ledger.tables import Run
+from hector_salto.ledger.ledger import LedgerError
+from hector_salto.ledger.tables import Run
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, booked, members, problem, reservation, rows
 
 REQUEST = ("Salto KS", "PATCH", "/x")
@@ -52,7 +52,7 @@ def late(ledger):
 
 
 def known(ledger):
-    return set(ledger.seen("campus").members["platform_user_id"])
+    return set(ledger.read_snapshot("campus").members["platform_user_id"])
 
 
 @pytest.mark.parametrize("read_at", [1, 2.5])  # before the call was sent, and before it was answered
@@ -87,7 +87,7 @@ def test_another_sites_calls_outdate_nothing(ledger, late):
     other = ledger.begin_run(begun(integration="other"))
     ledger.observe(other, "other", members("x"), minutes(5), read_at=minutes(1))
 
-    assert set(ledger.seen("other").members["platform_user_id"]) == {"x"}
+    assert set(ledger.read_snapshot("other").members["platform_user_id"]) == {"x"}
 
 
 def test_what_hector_showed_is_kept_all_the_same(ledger, late):
@@ -95,7 +95,7 @@ def test_what_hector_showed_is_kept_all_the_same(ledger, late):
     ledger.observe(late, "campus", look, minutes(5), read_at=minutes(1))
 
     assert known(ledger) == {"p_ana"}
-    assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+    assert list(ledger.read_snapshot("campus").reservations["reference"]) == ["1"]
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_nothing_of_an_older_sync_is_kept(ledger, two_syncs, read_at):
     ledger.observe(old, "campus", members() | booked(), minutes(702), read_at=minutes(read_at))
 
     assert known(ledger) == {"p_ana"}
-    assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+    assert list(ledger.read_snapshot("campus").reservations["reference"]) == ["1"]
     assert (ledger.is_superseded(old), observed(ledger, old)) == (True, None)
 
 
@@ -140,5 +140,5 @@ def test_a_cleanup_that_read_later_hides_only_what_it_read(ledger):
     ledger.observe(sync, "campus", members() | booked(reservation("1", 1)), minutes(4), read_at=minutes(1))
 
     assert known(ledger) == {"p_ana"}
-    assert list(ledger.seen("campus").reservations["reference"]) == ["1"]
+    assert list(ledger.read_snapshot("campus").reservations["reference"]) == ["1"]
     assert observed(ledger, sync) is not None

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.access import schemas
-from include.access.history import DatedRead, Read
-from include.access.operations import operations
+from hector_salto.access import schemas
+from hector_salto.access.guard_history import DatedRead, ReadCounts
+from hector_salto.access.operations import operations
 from tests.ledger.test_ledger import NOTHING, NOW, begun
 
 NONE = schemas.frame(schemas.OPERATIONS, [])
@@ -67,4 +67,4 @@ def test_reads_of_everything(ledger):
     found = ledger.reads("campus", NOW)
 
     assert sorted(one.read.users for one in found) == [1, 2, 3, 4, 5]
-    assert DatedRead(NOW - timedelta(hours=1), Read(5, 5)) in found
+    assert DatedRead(NOW - timedelta(hours=1), ReadCounts(5, 5)) in found

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from include.ledger import sites
-from include.ledger.sites import LEASE, Claim, Entry, OtherRun, Owner, SiteState, Verdict
+from hector_salto.ledger import site_claims
+from hector_salto.ledger.site_claims import LEASE, Claim, OtherRun, Owner, SiteEntry, SiteState, Verdict
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun
 
 SITE, OTHER = "11111111-aaaa", "22222222-bbbb"
@@ -17,7 +17,7 @@ CAMPUS, ANNEX = Owner("campus", "here"), Owner("annex", "here")
 
 def planned(ledger, hours=0.0, *, site=SITE, **changes):
     """A run whose plan was read from the site as it is now."""
-    state = sites.site_states(ledger, NOW).get(site, SiteState())
+    state = site_claims.site_states(ledger, NOW).get(site, SiteState())
     run = ledger.begin_run(begun(hours, **changes))
     ledger.plan(run, adding("ana"), NOTHING, site_id=site, site_applied=None if state.busy_with else state.applied)
     return run
@@ -28,18 +28,18 @@ def claim(run, *, owner=CAMPUS, site=SITE):
 
 
 def enter(ledger, run, *, owner=CAMPUS, now=NOW, site=SITE, present=frozenset({"campus", "annex"})):
-    return sites.enter(ledger, claim(run, owner=owner, site=site), present, now)[0]
+    return site_claims.enter(ledger, claim(run, owner=owner, site=site), present, now)[0]
 
 
 def check(ledger, run, *, now=NOW, writes=True):
-    return sites.check_plan(ledger, claim(run), now, writes=writes)
+    return site_claims.check_plan(ledger, claim(run), now, writes=writes)
 
 
 def applied(ledger, run, *, writes=True):
     """Apply a run's plan, from entering the site to leaving it."""
-    assert enter(ledger, run) is Entry.ENTERED
+    assert enter(ledger, run) is SiteEntry.ENTERED
     verdict = check(ledger, run, writes=writes)
-    sites.leave(ledger, claim(run))
+    site_claims.leave(ledger, claim(run))
     return verdict
 
 
@@ -55,7 +55,7 @@ def test_another_run_makes_a_plan_out_of_date(ledger):
     sync, cleanup = planned(ledger), planned(ledger, kind="cleanup")
 
     assert [applied(ledger, sync), applied(ledger, cleanup)] == [Verdict.CURRENT, Verdict.CHANGED]
-    assert sites.ahead_of(ledger, SITE, cleanup) == OtherRun("campus", "sync", "r0.0")
+    assert site_claims.ahead_of(ledger, SITE, cleanup) == OtherRun("campus", "sync", "r0.0")
 
 
 def test_an_empty_plan_outdates_no_other(ledger):
@@ -86,7 +86,7 @@ def test_a_plan_read_while_another_run_applies_is_out_of_date(ledger):
     enter(ledger, first)
     check(ledger, first)
     second = planned(ledger, 1)
-    sites.leave(ledger, claim(first))
+    site_claims.leave(ledger, claim(first))
 
     assert applied(ledger, second) is Verdict.CHANGED
 
@@ -95,10 +95,10 @@ def test_one_run_at_a_time(ledger):
     """A site that is reserved is busy, until the process leaves or renews no more."""
     first, second = planned(ledger), planned(ledger, 1)
 
-    assert enter(ledger, first) is Entry.ENTERED
-    assert enter(ledger, second, now=NOW + LEASE - timedelta(seconds=1)) is Entry.BUSY
-    sites.leave(ledger, claim(first))
-    assert enter(ledger, second) is Entry.ENTERED
+    assert enter(ledger, first) is SiteEntry.ENTERED
+    assert enter(ledger, second, now=NOW + LEASE - timedelta(seconds=1)) is SiteEntry.BUSY
+    site_claims.leave(ledger, claim(first))
+    assert enter(ledger, second) is SiteEntry.ENTERED
 
 
 def test_a_killed_process_locks_no_site_for_ever(ledger):
@@ -107,12 +107,12 @@ def test_a_killed_process_locks_no_site_for_ever(ledger):
     enter(ledger, first)
     late = NOW + LEASE + timedelta(seconds=1)
 
-    assert enter(ledger, second, now=late) is Entry.ENTERED
+    assert enter(ledger, second, now=late) is SiteEntry.ENTERED
     assert check(ledger, first, now=late) is Verdict.LOST
-    assert not sites.renew(ledger, claim(first), late)
+    assert not site_claims.renew(ledger, claim(first), late)
     with ledger.reading() as connection:
-        assert not sites.is_held(connection, f"h{first}", late)
-        assert sites.is_held(connection, f"h{second}", late)
+        assert not site_claims.is_held(connection, f"h{first}", late)
+        assert site_claims.is_held(connection, f"h{second}", late)
 
 
 def test_a_living_process_keeps_its_site(ledger):
@@ -120,8 +120,8 @@ def test_a_living_process_keeps_its_site(ledger):
     first, second = planned(ledger), planned(ledger, 1)
     enter(ledger, first)
 
-    assert sites.renew(ledger, claim(first), NOW + LEASE / 2)
-    assert enter(ledger, second, now=NOW + LEASE) is Entry.BUSY
+    assert site_claims.renew(ledger, claim(first), NOW + LEASE / 2)
+    assert enter(ledger, second, now=NOW + LEASE) is SiteEntry.BUSY
 
 
 def test_whoever_comes_second_is_refused(ledger):
@@ -129,17 +129,17 @@ def test_whoever_comes_second_is_refused(ledger):
     first, second = planned(ledger), planned(ledger, 1, integration="annex")
     applied(ledger, first)
 
-    assert enter(ledger, second, owner=ANNEX) is Entry.OWNED
-    assert sites.site_states(ledger, NOW)[SITE].owner == CAMPUS
+    assert enter(ledger, second, owner=ANNEX) is SiteEntry.OWNED
+    assert site_claims.site_states(ledger, NOW)[SITE].owner == CAMPUS
     assert applied(ledger, planned(ledger, 2)) is Verdict.CURRENT
 
 
 @pytest.mark.parametrize(
     ("owner", "present", "entry"),
     [
-        (ANNEX, {"annex"}, Entry.ENTERED),  # the file of campus is gone
-        (Owner("annex", "there"), {"annex"}, Entry.OWNED),  # another Airflow does not see the files of this one
-        (Owner("campus", "there"), {"campus"}, Entry.OWNED),
+        (ANNEX, {"annex"}, SiteEntry.ENTERED),  # the file of campus is gone
+        (Owner("annex", "there"), {"annex"}, SiteEntry.OWNED),  # another Airflow does not see the files of this one
+        (Owner("campus", "there"), {"campus"}, SiteEntry.OWNED),
     ],
 )
 def test_ownership_is_given_up_with_the_file(ledger, owner, present, entry):
@@ -155,7 +155,7 @@ def test_an_integration_that_moves_to_another_site_frees_the_first(ledger):
     applied(ledger, planned(ledger))
     enter(ledger, planned(ledger, 1, site=OTHER), site=OTHER)
 
-    states = sites.site_states(ledger, NOW)
+    states = site_claims.site_states(ledger, NOW)
     assert [states[SITE].owner, states[OTHER].owner] == [None, CAMPUS]
 
 
@@ -168,4 +168,4 @@ def test_of_many_at_once_one_enters(ledger):
     for thread in threads:
         thread.join()
 
-    assert sorted(found) == [Entry.BUSY] * 3 + [Entry.ENTERED]
+    assert sorted(found) == [SiteEntry.BUSY] * 3 + [SiteEntry.ENTERED]

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from include.access import schemas
-from include.access.operations import operations
-from include.access.seen import SCHEMAS
-from include.ledger.booked import booked as span_booked
+from hector_salto.access import schemas
+from hector_salto.access.operations import operations
+from hector_salto.access.snapshot import SCHEMAS
+from hector_salto.ledger.reservation_states import list_reservations as span_booked
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, booked, problem, reservation, rows
-from tests.report.test_why import user
+from tests.reports.test_why import user
 
 PLACE = {"place_id": "p", "place_name": "Studio", "lock_name": "Studio", "lock_id": "k"}
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select, text
 
-from include.access import schemas
-from include.access.seen import SCHEMAS, nothing_seen
-from include.ledger import questions
-from include.ledger.booked import booked as week
-from include.ledger.ledger import About, LedgerError
-from include.ledger.tables import SEEN, writable
+from hector_salto.access import schemas
+from hector_salto.access.snapshot import SCHEMAS, empty_snapshot
+from hector_salto.ledger import queries
+from hector_salto.ledger.ledger import LedgerError, Selection
+from hector_salto.ledger.reservation_states import list_reservations as week
+from hector_salto.ledger.tables import SEEN, writable
 from tests.ledger.test_ledger import NOTHING, NOW, adding, begun, problem, reservation, rows
 
 ODD = "a\x00b"
@@ -37,7 +37,7 @@ def of_words(make):
             dtype = str(kind.dtype)
             row[column] = NOW if dtype.startswith("datetime") else flags.get(dtype, make(column))
         tables[name] = schemas.frame(schema, [row])
-    return replace(nothing_seen(), **tables)
+    return replace(empty_snapshot(), **tables)
 
 
 @pytest.mark.parametrize("make", [long, lambda column: ODD + column], ids=["long", "odd"])
@@ -60,9 +60,9 @@ def test_a_whole_run_can_be_written_down(ledger, make):
     with ledger.reading() as connection:
         counted = [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in SEEN]
     assert counted == [1] * len(SCHEMAS)
-    assert len(questions.last_errors(ledger, "campus", reference=reference)) == 1
-    assert len(questions.last_errors(ledger, "campus", user_id=person)) == 1
-    assert len(ledger.seen("campus", about=About(reference=reference)).rooms) == 1
+    assert len(queries.last_errors(ledger, "campus", reference=reference)) == 1
+    assert len(queries.last_errors(ledger, "campus", user_id=person)) == 1
+    assert len(ledger.read_snapshot("campus", about=Selection(reference=reference)).rooms) == 1
     assert rows(ledger, "select reference from latest_reservations") == [{"reference": writable(reference)}]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import responses
 
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import READS, Service, Transport
-from salto.errors import UNAUTHORISED, refusal
-from salto.oauth import Account, PasswordGrant
-from salto.reader import SaltoReader
-from salto.writer import CHANGES, SaltoWriter
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import READ_METHODS, Service, Transport
+from salto.client import SaltoReader
+from salto.errors import UNAUTHORIZED_STEP, error_for_refusal
+from salto.oauth import AccountCredentials, PasswordGrant
+from salto.writer import WRITE_METHODS, SaltoWriter
 
 API = "https://connect.example"
 IDENTITY = "https://identity.example"
@@ -50,22 +50,22 @@ def web():
 
 @pytest.fixture
 def grant(timing):
-    account = Account("client-id", "client-s3cret", "sync@acme.example", "pässword&+ 1")
+    account = AccountCredentials("client-id", "client-s3cret", "sync@acme.example", "pässword&+ 1")
     return PasswordGrant(IDENTITY, account, "salto_campus", timing=timing)
 
 
 @pytest.fixture
 def transport(grant, timing):
     def build(verbs):
-        service = Service("Salto KS", "salto_campus", API, refusal, UNAUTHORISED)
-        return Transport(service, grant, verbs=verbs, pacing=Pacing(rate=1000, timing=timing), timing=timing)
+        service = Service("Salto KS", "salto_campus", API, error_for_refusal, UNAUTHORIZED_STEP)
+        return Transport(service, grant, verbs=verbs, pacing=RateLimit(rate=1000, timing=timing), timing=timing)
 
     return build
 
 
 @pytest.fixture
 def unresolved(web, transport):
-    return SaltoReader(transport(READS), "v1.1", "DE4520000000")
+    return SaltoReader(transport(READ_METHODS), "v1.1", "DE4520000000")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def reader(web, unresolved):
 
 @pytest.fixture
 def writer(web, transport):
-    return SaltoWriter(transport(CHANGES), "v1.1", SITE)
+    return SaltoWriter(transport(WRITE_METHODS), "v1.1", SITE)
 
 
 @pytest.fixture

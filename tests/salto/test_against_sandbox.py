@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hector.hook import HectorHook
-from include.sandbox import Sandbox, Throttle, empty
-from rest.errors import NotActiveError, RefusedError
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.errors import AccountNotActiveError, RefusedError
+from hector_salto.http_client.fingerprint import Fingerprint
 from salto.hook import SaltoHook
-from salto.models import NewUser, Schedule, UserChange
+from salto.models import AccessSchedule, NewUser, UserChange
+from sandbox import Sandbox, Throttle, empty
 
 FINGERPRINT = Fingerprint(b"key")
 SITE = "DE4520000000"
-MONDAY = Schedule(
+MONDAY = AccessSchedule(
     days=(True, False, False, False, False, False, False),
     start_time="10:00",
     end_time="11:59",
@@ -124,14 +124,14 @@ def test_a_person_of_the_platform_is_linked(sandbox, hook):
 def test_an_account_that_is_not_active_yet_stops(sandbox, hook):
     sandbox.change(account_active=False)
 
-    with pytest.raises(NotActiveError, match="not active on this site yet"):
+    with pytest.raises(AccountNotActiveError, match="not active on this site yet"):
         _ = hook.reader(SITE).site
 
 
 def test_an_account_that_is_no_site_admin_stops(sandbox, hook):
     sandbox.change(acting_site_admin=False)
 
-    with pytest.raises(NotActiveError, match="Site Admin"):
+    with pytest.raises(AccountNotActiveError, match="Site Admin"):
         hook.reader(SITE).require_site_admin()
 
 

@@ -10,14 +10,14 @@ import responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.access.schemas import WEEKDAYS, SchemaError
-from rest.errors import IncompleteReadError, MalformedAnswerError, RestError
-from rest.fingerprint import Fingerprint
-from rest.pacing import Pacing
-from rest.timing import Timing
-from rest.transport import READS, FixedToken, Service, Transport
-from salto.errors import refusal
-from salto.reader import SaltoReader
+from hector_salto.access.schemas import WEEKDAYS, SchemaError
+from hector_salto.http_client.errors import IncompleteReadError, MalformedAnswerError, RestError
+from hector_salto.http_client.fingerprint import Fingerprint
+from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.timing import Timing
+from hector_salto.http_client.transport import READ_METHODS, FixedToken, Service, Transport
+from salto.client import SaltoReader
+from salto.errors import error_for_refusal
 
 BELOW = "https://connect.example/v1.1/sites/s"
 MIRA = {
@@ -69,8 +69,10 @@ def read_users(status, body):
 @contextlib.contextmanager
 def answering(path, body, status=200, *, besides=()):
     timing = Timing(lambda _seconds: None)
-    service = Service("Salto KS", "salto_campus", "https://connect.example", refusal, "fix it")
-    transport = Transport(service, FixedToken("jwt4711"), verbs=READS, pacing=Pacing(rate=1000), timing=timing)
+    service = Service("Salto KS", "salto_campus", "https://connect.example", error_for_refusal, "fix it")
+    transport = Transport(
+        service, FixedToken("jwt4711"), verbs=READ_METHODS, pacing=RateLimit(rate=1000), timing=timing
+    )
     reader = SaltoReader(transport, "v1.1", "s")
     reader.__dict__["site"] = type("Found", (), {"site_id": "s"})
     with responses.RequestsMock() as web:

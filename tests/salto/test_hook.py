@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from rest.errors import ConfigurationError, NotActiveError
-from rest.timing import Timing
+from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError
+from hector_salto.http_client.timing import Timing
 from salto.get_provider_info import get_provider_info
-from salto.hook import SaltoHook, budget, forget_grants
+from salto.hook import SaltoHook, clear_grants, rate_limit_of
 
 EXTRA = {
     "identity_url": "https://identity.example",
@@ -20,7 +20,7 @@ GOOD = {"conn_type": "salto_ks", "host": "https://connect.example", "login": "cl
 
 @pytest.fixture
 def hook(monkeypatch):
-    forget_grants()
+    clear_grants()
 
     def make(extra=None, **fields):
         connection = GOOD | fields | {"extra": EXTRA | (extra or {})}
@@ -108,9 +108,11 @@ def test_reader_and_writer_of_a_site_share_one_budget(hook, web):
     writer = made.writer("DE1")
     assert writer.site_id == "s1"
     assert (
-        writer._transport._pacing is made.reader("DE1")._transport._pacing is budget("https://connect.example", "de1 ")
+        writer._transport._pacing
+        is made.reader("DE1")._transport._pacing
+        is rate_limit_of("https://connect.example", "de1 ")
     )
-    assert budget("https://connect.example", "DE2") is not budget("https://connect.example", "DE1")
+    assert rate_limit_of("https://connect.example", "DE2") is not rate_limit_of("https://connect.example", "DE1")
 
 
 def test_tokens_and_passwords_are_given_to_airflows_masker(hook, web, monkeypatch):
@@ -133,7 +135,7 @@ def test_all_of_a_process_share_one_token_of_an_account(hook, web):
 def test_a_refused_account_is_asked_anew_by_the_next(hook, web):
     web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
     first = hook().get_conn()
-    with pytest.raises(NotActiveError):
+    with pytest.raises(AccountNotActiveError):
         first.token()
 
     web.replace("POST", "https://identity.example/connect/token", json={"access_token": "jwt4712", "expires_in": 3600})

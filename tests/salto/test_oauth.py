@@ -8,15 +8,15 @@ import pytest
 import requests
 import responses
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
+    AccountNotActiveError,
     ConfigurationError,
     CredentialsError,
+    FatalError,
     MalformedAnswerError,
-    NotActiveError,
-    StopError,
     UnavailableError,
 )
-from salto.oauth import Account, PasswordGrant
+from salto.oauth import AccountCredentials, PasswordGrant
 
 URL = "https://identity.example/connect/token"
 SECRETS = ("client-s3cret", "pässword", "jwt4711", "sync@acme.example")
@@ -58,7 +58,7 @@ def test_a_refused_token_is_renewed_by_one_thread_for_all(grant, identity):
     identity.post(URL, json={"access_token": "one"})
     identity.post(URL, json={"access_token": "two"})
     refused, seen = grant.token(), []
-    threads = [threading.Thread(target=lambda: seen.append(grant.renewed(refused))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: seen.append(grant.renew(refused))) for _ in range(8)]
 
     for thread in threads:
         thread.start()
@@ -71,7 +71,7 @@ def test_a_refused_token_is_renewed_by_one_thread_for_all(grant, identity):
 @pytest.mark.parametrize(
     ("refusal", "kind", "step"),
     [
-        ((400, {"error": "invalid_grant"}), NotActiveError, "not active on this site yet"),
+        ((400, {"error": "invalid_grant"}), AccountNotActiveError, "not active on this site yet"),
         ((400, {"error": "invalid_client"}), CredentialsError, "client id"),
         ((401, {"error": "invalid_client"}), CredentialsError, "client id"),
         ((400, {"error": "invalid_scope"}), CredentialsError, "client id"),
@@ -138,7 +138,9 @@ def test_no_text_tells_a_secret(grant, identity, status):
 
 
 def test_a_client_that_no_header_can_carry_is_a_wrong_connection(timing):
-    grant = PasswordGrant("https://identity.example", Account("\ud800", "s", "u", "p"), "salto_campus", timing=timing)
+    grant = PasswordGrant(
+        "https://identity.example", AccountCredentials("\ud800", "s", "u", "p"), "salto_campus", timing=timing
+    )
 
     with pytest.raises(ConfigurationError, match="client id"):
         grant.token()
@@ -149,12 +151,12 @@ def test_whoever_masks_tokens_hears_of_each(identity, timing):
     heard = []
 
     PasswordGrant(
-        "https://identity.example", Account("a", "b", "c", "d"), "x", on_token=heard.append, timing=timing
+        "https://identity.example", AccountCredentials("a", "b", "c", "d"), "x", on_token=heard.append, timing=timing
     ).token()
     assert heard == ["jwt4711"]
 
 
-ODD = Account("client 1:a", "a+b/c==&é%", "u", "p")
+ODD = AccountCredentials("client 1:a", "a+b/c==&é%", "u", "p")
 FORM = b"client+1%3Aa:a%2Bb%2Fc%3D%3D%26%C3%A9%25"
 PLAIN = "client 1:a:a+b/c==&é%".encode()
 
@@ -183,7 +185,7 @@ def test_a_server_that_decodes_nothing_gets_the_client_as_it_is(odd, identity, s
     identity.post(URL, json={"access_token": "one", "expires_in": 3600})
 
     token = odd.token()
-    odd.renewed(token)
+    odd.renew(token)
     assert list(map(halves, identity.calls)) == [FORM, PLAIN, PLAIN]
 
 
@@ -210,6 +212,6 @@ def test_a_client_refused_in_both_forms_is_not_asked_again(odd, identity):
 def test_any_other_refusal_is_no_question_of_form(odd, identity, error):
     identity.post(URL, status=400, json={"error": error})
 
-    with pytest.raises(StopError):
+    with pytest.raises(FatalError):
         odd.token()
     assert len(identity.calls) == 1

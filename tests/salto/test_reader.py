@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rest.errors import (
+from hector_salto.http_client.errors import (
+    AccountNotActiveError,
     CredentialsError,
     IncompleteReadError,
     MalformedAnswerError,
-    NotActiveError,
     NotFoundError,
     RestError,
 )
-from rest.fingerprint import Fingerprint
+from hector_salto.http_client.fingerprint import Fingerprint
+from salto.client import SaltoReader
+from salto.mapping import is_above_site_user, is_pod_or_guest
 from salto.payloads import Role, SiteUser
-from salto.reader import SaltoReader
-from salto.rows import is_above_site_user, is_pod_or_guest
 
 API = "https://connect.example"
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
@@ -321,21 +321,21 @@ def test_a_site_admin_may_go_on(reader, answer, code):
 def test_anybody_else_is_told_to_become_one(reader, answer, roles):
     answer("me", MIRA | {"roles": roles})
 
-    with pytest.raises(NotActiveError, match=r"salto_campus.*Site Admin"):
+    with pytest.raises(AccountNotActiveError, match=r"salto_campus.*Site Admin"):
         reader.require_site_admin()
 
 
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ('{"ErrorCode": "2212", "Message": "x"}', NotActiveError),
-        ('{"ErrorCode": 2210, "Message": "x"}', NotActiveError),
-        ('{"ErrorCode": "2203", "Message": "x"}', NotActiveError),
-        ('{"type": "https://httpstatuses.io/403", "title": "Forbidden", "status": 403}', NotActiveError),
-        ("", NotActiveError),
-        ("<html>403</html>", NotActiveError),
-        ("plain", NotActiveError),
-        ("[1]", NotActiveError),
+        ('{"ErrorCode": "2212", "Message": "x"}', AccountNotActiveError),
+        ('{"ErrorCode": 2210, "Message": "x"}', AccountNotActiveError),
+        ('{"ErrorCode": "2203", "Message": "x"}', AccountNotActiveError),
+        ('{"type": "https://httpstatuses.io/403", "title": "Forbidden", "status": 403}', AccountNotActiveError),
+        ("", AccountNotActiveError),
+        ("<html>403</html>", AccountNotActiveError),
+        ("plain", AccountNotActiveError),
+        ("[1]", AccountNotActiveError),
     ],
 )
 def test_who_may_not_read_has_no_rights_whatever_the_body(reader, web, body, kind):
@@ -399,7 +399,7 @@ def test_next_links_that_never_end_end_the_read(reader, web, new_ids, count, pag
 
 
 def test_events_whose_tokens_never_end_end_the_read(reader, web, monkeypatch):
-    monkeypatch.setattr("salto.events.MOST_EMPTY", 3)
+    monkeypatch.setattr("salto.events.MAX_EMPTY_PAGES", 3)
     numbers = itertools.count(1)
 
     def endless(_request):

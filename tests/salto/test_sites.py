@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rest.errors import ConfigurationError, NotActiveError
-from rest.transport import READS
-from salto.reader import SaltoReader
+from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError
+from hector_salto.http_client.transport import READ_METHODS
+from salto.client import SaltoReader
 
 API = "https://connect.example"
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
@@ -55,7 +55,7 @@ def test_an_ambiguous_name_is_an_error(unresolved, sites):
 def test_an_account_without_sites_is_not_active(unresolved, sites):
     sites()
 
-    with pytest.raises(NotActiveError, match="not active on this site yet"):
+    with pytest.raises(AccountNotActiveError, match="not active on this site yet"):
         unresolved.resolve_site("x")
 
 
@@ -66,7 +66,7 @@ def test_an_account_without_sites_is_not_active(unresolved, sites):
 def test_a_site_that_may_not_be_used_stops(unresolved, sites, state, step):
     sites(LISTED, **state)
 
-    with pytest.raises(NotActiveError, match=step):
+    with pytest.raises(AccountNotActiveError, match=step):
         _ = unresolved.site
 
 
@@ -81,7 +81,7 @@ def known(transport):
     """A reading client that knows which site was meant the last time."""
 
     def build(wanted):
-        return SaltoReader(transport(READS), "v1.1", wanted, SITE)
+        return SaltoReader(transport(READ_METHODS), "v1.1", wanted, SITE)
 
     return build
 
@@ -117,12 +117,12 @@ def test_a_site_that_is_no_longer_what_was_meant_is_looked_for(known, web, answe
 def test_a_known_site_that_the_account_may_not_see_any_more_stops_the_run(known, web):
     web.get(f"{API}/v1.1/sites/{SITE}", status=403)
 
-    with pytest.raises(NotActiveError, match="make it Site Admin"):
+    with pytest.raises(AccountNotActiveError, match="make it Site Admin"):
         _ = known("DE4520000000").site
 
 
 def test_a_known_site_without_a_subscription_stops_the_run(known, web):
     web.get(f"{API}/v1.1/sites/{SITE}", json=SINGLE | {"subscription_valid": False})
 
-    with pytest.raises(NotActiveError):
+    with pytest.raises(AccountNotActiveError):
         _ = known("DE4520000000").site

@@ -5,12 +5,18 @@ import json
 import pytest
 import requests
 
-from rest.errors import CredentialsError, NotActiveError, NotFoundError, RefusedError, UnknownOutcomeError
-from salto.models import CreatedUser, NewUser, Schedule, UserChange
+from hector_salto.http_client.errors import (
+    AccountNotActiveError,
+    CredentialsError,
+    NotFoundError,
+    RefusedError,
+    UnknownOutcomeError,
+)
+from salto.models import AccessSchedule, CreatedUser, NewUser, UserChange
 
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
 BELOW = f"https://connect.example/v1.1/sites/{SITE}"
-SCHEDULE = Schedule(
+SCHEDULE = AccessSchedule(
     days=(True, False, True, False, False, False, False),
     start_time="18:00",
     end_time="21:30",
@@ -160,9 +166,9 @@ def test_a_write_is_one_request_exactly_as_the_contract_shows_it(write):
         (400, "1101", RefusedError),
         (403, "2203", RefusedError),
         (403, "2220", RefusedError),
-        (403, 2212, NotActiveError),
-        (403, "2212", NotActiveError),
-        (403, "2210", NotActiveError),
+        (403, 2212, AccountNotActiveError),
+        (403, "2212", AccountNotActiveError),
+        (403, "2210", AccountNotActiveError),
         (405, "1", RefusedError),
     ],
 )
@@ -298,7 +304,7 @@ def test_a_change_of_nothing_is_not_sent(writer, web):
 
 def test_a_week_has_seven_days():
     with pytest.raises(ValueError, match="seven"):
-        Schedule((True,), "10:00", "11:00", "2026-01-01T10:00:00", "2026-01-01T11:00:00")
+        AccessSchedule((True,), "10:00", "11:00", "2026-01-01T10:00:00", "2026-01-01T11:00:00")
 
 
 def test_ids_cannot_change_the_path(writer, web):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 
-from include.sandbox import Sandbox, empty
-from include.sandbox.roles import USER_ID
+from sandbox import Sandbox, empty
+from sandbox.roles import USER_ID
 
 NOW = dt.datetime(2026, 1, 14, 15, 0, tzinfo=dt.UTC)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.sandbox import campus
+from sandbox import campus
 
 NOW = dt.datetime(2026, 1, 14, 15, 7, tzinfo=dt.UTC)
 GRACE = dt.timedelta(minutes=15)

@@ -1,4 +1,4 @@
-"""``python -m include.sandbox`` as a process of its own."""
+"""``python -m sandbox`` as a process of its own."""
 
 import json
 import os
@@ -16,7 +16,7 @@ class Running:
     """The command, started and heard out until it says how to end it."""
 
     def __init__(self, *options):
-        command = [sys.executable, "-m", "include.sandbox", *CAMPUS, *options]
+        command = [sys.executable, "-m", "sandbox", *CAMPUS, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.said = []
         for line in self.process.stdout:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.sandbox import empty, may_open, openings, outside
-from include.sandbox.doors import able, group_opens, merged
-from include.sandbox.schedules import ScheduleError
+from sandbox import empty, may_open, openings, outside
+from sandbox.doors import able, group_opens, merged
+from sandbox.schedules import ScheduleError
 
 UTC = dt.UTC
 MINUTE = dt.timedelta(minutes=1)

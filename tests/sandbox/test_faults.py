@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from include.sandbox import Throttle, faults
+from sandbox import Throttle, faults
 
 NEW = {"customer_reference": "Hector_1"}
 

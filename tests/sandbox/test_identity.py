@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from salto.oauth import Account, PasswordGrant
+from salto.oauth import AccountCredentials, PasswordGrant
 
 
 def test_a_password_gives_an_hour_and_no_refresh_token(salto):
@@ -80,7 +80,7 @@ def test_client_id_and_secret_are_taken_in_one_form_only(sandbox, salto, plain_c
     sandbox.change(plain_client=plain_client)
     plain, encoded = (known.client_id, SECRET), (known.client_id, quote_plus(SECRET))
     right, wrong = (plain, encoded) if plain_client else (encoded, plain)
-    account = Account(known.client_id, SECRET, known.username, known.user_password)
+    account = AccountCredentials(known.client_id, SECRET, known.username, known.user_password)
 
     assert salto.token(auth=right).status_code == 200
     assert salto.token(auth=wrong).json()["error"] == "invalid_client"

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from include.sandbox.roles import ADMIN_ID, OWNER_ID, USER_ID
+from sandbox.roles import ADMIN_ID, OWNER_ID, USER_ID
 
 
 def test_creation_answers_200_with_two_ids(sandbox, salto):

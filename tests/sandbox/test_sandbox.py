@@ -8,8 +8,8 @@ import time
 import pytest
 import requests
 
-from include.sandbox import HectorState, SaltoState, Sandbox, campus, empty, faults
-from include.sandbox.salto_state import Invitation
+from sandbox import HectorState, SaltoState, Sandbox, campus, empty, faults
+from sandbox.salto_state import Invitation
 
 NEW = {"customer_reference": "Hector_1"}
 

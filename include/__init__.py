@@ -1,1 +1,0 @@
-"""What the product knows, apart from Airflow and HTTP."""

@@ -1,0 +1,189 @@
+"""What Airflow itself knows of our DAGs: paused, next run, runs under way, questions that wait; and how to start one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
+from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+from airflow.exceptions import DagNotFound
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.models.errors import ParseImportError
+from airflow.models.hitl import HITLDetail
+from airflow.models.log import Log
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType
+from fastapi import HTTPException, status
+from sqlalchemy import select
+
+from hector_salto.workflow import unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from hector_salto.ledger.ledger import Ledger
+    from hector_salto.ui.permissions import Visitor
+
+UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
+APPROVE = "Approve"
+BROKEN = "broken_integrations.py"  # raises what is wrong with integration files
+ANSWERS = 50  # the last ones of an integration
+
+
+@dataclass(frozen=True)
+class DagTimes:
+    """One DAG. known: Airflow has it; next_at: aware, None: only when triggered; under_way: queued | running | None."""
+
+    known: bool
+    paused: bool = False
+    next_at: datetime | None = None
+    under_way: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalAnswer:
+    """Who approved a held set, and when."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A question under Required Actions: the run of the approval DAG, and its task."""
+
+    run_id: str
+    task_id: str
+
+
+def sync_dag(name: str) -> str:
+    return f"salto_sync__{name}"
+
+
+def approval_dag(name: str) -> str:
+    return f"salto_approval__{name}"
+
+
+def schedules(names: list[str]) -> dict[str, DagTimes]:
+    """The sync of each integration."""
+    ids = {sync_dag(name): name for name in names}
+    with create_session() as session:
+        models = session.scalars(select(DagModel).where(DagModel.dag_id.in_(ids), ~DagModel.is_stale)).all()
+        running = session.execute(
+            select(DagRun.dag_id, DagRun.state).where(DagRun.dag_id.in_(ids), DagRun.state.in_(UNDER_WAY))
+        ).all()
+    states: dict[str, str] = {}
+    for dag_id, state in running:
+        states[dag_id] = str(state) if states.get(dag_id) != "running" else "running"
+    found = {
+        ids[model.dag_id]: DagTimes(
+            True, bool(model.is_paused), model.next_dagrun_create_after, states.get(model.dag_id)
+        )
+        for model in models
+    }
+    return {name: found.get(name, DagTimes(known=False)) for name in names}
+
+
+def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = False) -> str:
+    """Start a sync as this person; the run's id. Airflow's audit log says who pressed what.
+
+    Raises:
+        HTTPException: 404, while Airflow has not read the DAG.
+    """
+    dag_id = sync_dag(name)
+    try:
+        run = trigger_dag(
+            dag_id=dag_id, conf=conf, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=visitor.name
+        )
+    except DagNotFound:
+        raise HTTPException(
+            status.HTTP_404_NOT_FOUND, f"Airflow has not read {dag_id} yet: try again shortly"
+        ) from None
+    with create_session() as session:
+        model = session.get(DagModel, dag_id)
+        if unpause and model is not None and model.is_paused:
+            model.is_paused = False
+            session.add(Log(event="doors_unpause", dag_id=dag_id, owner=visitor.name))
+        session.add(Log(event="doors_start", dag_id=dag_id, owner=visitor.name, extra=json.dumps(conf)))
+    return str(run.run_id) if run is not None else ""
+
+
+def waiting_for(name: str, digest: str) -> Waiting | None:
+    """The open question about just this held set, None when it is answered."""
+    query = (
+        select(TaskInstance.run_id, TaskInstance.task_id, DagRun.conf)
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(TaskInstance.dag_id == approval_dag(name), HITLDetail.responded_at.is_(None))
+        .where(DagRun.state.in_(UNDER_WAY))
+    )
+    with create_session() as session:
+        for run_id, task_id, conf in session.execute(query):
+            if (conf or {}).get("digest") == digest:
+                return Waiting(str(run_id), str(task_id))
+    return None
+
+
+def find_approval(name: str, digest: str) -> ApprovalAnswer | None:
+    """Return who approved just this held set under Required Actions; None: no one has."""
+    query = (
+        select(HITLDetail.responded_by, HITLDetail.responded_at, HITLDetail.chosen_options, DagRun.conf)
+        .join(TaskInstance, HITLDetail.ti_id == TaskInstance.id)
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(TaskInstance.dag_id == approval_dag(name), HITLDetail.responded_at.is_not(None))
+        .order_by(HITLDetail.responded_at.desc())
+        .limit(ANSWERS)
+    )
+    with create_session() as session:
+        for by, at, chosen, conf in session.execute(query):
+            if (conf or {}).get("digest") == digest and APPROVE in (chosen or ()) and by:
+                return ApprovalAnswer(str(by.get("name") or by.get("id")), at)
+    return None
+
+
+def states(dag_runs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the state of runs, by DAG and run id; those that Airflow does not know are left out."""
+    wanted = set(dag_runs)
+    if not wanted:
+        return {}
+    query = select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
+        DagRun.dag_id.in_({dag_id for dag_id, _ in wanted}), DagRun.run_id.in_({run_id for _, run_id in wanted})
+    )
+    with create_session() as session:
+        return {(dag_id, run_id): str(state) for dag_id, run_id, state in session.execute(query)}
+
+
+def import_error() -> str:
+    """Return Airflow's import error about integration files, "" when there is none."""
+    query = select(ParseImportError.stacktrace).where(ParseImportError.filename.endswith(BROKEN))
+    with create_session() as session:
+        return str(session.execute(query.order_by(ParseImportError.id.desc())).scalars().first() or "")
+
+
+def close_ended(kept: Ledger, name: str, now: datetime) -> None:
+    """End in the ledger what Airflow has ended."""
+    known = states((run.dag_id(name), run.airflow_run_id) for run in kept.unfinished(name))
+    unfinished.close_ended(kept, name, lambda dag_id, run_id: known.get((dag_id, run_id)), now)
+
+
+def answer(name: str, waiting: Waiting, visitor: Visitor) -> None:
+    """Approve as this person, just as under Required Actions: the approval DAG then starts the sync."""
+    payload = UpdateHITLDetailPayload(chosen_options=[APPROVE], params_input={})
+    with create_session() as session:
+        update_hitl_detail(
+            dag_id=approval_dag(name),
+            dag_run_id=waiting.run_id,
+            task_id=waiting.task_id,
+            update_hitl_detail_payload=payload,
+            user=visitor.user,
+            session=session,
+        )
+        about = json.dumps({"run_id": waiting.run_id})
+        session.add(Log(event="doors_approve", dag_id=approval_dag(name), owner=visitor.name, extra=about))

@@ -1,1 +1,0 @@
-"""The integration files (one YAML a site) and the model that validates them."""

@@ -1,1 +1,0 @@
-"""The page in Airflow: integrations, the week on every door, why somebody cannot get in, lists, runs."""

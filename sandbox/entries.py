@@ -1,0 +1,94 @@
+"""Events at the sandbox's doors: somebody tries a door, and Salto tells of it as it does (contract, section 6)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import operator
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from sandbox.doors import may_open
+from sandbox.salto_errors import BAD_ODATA, malformed, refusal
+from sandbox.web import Reply, json_reply
+
+if TYPE_CHECKING:
+    from sandbox.salto_context import SaltoContext
+    from sandbox.salto_state import SaltoState
+
+QUERY = frozenset({"$filter", "$top", "$orderby"})
+CLAUSE = re.compile(r"utc_date_time (ge|gt|le|lt) DateTime'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z?'")
+COMPARED = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
+
+
+def try_door(state: SaltoState, email: str, lock_name: str, at: dt.datetime) -> bool:
+    """Somebody holds their tag to a lock; whether it opens. The event is kept."""
+    person, lock = state.person_of_email(email), state.lock_named(lock_name)
+    if person is None or lock is None:
+        raise ValueError(f"the site knows no {email} or no lock {lock_name}")
+    member = state.member_of(person.id)
+    opens = may_open(state, person.id, lock.id, at)
+    suspended = member is not None and member.subscription_state != "subscribed"
+    detail = None if opens else "suspended" if suspended else "no_access"
+    zone = ZoneInfo(state.iqs[lock.iq_id].time_zone)
+    entry = {
+        "id": state.new_id("entry"),
+        "event_category": "lock_opened" if opens else "lock_rejected",
+        "event_detail": detail,
+        "utc_date_time": f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}Z",
+        "local_date_time": f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
+        "lock_id": lock.id,
+        "lock_mac_address": lock.mac,
+        "lock_customer_reference": lock.name,
+        "user_id": person.id,
+        "user_first_name": person.first_name,
+        "user_last_name": person.last_name,
+        "user_image_url": None,
+        "user_alias": member.alias if member else None,
+        "iq_id": lock.iq_id,
+        "exit_requested": False,
+        "access_by": "tag",
+        "access_detail": None,
+    }
+    with state.lock:
+        state.entries.append(entry)
+    return opens
+
+
+def list_entries(ctx: SaltoContext) -> Reply:
+    """Kept in a document database: pages go on by a token in a header, not by links; v1.2 has no such list."""
+    if ctx.params["version"] != "v1.1":
+        return Reply(HTTPStatus.METHOD_NOT_ALLOWED)
+    found = _filtered(ctx.world.salto.entries, ctx.asked("$filter"))
+    token = ctx.call.headers.get("clp-continuation-token")
+    start = _start(token)
+    size = ctx.world.behaviour.page_size
+    more = start + size < len(found)
+    answer = {
+        "items": found[start : start + size],
+        "next_page_link": None,
+        "count": None,
+        "continuation_token": f"after-{start + size}" if more else None,
+    }
+    return json_reply(answer)
+
+
+def _start(token: str | None) -> int:
+    if token is None:
+        return 0
+    if not re.fullmatch(r"after-\d+", token):
+        raise malformed("The continuation token is not valid.")
+    return int(token.removeprefix("after-"))
+
+
+def _filtered(entries: list[dict[str, Any]], where: str | None) -> list[dict[str, Any]]:
+    found = list(entries)
+    for clause in (where or "").split(" and ") if where else ():
+        match = CLAUSE.fullmatch(clause.strip())
+        if match is None:
+            raise refusal(HTTPStatus.BAD_REQUEST, BAD_ODATA, "The filter is not valid.")
+        bound = dt.datetime.fromisoformat(match[2]).replace(tzinfo=dt.UTC)
+        compare = COMPARED[match[1]]
+        found = [row for row in found if compare(dt.datetime.fromisoformat(row["utc_date_time"]), bound)]
+    return found
