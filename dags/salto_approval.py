@@ -50,10 +50,10 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         catchup=False,
         is_paused_upon_creation=False,  # it runs only when a sync asks; paused, the question would never be seen
         params=PARAMS,
-        tags=["salto", "approval"],
+        tags=["salto", "approval", f"site:{name}"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
-        default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "owner": integration.owner},
     ) as dag:
         described = tasks.describe(name)
         approve = ApprovalOperator(

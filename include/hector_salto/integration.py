@@ -134,6 +134,7 @@ class Integration(_Strict):
     drift: Literal["repair", "report"] = "repair"
     entries: bool = False
     alerts: AlertFields = AlertFields()
+    owner: Text = "hector-salto"
 
     @property
     def pool(self) -> str:

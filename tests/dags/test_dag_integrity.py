@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hector_salto.workflow.parameters import OF_KIND
+from hector_salto.workflow.parsing import nightly
 
 GOOD = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\n"
 
@@ -41,6 +42,37 @@ def test_every_dag_keeps_the_house_rules(dag_bag, integrations):
         assert dag.get_task("plan").retries == 1
 
 
+def test_owner_and_site_of_a_dag_come_from_its_file(dag_bag, integrations):
+    integrations("campus", GOOD + "owner: facilities\n")
+
+    for dag in dag_bag().dags.values():
+        assert "site:campus" in dag.tags
+        assert {task.owner for task in dag.tasks} == {"facilities"}
+
+
+def test_the_nights_cleanups_do_not_all_start_at_once():
+    """Between 02:00 and 04:59, each site at its own time."""
+    times = [nightly(f"site_{number}").split()[:2] for number in range(200)]
+
+    assert len({tuple(time) for time in times}) > 100
+    assert {int(hour) for _, hour in times} == {2, 3, 4}
+
+
+def test_the_tasks_that_people_look_at_link_to_the_page(dag_bag, integrations):
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    integrations("campus", GOOD)
+    dag = dag_bag().dags["salto_sync__campus"]
+
+    linked = {task.task_id: task.operator_extra_links for task in dag.tasks if task.operator_extra_links}
+    assert {"plan", "apply", "report"} <= set(linked)
+    (link,) = linked["plan"]
+    key = TaskInstanceKey(dag.dag_id, "plan", "manual__1+0")
+    assert link.get_link(dag.get_task("plan"), ti_key=key).endswith(
+        "/doors/run?dag_id=salto_sync__campus&run_id=manual__1%2B0"
+    )
+
+
 def test_sync_and_cleanup_of_one_site_share_a_pool_and_other_sites_do_not(dag_bag, integrations):
     integrations("campus", GOOD)
     integrations("other", GOOD.replace("DE1", "DE2"))
@@ -69,7 +101,9 @@ def test_the_schedule_is_the_files_and_null_means_manual_runs_only(dag_bag, inte
     assert "NullTimetable" in shown("manual")
     for name in ("nightly", "manual", "default"):
         cleanup = str(DagSerialization.to_dict(found.dags[f"salto_cleanup__{name}"])["dag"]["timetable"])
-        assert "30 3 * * *" in cleanup, "outdated groups, folders and rows go daily, whatever the schedule of the sync"
+        assert f"{nightly(name)}" in cleanup, (
+            "outdated groups, folders and rows go daily, whatever the schedule of the sync"
+        )
 
 
 @pytest.mark.parametrize("kind", ["sync", "cleanup"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
@@ -17,6 +17,7 @@ from hector_salto.integration import Integration, integrations_folder, load
 from hector_salto.workflow import (
     alerting,
     approval,
+    assets,
     extraction,
     parameters,
     plan_application,
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 
     from hector.sensors import Position
 
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 1,
+    "retry_delay": timedelta(seconds=10),
+    "execution_timeout": timedelta(minutes=30),
+}
 SYNC_STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")
 CLEANUP_STEPS = ("plan", "apply", "remove_outdated")
 
@@ -133,6 +139,7 @@ def report(name: str, folder: str | None) -> str:
     green = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
     reporting.report(run_folder, ReportSpec(integration, SYNC_STEPS, verify, green))
     run_history.remember_good(run_folder)
+    assets.record_access_change(name, run_folder, get_current_context()["outlet_events"])
     return "green"
 
 
