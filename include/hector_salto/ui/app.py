@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hector_salto.access.release import Gate
 from hector_salto.access.windows import is_known_zone
-from hector_salto.integration import Integration, load_all
+from hector_salto.integration_files import load_all
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.ledger.queries import last_look, problems_of
 from hector_salto.ledger.reservation_states import STATES, list_reservations
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
 
 PAGE_OF_RUNS = 25

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import get_parsing_context
 
-from hector_salto.integration import load_all
+from hector_salto.integration_files import load_all
 from hector_salto.workflow.run_link import LINKED_TASKS, DoorsRunLink
 
 if TYPE_CHECKING:

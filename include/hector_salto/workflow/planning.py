@@ -25,7 +25,7 @@ from hector_salto.access.texts import comparable, few
 from hector_salto.access.withdrawals import hector_says
 from hector_salto.http_client.clock_skew import require_same_time
 from hector_salto.http_client.fingerprint import no_fingerprint
-from hector_salto.integration import load_all, names_of_files
+from hector_salto.integration_files import load_all, names_of_files
 from hector_salto.ledger.ledger import READ_BY_CLEANUP, Selection
 from hector_salto.ledger.site_claims import SiteState, note_site, others_at, site_key, site_states
 from hector_salto.reports.summary import INVITING

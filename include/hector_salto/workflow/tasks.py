@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from hector_salto.access.texts import few
-from hector_salto.integration import Integration, integrations_folder, load
+from hector_salto.integration_files import load_integration
 from hector_salto.workflow import (
     alerting,
     approval,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from hector.sensors import Position
+    from hector_salto.integration import Integration
 
 DEFAULT_ARGS: dict[str, Any] = {
     "retries": 1,
@@ -52,7 +53,7 @@ CLEANUP_STEPS = ("plan", "apply", "remove_outdated")
 
 
 def _integration(name: str) -> Integration:
-    return load(integrations_folder() / f"{name}.yaml")
+    return load_integration(name)
 
 
 def _now() -> datetime:
