@@ -55,7 +55,7 @@ def test_a_variable_that_holds_something_else_is_one_error(variable, value, said
     assert said in str(errors[0])
 
 
-def test_a_variable_that_is_missing_is_one_error(variable):  # noqa: ARG001 - none is set
+def test_a_variable_that_is_missing_is_one_error(variable):
     assert "is no folder" in str(load_all()[1][0])
 
 
