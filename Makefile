@@ -78,12 +78,17 @@ pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs 
 test: $(VENV)/.ready ## Run the whole test suite
 	@$(PY) -m pytest -n auto --dist loadgroup
 
+ONLY ?=
+
+.PHONY: matrix
+matrix: $(VENV)/.ready ## Try the product with other Airflows (ONLY="3.3.1 3.1.7": these; half an hour for all)
+	@ONLY="$(ONLY)" $(PY) -m tests.airflow_matrix
+
 .PHONY: images
 images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Chromium)
 	@IMAGES=docs/images $(PY) -m pytest -q tests/ui/test_in_airflow.py -k has_its_picture
 
 LEDGER ?= sqlite
-ONLY ?=
 
 .PHONY: bench
 bench: $(VENV)/.ready ## Measure everything side by side, about 35 minutes on two idle cores (ONLY="apply page": some; ONLY="many_machines": 50 sites; LEDGER=postgresql: of the page)
@@ -118,5 +123,5 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 .PHONY: clean
 clean: ## Remove everything that these commands made
 	@test ! -x $(PY) || $(RUN) down
-	rm -rf $(VENV) .audit .airflow .sandbox mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .audit .matrix .airflow .sandbox dist build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
