@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import TYPE_CHECKING
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param
 
@@ -16,6 +17,11 @@ from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
     from hector_salto.integration import Integration
+
+# Older versions of the standard provider have one name for both times.
+RESPONSE_TIMEOUT = (
+    "response_timeout" if "response_timeout" in signature(HITLOperator).parameters else "execution_timeout"
+)
 
 DOC = """
 ### Removals at {site} that need an approval
@@ -60,7 +66,7 @@ def approval_dag(name: str, integration: Integration) -> DAG:
             task_id="approve",
             subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",  # the operator takes text only
             body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
-            response_timeout=ANSWER_WITHIN,
+            **{RESPONSE_TIMEOUT: ANSWER_WITHIN},
             defaults=ApprovalOperator.REJECT,
             retries=0,
         )

@@ -54,9 +54,8 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         dagrun_timeout=MAX_DEFERRAL + timedelta(hours=1),
         # Its runs follow each other at once, so whatever fails must fail slowly.
         default_args={
-            "retries": 4,
+            "retries": 15,
             "retry_delay": timedelta(seconds=30),
-            "retry_exponential_backoff": 2.0,
             "owner": integration.owner,
         },
     ) as dag:

@@ -145,7 +145,7 @@ def place(path: str) -> ObjectStoragePath:
     found = ObjectStoragePath(
         path, use_listings_cache=False
     )  # without a connection it looks through UPath's own fsspec
-    if found.conn_id is not None:
+    if getattr(found, "conn_id", None) is not None:  # Airflow 3.1 has it only for the stores it knows
         found.fs.dircache.use_listings_cache = False  # with one, through Airflow's, which is made without these options
     return found
 
