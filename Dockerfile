@@ -23,6 +23,7 @@ RUN pip install -r requirements.txt
 # editable, so that there is one copy of the code. It stays root's: the process cannot change its own code.
 COPY . .
 RUN pip install --no-deps -e . \
+    && rm -rf hector_salto.egg-info \
     && python -m compileall -q commands dags include plugins
 
 USER airflow

@@ -28,6 +28,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@rm -rf hector_salto.egg-info # on PYTHONPATH it would be found beside the installed package, and register the page twice
 	@touch $@
 
 .PHONY: setup

@@ -126,7 +126,8 @@ def _install(airflow: Airflow, folder: Path) -> str:
     _uv(["pip", "install", "--compile-bytecode", "--python", python, *airflow.install, *airflow.limits])
     before = _frozen(python)
     _uv(["build", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)])
-    shutil.rmtree(ROOT / "build", ignore_errors=True)
+    for left in ("build", "hector_salto.egg-info"):
+        shutil.rmtree(ROOT / left, ignore_errors=True)
     (wheel,) = (folder / "dist").glob("*.whl")
     _uv(["pip", "install", "--compile-bytecode", "--python", python, f"{wheel}[sandbox]", *airflow.limits])
     changed = sorted(before - _frozen(python))
@@ -142,7 +143,7 @@ def _install(airflow: Airflow, folder: Path) -> str:
 def _interpreter(wanted: str) -> str:
     """Return the Python of that version, or the one that runs this where the machine has no such: the result names it."""
     found = subprocess.run(
-        [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--system", wanted],
+        [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", wanted],
         capture_output=True,
         text=True,
         check=False,
