@@ -71,6 +71,10 @@ why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, RE
 sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl
 	@PYTHONPATH=. $(PY) -m sandbox
 
+.PHONY: env
+env: $(VENV)/.ready ## Make .env and connections.env for docker compose, with new secrets; what has a value stays
+	@$(RUN) env
+
 .PHONY: pools
 pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs (on a server)
 	@$(RUN) pools

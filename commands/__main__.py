@@ -16,6 +16,7 @@ from rich.console import Console
 from commands.airflow_api import StartupError
 from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
+from commands.env_file import make_env
 from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
 from commands.sites import check_ledger, release_site, upgrade_ledger
 from commands.terminal_report import show_decisions, show_report
@@ -78,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
+    commands.add_parser("env", help="make .env and connections.env for docker-compose.yml, with new secrets")
     ledger = commands.add_parser("ledger", help="upgrade, check or correct the ledger")
     ledger.add_argument(
         "action",
@@ -196,7 +198,7 @@ def _pools(console: Console) -> int:
 
 
 COMMANDS_WITH_ARGUMENTS = {"why": _why, "ledger": _ledger}
-COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
+COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools, "env": make_env}  # those that take no arguments
 
 
 if __name__ == "__main__":

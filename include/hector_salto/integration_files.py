@@ -101,7 +101,11 @@ def integrations_folder() -> IntegrationFolder:
 
 def names_of_files() -> frozenset[str]:
     """Return the name of every integration file, also of one that cannot be used."""
-    return frozenset(path.stem for path in integrations_folder().glob(FILES))
+    return frozenset(path.stem for path in integrations_folder().glob(FILES)) - _left_out()
+
+
+def _left_out() -> frozenset[str]:
+    return frozenset(name.strip() for name in setting("leave_out").split(","))
 
 
 def load_integration(name: str) -> Integration:
@@ -124,7 +128,8 @@ def load_all(folder: IntegrationFolder | None = None) -> tuple[dict[str, Integra
         files = sorted(folder.glob(FILES), key=lambda file: file.name)
     except IntegrationError as error:
         return {}, [error]
-    for path in files:
+    left_out = _left_out()
+    for path in (file for file in files if file.stem not in left_out):
         try:
             found[path.stem] = load(path)
         except IntegrationError as error:

@@ -12,6 +12,7 @@ PREFIX = "HECTOR_SALTO_"
 # Name and what it says; `get_provider_info` shows them to Airflow.
 OPTIONS = {
     "integrations": "Where the integration files are: a folder, any ObjectStoragePath, or variable://<Airflow Variable>",
+    "leave_out": "Names of integration files that this Airflow leaves out, separated by commas",
     "runs": "Where the runs' folders are: a folder that all workers share, or any ObjectStoragePath",
     "run_days": "How many days the runs' folders stay",
     "ledger": "Id of the Airflow connection to the ledger's database; none: a SQLite file in AIRFLOW_HOME",

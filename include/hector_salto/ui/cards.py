@@ -45,7 +45,8 @@ class Card:
     """One integration. ``last``: the last sync that was to change something; newest: the last run of any kind;
     concerns: runs that did not end well, each with its state, the newest first; outside: reservations of the next 24
     hours whose doors will not open to a user; people: who the causes of the concerns name; plans_only: why nothing is sent; may: what the visitor may press;
-    import_error: what Airflow says of the integration files while it has no DAG of this one.
+    import_error: what Airflow says of the integration files while it has no DAG of this one; missing_pool: the pool of
+    its site, where Airflow has none and lets us make none.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Card:
     may_trigger: bool
     may_unpause: bool
     import_error: str
+    missing_pool: str = ""
 
     @property
     def running(self) -> bool:
