@@ -84,10 +84,22 @@ test: $(VENV)/.ready ## Run the whole test suite
 	@$(PY) -m pytest -n auto --dist loadgroup
 
 ONLY ?=
+PART ?=
 
 .PHONY: matrix
 matrix: $(VENV)/.ready ## Try the product with other Airflows (ONLY="3.3.1 3.1.7": these; half an hour for all)
-	@ONLY="$(ONLY)" $(PY) -m tests.airflow_matrix
+	@ONLY="$(ONLY)" PART="$(PART)" $(PY) -m tests.airflow_matrix
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: release
+release: $(VENV)/.ready ## Build the wheel (dist/), and the image where Docker is there, of the version in pyproject.toml
+	@rm -rf dist
+	@$(PY) -m uv build --quiet --wheel --out-dir dist .
+	@rm -rf build hector_salto.egg-info
+	@ls dist/*.whl
+	@if docker info >/dev/null 2>&1; then docker build --tag hector-salto:$(VERSION) .; \
+	else echo "no Docker engine here: docker build --tag hector-salto:$(VERSION) . makes the image"; fi
 
 .PHONY: images
 images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Chromium)

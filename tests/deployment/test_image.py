@@ -141,3 +141,10 @@ def test_the_code_imports_no_folder_of_the_project_that_is_left_out(context, roo
 )
 def test_secrets_sites_and_leftovers_stay_out_of_the_image(context, path):
     assert not context.holds(path)
+
+
+def test_wheel_compose_and_example_name_one_version(compose, root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert compose.variables(":-")["HECTOR_SALTO_VERSION"] == project["version"]
+    assert f"## {project['version']}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
