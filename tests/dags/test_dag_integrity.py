@@ -123,7 +123,7 @@ def test_a_new_dag_waits_for_its_next_time_also_when_it_is_unpaused_later(dag_ba
 def test_a_scheduled_sync_has_a_deadline_that_passes_in_the_triggerer(dag_bag, integrations):
     """Not on the executor: the KubernetesExecutor's scheduler ends with an error at a callback."""
     sdk = pytest.importorskip("airflow.sdk")
-    if "DeadlineAlert" not in dir(sdk):
+    if not hasattr(sdk, "DeadlineAlert"):
         pytest.skip("this Airflow has no deadlines (before 3.2)")
 
     integrations("daily", GOOD)
