@@ -1,5 +1,5 @@
 # The project's image: every service of docker-compose.yml that is ours runs from it.
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 ENV AIRFLOW_HOME=/opt/airflow \
     PYTHONPATH=/opt/hector-salto:/opt/hector-salto/include:/opt/hector-salto/plugins \

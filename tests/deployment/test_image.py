@@ -148,3 +148,8 @@ def test_wheel_compose_and_example_name_one_version(compose, root):
 
     assert compose.variables(":-")["HECTOR_SALTO_VERSION"] == project["version"]
     assert f"## {project['version']}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="elsewhere any Python that is new enough runs the tests")
+def test_the_images_python_is_the_one_that_ci_tests_with(image):
+    assert image.all("FROM")[0].startswith(f"python:{sys.version_info.major}.{sys.version_info.minor}-")
