@@ -446,7 +446,7 @@ def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(
     assert "1 of 1 named locks are on the site; 1 of 2 places name none" in text
     assert "1 of 2 exist in Hector; missing: group &#39;Techers&#39;" in text
     assert "every 4s" in text
-    assert "asked 0 s ago" in text
+    assert re.search(r"asked \d+ s ago", text)
     assert visit("viewer").get("/steps").status_code == 403
 
 
