@@ -1,5 +1,5 @@
 # The project's image: every service of docker-compose.yml that is ours runs from it.
-FROM python:3.12-slim
+FROM python:3.11-slim
 
 ENV AIRFLOW_HOME=/opt/airflow \
     PYTHONPATH=/opt/hector-salto:/opt/hector-salto/include:/opt/hector-salto/plugins \
@@ -23,6 +23,7 @@ RUN pip install -r requirements.txt
 # editable, so that there is one copy of the code. It stays root's: the process cannot change its own code.
 COPY . .
 RUN pip install --no-deps -e . \
+    && rm -rf hector_salto.egg-info \
     && python -m compileall -q commands dags include plugins
 
 USER airflow

@@ -28,6 +28,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@rm -rf hector_salto.egg-info # on PYTHONPATH it would be found beside the installed package, and register the page twice
 	@touch $@
 
 .PHONY: setup
@@ -70,6 +71,10 @@ why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, RE
 sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl
 	@PYTHONPATH=. $(PY) -m sandbox
 
+.PHONY: env
+env: $(VENV)/.ready ## Make .env and connections.env for docker compose, with new secrets; what has a value stays
+	@$(RUN) env
+
 .PHONY: pools
 pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs (on a server)
 	@$(RUN) pools
@@ -78,12 +83,29 @@ pools: $(VENV)/.ready ## Make the Airflow pool of one slot that each site needs 
 test: $(VENV)/.ready ## Run the whole test suite
 	@$(PY) -m pytest -n auto --dist loadgroup
 
+ONLY ?=
+PART ?=
+
+.PHONY: matrix
+matrix: $(VENV)/.ready ## Try the product with other Airflows (ONLY="3.3.1 3.1.7": these; half an hour for all)
+	@ONLY="$(ONLY)" PART="$(PART)" $(PY) -m tests.airflow_matrix
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: release
+release: $(VENV)/.ready ## Build the wheel (dist/), and the image where Docker is there, of the version in pyproject.toml
+	@rm -rf dist
+	@$(PY) -m uv build --quiet --wheel --out-dir dist .
+	@rm -rf build hector_salto.egg-info
+	@ls dist/*.whl
+	@if docker info >/dev/null 2>&1; then docker build --tag hector-salto:$(VERSION) .; \
+	else echo "no Docker engine here: docker build --tag hector-salto:$(VERSION) . makes the image"; fi
+
 .PHONY: images
 images: $(VENV)/.ready ## Make the README's pictures of the page again (needs Chromium)
 	@IMAGES=docs/images $(PY) -m pytest -q tests/ui/test_in_airflow.py -k has_its_picture
 
 LEDGER ?= sqlite
-ONLY ?=
 
 .PHONY: bench
 bench: $(VENV)/.ready ## Measure everything side by side, about 35 minutes on two idle cores (ONLY="apply page": some; ONLY="many_machines": 50 sites; LEDGER=postgresql: of the page)
@@ -118,5 +140,5 @@ lock: ## Pin requirements.in and requirements-dev.in again (needs uv)
 .PHONY: clean
 clean: ## Remove everything that these commands made
 	@test ! -x $(PY) || $(RUN) down
-	rm -rf $(VENV) .audit .airflow .sandbox mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .audit .matrix .airflow .sandbox dist build mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -16,13 +16,15 @@ from rich.console import Console
 from commands.airflow_api import StartupError
 from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
+from commands.env_file import make_env
 from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
-from commands.sites import release_site
+from commands.sites import check_ledger, release_site, upgrade_ledger
 from commands.terminal_report import show_decisions, show_report
 from commands.up import airflow_for_run, down, run_in_airflow, site_pools, up
 from commands.why import OPEN, why
 from hector_salto.access.texts import few
-from hector_salto.integration import Integration, IntegrationError, integrations_folder, load, load_all
+from hector_salto.integration import Integration, IntegrationError, load
+from hector_salto.integration_files import integrations_folder, load_all
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.reports.questions import Question, QuestionError
 from hector_salto.workflow import parameters
@@ -30,6 +32,7 @@ from hector_salto.workflow import parameters
 GREEN, RED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 DAGS = {"sync": "salto_sync__{}", "plan": "salto_sync__{}", "cleanup": "salto_cleanup__{}"}
 PIPE_WIDTH = 180
+LEDGER_ACTIONS = {"upgrade": upgrade_ledger, "check": check_ledger}
 
 
 class UsageError(ValueError):
@@ -39,6 +42,7 @@ class UsageError(ValueError):
 def main() -> int:
     escape_unencodable(sys.stdout, sys.stderr)
     arguments = _arguments()
+    set_airflow_home()  # settings may be in its airflow.cfg
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     try:
         if arguments.command in COMMANDS_WITHOUT_ARGUMENTS:
@@ -75,9 +79,14 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
-    correction = commands.add_parser("ledger", help="correct the ledger")
-    correction.add_argument("action", choices=["release"], help="take a site from an owner that no longer runs")
-    correction.add_argument("--site", required=True, help="the site's UUID, as the refused run names it")
+    commands.add_parser("env", help="make .env and connections.env for docker-compose.yml, with new secrets")
+    ledger = commands.add_parser("ledger", help="upgrade, check or correct the ledger")
+    ledger.add_argument(
+        "action",
+        choices=[*LEDGER_ACTIONS, "release"],
+        help="upgrade: migrate its tables; check: status 0 when they are up to date; release: take a site from its owner",
+    )
+    ledger.add_argument("--site", default="", help="release: the site's UUID, as the refused run names it")
     return parser.parse_args()
 
 
@@ -89,7 +98,11 @@ def _why(arguments: argparse.Namespace, console: Console) -> int:
     return OPEN if arguments.answered else status
 
 
-def _release(arguments: argparse.Namespace, console: Console) -> int:
+def _ledger(arguments: argparse.Namespace, console: Console) -> int:
+    if arguments.action in LEDGER_ACTIONS:
+        return LEDGER_ACTIONS[arguments.action](console)
+    if not arguments.site.strip():
+        raise UsageError("which site? --site <UUID>, as the refused run names it")
     return release_site(arguments.site.strip(), console)
 
 
@@ -184,8 +197,8 @@ def _pools(console: Console) -> int:
     return GREEN
 
 
-COMMANDS_WITH_ARGUMENTS = {"why": _why, "ledger": _release}
-COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools}  # those that take no arguments
+COMMANDS_WITH_ARGUMENTS = {"why": _why, "ledger": _ledger}
+COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools, "env": make_env}  # those that take no arguments
 
 
 if __name__ == "__main__":

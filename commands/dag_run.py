@@ -95,6 +95,10 @@ def run_dag(dag_id: str, conf: Mapping[str, Any], connections: Mapping[str, str]
     return DagRun(process.returncode or int(not folder), folder, log, time.monotonic() - began, causes)
 
 
+def dag_process_command(arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "commands.dag_process", *arguments]
+
+
 @contextmanager
 def _dag_process(
     arguments: list[str], connections: Mapping[str, str], output: IO[str] | int
@@ -103,7 +107,7 @@ def _dag_process(
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "commands.dag_process", *arguments],
+            dag_process_command(arguments),
             env={**environment(), **connections, EVENTS: str(writing)},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

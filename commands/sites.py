@@ -1,4 +1,4 @@
-"""`python -m commands ledger release`: takes a site from an owner that no longer runs; and closes runs that were cut off."""
+"""`python -m commands ledger release`: takes a site from an owner that no longer runs; upgrades and checks the ledger; closes runs that were cut off."""
 
 from __future__ import annotations
 
@@ -48,6 +48,33 @@ def release_site(site_id: str, console: Console) -> int:
     return NOT_RELEASED
 
 
+def upgrade_ledger(console: Console) -> int:
+    """Bring the ledger's tables to the installed version."""
+    _prepare()
+    from hector_salto.workflow import recorder  # noqa: PLC0415 - imports Airflow
+
+    console.print(f"the ledger has version {recorder.upgrade_ledger()}", highlight=False)
+    return RELEASED
+
+
+def check_ledger(console: Console) -> int:
+    """Say which version the ledger has; status 0 when it is the one that this code needs."""
+    _prepare()
+    from hector_salto.workflow import recorder  # noqa: PLC0415 - imports Airflow
+
+    found, needed = recorder.check_ledger()
+    if found == needed:
+        console.print(f"the ledger has version {found}, as this code needs it", highlight=False)
+        return RELEASED
+    console.print(
+        f"the ledger has version {found or 'none'}, and this code needs {needed}: `python -m commands ledger upgrade`",
+        style="yellow",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return NOT_RELEASED
+
+
 def close_interrupted_runs(kept: Ledger, names: list[str], now: datetime) -> int:
     """End in the ledger the runs of these integrations whose processes were ended; return how many."""
     runs = [run for name in names for run in kept.unfinished(name)]
@@ -61,10 +88,14 @@ def close_runs_after_down(names: list[str]) -> int:
     return close_interrupted_runs(_ledger(), names, datetime.now(UTC))
 
 
-def _ledger() -> Ledger:
+def _prepare() -> None:
     set_airflow_home()  # Airflow makes its home as it is imported
     os.environ.setdefault(*OWN_STORE)
     migrate_database()
+
+
+def _ledger() -> Ledger:
+    _prepare()
     from hector_salto.workflow.recorder import ledger  # noqa: PLC0415 - imports Airflow
 
     return ledger()

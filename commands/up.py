@@ -48,7 +48,7 @@ from commands.supervisor import (
     short_path,
     write_secret,
 )
-from hector_salto.integration import integrations_folder, load_all
+from hector_salto.integration_files import integrations_folder, load_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -280,7 +280,7 @@ def _settings(page: AirflowApi) -> dict[str, str]:
     }
     needed = {
         "AIRFLOW_HOME": str(home()),
-        "HECTOR_SALTO_INTEGRATIONS": str(integrations_folder().absolute()),
+        "HECTOR_SALTO_INTEGRATIONS": _folder_text(),
         # A site of the user's own opens no door before somebody has read its first plan and unpaused it.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -342,11 +342,17 @@ def _has_synced_today(campus: Campus) -> bool:
     return began is not None and began.astimezone(UTC).date() == datetime.now(UTC).date() and released
 
 
+def _folder_text() -> str:
+    """Return where the integration files are, as Airflow's processes can read it."""
+    folder = integrations_folder()
+    return str(folder.absolute()) if isinstance(folder, Path) else str(folder)
+
+
 def _unpause(
     page: AirflowApi, supervisor: Supervisor, integrations: Mapping[str, Integration], console: Console
 ) -> None:
     if NAME not in integrations:
-        folder = short_path(integrations_folder())
+        folder = _folder_text()
         console.print(f"there is no {NAME}.yaml in {folder}: no DAG keeps the sandbox in step", style="yellow")
         return
     for dag_id in (one.format(NAME) for one in DAG_IDS):

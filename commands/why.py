@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from commands.demo import NAME, demo
 from commands.settings import migrate_database, set_airflow_home
 from hector_salto.access.references import resolve_references, spellings
-from hector_salto.integration import integrations_folder, load
+from hector_salto.integration import load
+from hector_salto.integration_files import integrations_folder
 from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
 from hector_salto.reports.search import matches
 

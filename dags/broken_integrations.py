@@ -9,7 +9,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from hector_salto.integration import IntegrationError, load_all
+from hector_salto.integration import IntegrationError
+from hector_salto.integration_files import load_all
 from hector_salto.workflow import parsing
 
 parsing.unbuilt.clear()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import TYPE_CHECKING
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param
 
@@ -16,6 +17,11 @@ from hector_salto.workflow.parsing import dags_of
 
 if TYPE_CHECKING:
     from hector_salto.integration import Integration
+
+# Older versions of the standard provider have one name for both times.
+RESPONSE_TIMEOUT = (
+    "response_timeout" if "response_timeout" in signature(HITLOperator).parameters else "execution_timeout"
+)
 
 DOC = """
 ### Removals at {site} that need an approval
@@ -50,17 +56,17 @@ def approval_dag(name: str, integration: Integration) -> DAG:
         catchup=False,
         is_paused_upon_creation=False,  # it runs only when a sync asks; paused, the question would never be seen
         params=PARAMS,
-        tags=["salto", "approval"],
+        tags=["salto", "approval", f"site:{name}"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
-        default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "owner": integration.owner},
     ) as dag:
         described = tasks.describe(name)
         approve = ApprovalOperator(
             task_id="approve",
             subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",  # the operator takes text only
             body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
-            response_timeout=ANSWER_WITHIN,
+            **{RESPONSE_TIMEOUT: ANSWER_WITHIN},
             defaults=ApprovalOperator.REJECT,
             retries=0,
         )

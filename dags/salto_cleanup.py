@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
 from hector_salto.workflow import tasks
-from hector_salto.workflow.parsing import dags_of, next_times
+from hector_salto.workflow.parsing import dags_of, next_times, nightly
 
 if TYPE_CHECKING:
     from hector_salto.integration import Integration
-
-DAILY = "30 3 * * *"
 
 DOC = """
 ### Outdated access groups of {site} are removed
 
 **What it does.** Deletes the access groups `Hector_...` whose window is over, and folders and ledger rows of runs past
-retention. It runs daily, also when the sync has no schedule. It needs Salto KS only (connection `{salto}`); Hector may be
+retention. It runs every night between 02:00 and 04:59, also when the sync has no schedule. It needs Salto KS only (connection `{salto}`); Hector may be
 switched off. Groups without an end date are never touched.
 
 **Trigger it with** `plan_only` to see which groups would be deleted; nothing is deleted then.
@@ -41,12 +38,12 @@ def cleanup_dag(name: str, integration: Integration) -> DAG:
         dag_id=f"salto_cleanup__{name}",
         description=f"Outdated access groups of {integration.site_id} are removed",
         doc_md=DOC.format(site=integration.site_id, salto=integration.salto_conn_id),
-        schedule=next_times(DAILY, integration.timezone),  # also when syncs are only triggered
+        schedule=next_times(nightly(name), integration.timezone),  # also when syncs are only triggered
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
-        tags=["salto", "cleanup"],
-        default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
+        tags=["salto", "cleanup", f"site:{name}"],
+        default_args={**tasks.DEFAULT_ARGS, "owner": integration.owner},
     ) as dag:
         folder = tasks.start_run(name, kind="cleanup")
         planned = tasks.plan_cleanup.override(task_id="plan")(name, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -10,6 +9,7 @@ from airflow.sdk import DAG, Param
 
 from hector_salto.workflow import tasks
 from hector_salto.workflow.alerting import sync_deadline
+from hector_salto.workflow.assets import LEDGER, access_alias
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of, next_times
 
@@ -77,10 +77,10 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         max_active_runs=1,
         params=PARAMS,
         deadline=sync_deadline(name, integration),
-        tags=["salto", "hector", "sync"],
+        tags=["salto", "hector", "sync", f"site:{name}"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
-        default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(minutes=30)},
+        default_args={**tasks.DEFAULT_ARGS, "owner": integration.owner},
     ) as dag:
         folder = tasks.start_run(name)
         extracts = [
@@ -88,7 +88,7 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         ]
         planned = tasks.plan(name, folder)
         applied = tasks.apply.override(pool=integration.pool)(name, folder, planned)
-        reported = tasks.report(name, folder)
+        reported = tasks.report.override(outlets=[access_alias(name), LEDGER])(name, folder)
         held = tasks.find_held_removals(folder)
         TriggerDagRunOperator(
             task_id="ask_for_approval",

@@ -47,13 +47,17 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,  # a choice of its own: unpaused where doors are to follow at once
-        tags=["salto", "hector", "watch"],
+        tags=["salto", "hector", "watch", f"site:{name}"],
         render_template_as_native_obj=True,
         user_defined_macros={"derived_run_id": derived_run_id},
         # A sync that was started may never end, when its run was deleted.
         dagrun_timeout=MAX_DEFERRAL + timedelta(hours=1),
         # Its runs follow each other at once, so whatever fails must fail slowly.
-        default_args={"retries": 4, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": 2.0},
+        default_args={
+            "retries": 15,
+            "retry_delay": timedelta(seconds=30),
+            "owner": integration.owner,
+        },
     ) as dag:
         watch = HectorChangeSensor(
             task_id="watch", hector_conn_id=integration.hector_conn_id, position=tasks.watch_position(name)

@@ -12,22 +12,35 @@ ROOT = Path(__file__).resolve().parent.parent
 NETWORK = {"requests", "urllib3", "http", "socket", "httpx"}
 PURE = {"pandas", "pandera", "numpy", "email_validator"}  # the last asks no name server here
 
-FOUNDATION = {"access", "http_client", "integration", "scalars", "ledger", "alerts", "reports"}
+FOUNDATION = {
+    "access",
+    "http_client",
+    "integration",
+    "integration_files",
+    "settings",
+    "scalars",
+    "ledger",
+    "alerts",
+    "reports",
+}
 PRODUCT = FOUNDATION | {"salto", "hector", "workflow"}
 # A room, and the rooms that it may import. A room is a package or module of hector_salto, or a folder of that name.
 MAY_IMPORT = {
     "access": set(),
     "http_client": {"access"},
     "scalars": set(),
+    "settings": set(),
     "integration": {"access", "scalars"},
+    "integration_files": {"integration", "settings"},
     "ledger": {"access"},
     "alerts": {"access", "ledger"},
     "reports": {"access", "ledger"},
-    "salto": {"access", "http_client"},
+    "salto": {"access", "http_client", "settings"},
     "hector": {"access", "http_client"},
     "workflow": PRODUCT - {"workflow"},
     "ui": PRODUCT,
     "salto_doors": {"ui"},
+    "__main__": PRODUCT,
     "commands": PRODUCT | {"sandbox"},
     "dags": PRODUCT,
     "sandbox": set(),

@@ -8,11 +8,9 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import os
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from zoneinfo import available_timezones
 
 import yaml
@@ -28,7 +26,6 @@ from hector_salto.scalars import odd_numbers, quotes_needed, quotes_too_many, sc
 if TYPE_CHECKING:
     from hector_salto.scalars import Path as Path_
 
-FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"  # another folder of integration files, e.g. one mounted into a container
 NAME = re.compile(r"[a-z0-9_]+")
 CRON_FIELDS = 5
 ALLOWED_CRON = 'allowed is a cron expression of five fields such as "0 21 * * *", or null'
@@ -77,6 +74,26 @@ def _email(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, strip_whitespace=True)]
 Minutes = Annotated[int, Field(ge=0, le=1440)]
+
+
+class IntegrationFile(Protocol):
+    """What is needed of a file: a Path, an ObjectStoragePath or an entry of a Variable."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stem(self) -> str: ...
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+
+    def read_text(self, encoding: str) -> str: ...
+
+    def exists(self) -> bool: ...
 
 
 class _Strict(BaseModel):
@@ -134,6 +151,7 @@ class Integration(_Strict):
     drift: Literal["repair", "report"] = "repair"
     entries: bool = False
     alerts: AlertFields = AlertFields()
+    owner: Text = "hector-salto"
 
     @property
     def pool(self) -> str:
@@ -230,7 +248,7 @@ def _warn_once(sentence: str) -> None:
     LOG.warning(sentence)
 
 
-def load(path: Path) -> Integration:
+def load(path: IntegrationFile) -> Integration:
     """The integration in a file.
 
     Raises:
@@ -320,33 +338,5 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _path_text(path: Path) -> str:
+def _path_text(path: IntegrationFile) -> str:
     return "/".join(path.parts[-3:])
-
-
-def integrations_folder() -> Path:
-    """Return the folder of the integration files; "~" too, because no shell has read an env file."""
-    given = (os.environ.get(FOLDER_SETTING) or "").strip()
-    return Path(given).expanduser() if given else Path(__file__).resolve().parents[1] / "integrations"
-
-
-def names_of_files() -> frozenset[str]:
-    """Return the name of every integration file, also of one that cannot be used."""
-    return frozenset(path.stem for path in integrations_folder().glob("*.y*ml"))
-
-
-def load_all(folder: Path | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:
-    """Every usable integration by name, and an error for each file that is not."""
-    found: dict[str, Integration] = {}
-    errors = []
-    folder = folder or integrations_folder()
-    if not folder.is_dir():
-        errors.append(
-            IntegrationError(f"{folder} is no folder, so there are no integrations: correct {FOLDER_SETTING}")
-        )
-    for path in sorted(folder.glob("*.y*ml")):
-        try:
-            found[path.stem] = load(path)
-        except IntegrationError as error:
-            errors.append(error)
-    return found, errors

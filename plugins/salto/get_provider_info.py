@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hector_salto.settings import OPTIONS, SECTION
+
 TEXT = {"type": ["string", "null"]}
 
 
@@ -13,6 +15,22 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Hector and Salto KS",
         "description": "Keeps a Salto KS site in step with Hector's reservations.",
         "connection-types": [HECTOR, SALTO_KS],
+        "hooks": [
+            {"integration-name": "Hector", "python-modules": ["hector.hook"]},
+            {"integration-name": "Salto KS", "python-modules": ["salto.hook"]},
+        ],
+        "operators": [{"integration-name": "Salto KS", "python-modules": ["salto.operators"]}],
+        "sensors": [{"integration-name": "Hector", "python-modules": ["hector.sensors"]}],
+        "triggers": [{"integration-name": "Hector", "python-modules": ["hector.triggers"]}],
+        "config": {SECTION: {"description": "Settings of hector-salto.", "options": _options()}},
+    }
+
+
+def _options() -> dict[str, dict[str, Any]]:
+    """Return the settings as Airflow's `config list` shows them."""
+    return {
+        name: {"description": about, "version_added": "1.0.0", "type": "string", "example": None, "default": ""}
+        for name, about in OPTIONS.items()
     }
 
 

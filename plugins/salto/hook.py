@@ -14,6 +14,7 @@ from airflow.sdk.log import mask_secret
 from hector_salto.access.texts import comparable
 from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
+from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.rate_limit import RateLimit
 from hector_salto.http_client.timing import SYSTEM_CLOCK, Timing
 from hector_salto.http_client.transport import READ_METHODS, Service, Transport
@@ -25,6 +26,7 @@ from salto.sites import describe_sites, visible_sites
 from salto.writer import WRITE_METHODS, SaltoWriter
 
 if TYPE_CHECKING:
+    import pandas as pd
     from airflow.sdk import Connection
 
     from hector_salto.http_client.transport import CallRecorder
@@ -63,6 +65,7 @@ class SaltoHook(BaseHook):
     """Opens Salto's clients from an Airflow connection of type ``salto_ks``.
 
     :param salto_conn_id: id of the connection; it is read on first use, never while a DAG file is parsed.
+    :param site: UUID, site UID or name of the site; not needed where the account sees one site only.
     """
 
     conn_name_attr = "salto_conn_id"
@@ -70,9 +73,12 @@ class SaltoHook(BaseHook):
     conn_type = "salto_ks"
     hook_name = "Salto KS"
 
-    def __init__(self, salto_conn_id: str = default_conn_name, *, timing: Timing = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, salto_conn_id: str = default_conn_name, *, site: str | None = None, timing: Timing = SYSTEM_CLOCK
+    ) -> None:
         super().__init__()
         self.salto_conn_id = salto_conn_id
+        self._site = site
         self._timing = timing
         self._readers: dict[str, SaltoReader] = {}
 
@@ -99,9 +105,46 @@ class SaltoHook(BaseHook):
         """The writing client; each of its requests is written down in the journal first."""
         return SaltoWriter(self._transport(site, WRITE_METHODS, journal), self._version, self.reader(site).site_id)
 
-    def get_conn(self) -> PasswordGrant:
-        """The account's access; a client needs a site as well, see ``reader``."""
+    def get_conn(self) -> SaltoReader:
+        """Return the reading client of the hook's site.
+
+        Raises:
+            ConfigurationError: when the hook names no site, and the account sees none or several.
+        """
+        return self.reader(self._site or self._only_site())
+
+    def users(self) -> pd.DataFrame:
+        """Return the site's users (columns SALTO_USERS); tag numbers are left out."""
+        return self.get_conn().users(no_fingerprint)
+
+    def tags(self) -> pd.DataFrame:
+        """Return the site's tags (columns SALTO_TAGS); their numbers are left out."""
+        return self.get_conn().tags(no_fingerprint)
+
+    def locks(self) -> pd.DataFrame:
+        """Return the site's locks (columns SALTO_LOCKS)."""
+        reader = self.get_conn()
+        return reader.locks(reader.site.zone)
+
+    def groups(self) -> pd.DataFrame:
+        """Return the site's access groups (columns SALTO_GROUPS)."""
+        return self.get_conn().groups()
+
+    @property
+    def grant(self) -> PasswordGrant:
+        """The account's access, shared by everything in this process."""
         return self._grant
+
+    def _only_site(self) -> str:
+        sites = visible_sites(self._transport("", READ_METHODS), self._version)
+        if len(sites) != 1:
+            seen = describe_sites(sites) if sites else "none"
+            raise ConfigurationError(
+                self._request_info,
+                f"does not say which site is meant (sites seen: {seen})",
+                "name it: SaltoHook(site=...)",
+            )
+        return sites[0].id
 
     def test_connection(self) -> tuple[bool, str]:
         clear_grants()  # an earlier token says nothing about the account as it is now

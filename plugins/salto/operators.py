@@ -13,6 +13,7 @@ from hector_salto.access import schemas
 from hector_salto.access.plan import members_by_group
 from hector_salto.access.results import DONE, HELD
 from hector_salto.http_client.errors import NotFoundError
+from hector_salto.http_client.fingerprint import no_fingerprint
 from salto.hook import SaltoHook
 from salto.operation_sender import SiteClients
 from salto.plan_executor import NULL_RECORDER, OperationRecorder, PlanExecutor
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow.sdk import Context
-
-
-def no_fingerprint(_number: str | None) -> None:
-    """Stand in for tag numbers where a plan changes no tag."""
 
 
 class SaltoApplyOperator(BaseOperator):

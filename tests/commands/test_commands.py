@@ -98,3 +98,37 @@ def test_a_site_of_ones_own_plan_then_sync_then_nothing_to_do(command, integrati
         assert status == 1
         assert "hector_campus" in said
         assert "The run ended RED" in said
+
+
+def test_a_dag_file_that_cannot_be_imported_is_named_and_ends_the_command_red(command, integrations, tmp_path):
+    """Read from Airflow's own list of import errors, not out of its logs."""
+    integrations("campus", INTEGRATION.format("campus"))
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "salto_sync.py").write_text('from airflow.sdk import DAG\nraise ValueError("no such name")\n')
+
+    status, said = command("plan", "--integration", "campus", AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path / "dags"))
+
+    assert status == 1
+    assert "The run ended RED" in said
+    assert "salto_sync.py cannot be imported: ValueError: no such name" in said
+
+
+def test_the_ledger_is_checked_and_upgraded_by_command(command):
+    assert command("ledger", "check")[0] == 1
+    assert command("ledger", "upgrade")[0] == 0
+    status, said = command("ledger", "check")
+
+    assert status == 0
+    assert "as this code needs it" in said
+
+
+def test_a_run_refuses_a_ledger_that_only_the_command_may_migrate(command, integrations):
+    integrations("campus", INTEGRATION.format("campus"))
+
+    status, said = command(
+        "why", "--integration", "campus", "--reference", "1", HECTOR_SALTO_LEDGER_MIGRATIONS="refuse"
+    )
+
+    assert status == 2
+    assert "has version none, and this code needs" in said
+    assert "ledger upgrade" in said

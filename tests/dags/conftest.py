@@ -122,9 +122,19 @@ def _runner(way, integrations, tmp_path, monkeypatch, caplog, capfd):
 
 
 def bag():
-    from airflow.dag_processing.dagbag import DagBag
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import DagBag
 
     return DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+
+
+def serialization():
+    """What Airflow keeps DAGs with: to_dict, from_dict."""
+    from airflow.serialization import serialized_objects
+
+    return getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG  # Airflow 3.1
 
 
 @pytest.fixture

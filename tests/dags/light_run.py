@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, XComArg
+from airflow.sdk import DAG, Asset, XComArg
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
 
 from hector_salto.workflow.starting import TERMINAL
@@ -37,6 +38,7 @@ class LightRun:
     states: dict[str, str] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     triggered: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asset_events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # name of the asset, extra
 
     def run(self, run_type: str) -> str:
         """Return the state of the run."""
@@ -54,6 +56,7 @@ class LightRun:
             "dag_run": dag_run,
             "params": self.dag.params.dump() | {k: v for k, v in self.conf.items() if k in self.dag.params},
             "run_id": run_id,
+            "outlet_events": defaultdict(lambda: SimpleNamespace(add=self._add_event)),
         }
         for operator in self.dag.topological_sort():
             self.states[operator.task_id] = self._state(operator, context)
@@ -66,6 +69,9 @@ class LightRun:
             for one in self.dag.tasks
             if not one.is_teardown and all(self.dag.get_task(later).is_teardown for later in one.downstream_task_ids)
         ]
+
+    def _add_event(self, asset: Asset, extra: dict[str, Any]) -> None:
+        self.asset_events.append((asset.name, extra))
 
     def _state(self, operator: Any, context: dict[str, Any]) -> str:
         if (decided := self._decided(operator)) is not None:

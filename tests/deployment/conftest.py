@@ -28,7 +28,9 @@ class Compose:
     @property
     def ours(self) -> dict[str, dict[str, Any]]:
         """The services that run from the project's image."""
-        return {name: service for name, service in self.services.items() if "build" in service}
+        return {
+            name: service for name, service in self.services.items() if service["image"].startswith("hector-salto:")
+        }
 
     @property
     def settings(self) -> dict[str, str]:
@@ -107,8 +109,8 @@ def context() -> BuildContext:
 
 @pytest.fixture(scope="session")
 def example() -> tuple[dict[str, str], dict[str, str]]:
-    """.env.example: the lines to fill in, and the settings that stand there as comments with their defaults."""
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    """.env.example and connections.env.example: the lines to fill in, and the settings that stand there as comments with their defaults."""
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in (".env.example", "connections.env.example"))
     return tuple(dict(re.findall(rf"(?m)^{start}([A-Z][A-Z_0-9]+)=(.*)$", text)) for start in ("", "# "))
 
 

@@ -89,6 +89,8 @@ class Stack:
         self.data = fill_variables(
             yaml.safe_load((code / "docker-compose.yml").read_text(encoding="utf-8")), self.given
         )
+        connections = project / "connections.env"
+        self.connections = {name: value or "" for name, value in dotenv_values(connections, interpolate=False).items()}
         self.ports = {port: free_port() for port in LISTENS.values()}
         self.other = dict(other or {})
         (self.home / "container.py").write_text(HOSTNAME, encoding="utf-8")
@@ -222,7 +224,15 @@ class Stack:
     # --- one service --------------------------------------------------------------------------------------------------
 
     def _service(self, name: str, about: Mapping[str, Any]) -> Service:
-        told = {} if name in {"postgres", "redis"} else {**self.given, **about["environment"], **self.other}
+        told = (
+            {}
+            if name in {"postgres", "redis"}
+            else {
+                **(self.connections if "env_file" in about else {}),
+                **about["environment"],
+                **self.other,
+            }
+        )
         environment = {key: self._local_value(name, str(value)) for key, value in told.items()}
         environment |= {key: str(value) for key, value in about.get("environment", {}).items() if not told}
         environment |= {
@@ -421,9 +431,12 @@ def write_project(folder: Path, settings: Mapping[str, str]) -> Path:
             lines.append(line + made.stdout.strip())
         elif not (line.endswith("=") and line[:-1] in settings):
             lines.append(line)
-    lines += [f"{name}='{value}'" for name, value in settings.items()]
+    own = {name: f"{name}='{value}'" for name, value in settings.items()}
+    secret = [line for name, line in own.items() if name.startswith("AIRFLOW_CONN_")]
+    lines += [line for line in own.values() if line not in secret]
     (folder / "include" / "integrations").mkdir(parents=True)
     (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "connections.env").write_text("\n".join(secret) + "\n", encoding="utf-8")
     return folder
 
 

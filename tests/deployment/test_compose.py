@@ -16,7 +16,10 @@ from airflow.configuration import conf
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow.sdk import Connection
 
+from hector_salto.settings import OPTIONS
+
 AIRFLOW_SETTING = re.compile(r"AIRFLOW__(\w+?)__(\w+)")
+PREFIX = "HECTOR_SALTO_"
 SERVERS = {"api-server", "scheduler", "dag-processor", "triggerer", "worker-1", "worker-2"}
 STEPS = {"migrate", "pools", "logins"}
 LONG_ENOUGH = "long enough to pass"
@@ -71,11 +74,8 @@ def test_the_pinned_packages_load_the_executor_and_the_logins(compose):
     import_module("airflow.providers.celery.executors.celery_executor_utils")  # scheduler and workers begin with it
 
 
-def test_every_setting_of_ours_is_set_for_all(compose, root):
-    code = [path for folder in ("dags", "plugins", "include") for path in (root / folder).rglob("*.py")]
-    named = {name for path in code for name in re.findall(r'"(HECTOR_SALTO_\w+)"', path.read_text(encoding="utf-8"))}
-
-    assert {key for key in compose.settings if key.startswith("HECTOR_SALTO_")} == named
+def test_every_setting_of_ours_is_set_for_all(compose):
+    assert {key for key in compose.settings if key.startswith(PREFIX)} == {PREFIX + name.upper() for name in OPTIONS}
 
 
 # --- one image, one set of settings ----------------------------------------------------------------------------------
@@ -86,8 +86,27 @@ def test_all_of_ours_share_image_settings_and_rules(compose):
         own = set(service["environment"]) - set(compose.settings)
         assert own == ({"UI_PASSWORDS"} if name == "logins" else set()), name
         assert compose.settings.items() <= service["environment"].items(), name
-        for key in ("image", "build", "env_file", "init", "cap_drop", "security_opt", "logging"):
+        for key in ("image", "init", "cap_drop", "security_opt", "logging"):
             assert service[key] == compose.data["x-ours"][key], (name, key)
+
+
+def test_one_service_builds_the_image_and_none_pulls_it(compose):
+    """Several builds of one tag at once can refuse each other."""
+    assert [name for name, service in compose.ours.items() if "build" in service] == ["migrate"]
+    policies = {name: service["pull_policy"] for name, service in compose.ours.items()}
+    assert policies.pop("migrate") == "build"
+    assert set(policies.values()) == {"never"}
+
+
+def test_only_what_speaks_to_services_knows_their_secrets(compose):
+    holders = {name for name, service in compose.services.items() if "env_file" in service}
+
+    assert holders == {"api-server", "triggerer", "worker-1", "worker-2"}
+    assert {compose.services[name]["env_file"] for name in holders} == {"connections.env"}
+
+
+def test_the_sandbox_is_left_out(compose):
+    assert compose.settings["HECTOR_SALTO_LEAVE_OUT"] == "sandbox"
 
 
 def test_settings_agree_with_the_image(compose, image):
@@ -290,7 +309,7 @@ def test_only_the_page_is_published_and_only_on_this_machine(compose, fill):
 def test_no_image_of_others_floats(compose):
     images = {service["image"] for name, service in compose.services.items() if name not in compose.ours}
 
-    assert images == {"postgres:16", "redis:7"}
+    assert images == {"postgres:16.10-bookworm", "redis:7.2.7-bookworm"}
 
 
 def test_mounted_folders_exist_and_are_read_only(compose, root):

@@ -30,11 +30,12 @@ def _files(root, folder):
 
 
 def test_the_project_and_every_pinned_package_take_this_python(python, root):
+    """In its newest patch release, which the tag of the image means."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert SpecifierSet(project["requires-python"]).contains(f"{python}.0")
+    assert SpecifierSet(project["requires-python"]).contains(f"{python}.99")
 
     pins = [Requirement(line) for line in (root / "requirements.txt").read_text(encoding="utf-8").splitlines() if line]
-    there = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    there = {"python_version": python, "python_full_version": f"{python}.99", "sys_platform": "linux"}
     applying = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(there)]
     assert len({pin.name for pin in applying}) == len(applying), "a package with two versions for one Python"
     for pin in applying:
@@ -42,7 +43,7 @@ def test_the_project_and_every_pinned_package_take_this_python(python, root):
             takes = metadata(pin.name).get("Requires-Python")
         except PackageNotFoundError:  # asked for on that Python only
             continue
-        assert SpecifierSet(takes or "").contains(f"{python}.0"), pin.name
+        assert SpecifierSet(takes or "").contains(f"{python}.99"), pin.name
 
 
 def test_pins_are_installed_before_the_code_and_nothing_beside_them(image):
@@ -141,3 +142,15 @@ def test_the_code_imports_no_folder_of_the_project_that_is_left_out(context, roo
 )
 def test_secrets_sites_and_leftovers_stay_out_of_the_image(context, path):
     assert not context.holds(path)
+
+
+def test_wheel_compose_and_example_name_one_version(compose, root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert compose.variables(":-")["HECTOR_SALTO_VERSION"] == project["version"]
+    assert f"## {project['version']}" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="elsewhere any Python that is new enough runs the tests")
+def test_the_images_python_is_the_one_that_ci_tests_with(image):
+    assert image.all("FROM")[0].startswith(f"python:{sys.version_info.major}.{sys.version_info.minor}-")

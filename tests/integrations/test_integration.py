@@ -5,7 +5,8 @@ import pytest
 
 from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import DEFAULT_ACCESS_STATUSES, STATUSES
-from hector_salto.integration import FOLDER_SETTING, Integration, IntegrationError, load, load_all
+from hector_salto.integration import Integration, IntegrationError, load
+from hector_salto.integration_files import FOLDER_SETTING, load_all
 
 REQUIRED = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
 FULL = (

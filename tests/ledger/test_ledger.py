@@ -69,7 +69,7 @@ def test_opening_it_again_changes_nothing_and_all_may_open_it_at_once(url):
 
     def open_it():
         opened.append(Ledger(url))
-        opened[-1]._upgrade()
+        opened[-1]._upgrade(migrates=True)
 
     threads = [threading.Thread(target=open_it) for _ in range(4)]
     for thread in threads:

@@ -7,6 +7,7 @@ import pytest
 
 from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError
 from hector_salto.http_client.timing import Timing
+from salto.client import SaltoReader
 from salto.get_provider_info import get_provider_info
 from salto.hook import SaltoHook, clear_grants, rate_limit_of
 
@@ -128,23 +129,23 @@ def test_all_of_a_process_share_one_token_of_an_account(hook, web):
     web.get("https://connect.example/v1.1/sites", json=[])
     first, second = hook(), hook()
 
-    assert first.get_conn() is second.get_conn()
-    assert first.get_conn() is not hook(login="another").get_conn()
+    assert first.grant is second.grant
+    assert first.grant is not hook(login="another").grant
 
 
 def test_a_refused_account_is_asked_anew_by_the_next(hook, web):
     web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
-    first = hook().get_conn()
+    first = hook().grant
     with pytest.raises(AccountNotActiveError):
         first.token()
 
     web.replace("POST", "https://identity.example/connect/token", json={"access_token": "jwt4712", "expires_in": 3600})
-    assert hook().get_conn().token() == "jwt4712"
+    assert hook().grant.token() == "jwt4712"
 
 
 def test_trying_a_connection_asks_for_a_token_of_its_own(hook, web):
     web.get("https://connect.example/v1.1/sites", json=[])
-    hook().get_conn().token()
+    hook().grant.token()
     web.replace("POST", "https://identity.example/connect/token", status=400, json={"error": "invalid_grant"})
 
     assert hook().test_connection()[0] is False
@@ -241,3 +242,26 @@ def test_what_was_copied_along_with_a_secret_is_left_out(hook):
 
     assert (account.client_id, account.client_secret) == ("client", "client-s3cret")
     assert (account.username, account.user_password) == ("sync@a.example", "w 1")
+
+
+SITE = {"id": "5f0d1c1e-0000-4000-8000-000000000001", "site_uid": "DE1", "customer_reference": "North"}
+
+
+def test_the_connection_alone_gives_a_client_where_the_account_sees_one_site(hook, web):
+    web.get("https://connect.example/v1.1/sites", json=[SITE])
+
+    assert isinstance(hook().get_conn(), SaltoReader)
+
+
+@pytest.mark.parametrize("sites", [[], [SITE, SITE | {"id": SITE["id"][:-1] + "2", "site_uid": "DE2"}]])
+def test_which_site_is_meant_must_be_said_where_it_is_not_plain(hook, web, sites):
+    web.get("https://connect.example/v1.1/sites", json=sites)
+
+    with pytest.raises(ConfigurationError, match=r"SaltoHook\(site="):
+        hook().get_conn()
+
+
+def test_a_hook_of_a_site_gives_its_client_without_looking_for_others(hook):
+    hook()
+
+    assert isinstance(SaltoHook("salto_campus", site="DE1").get_conn(), SaltoReader)

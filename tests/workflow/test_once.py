@@ -51,7 +51,7 @@ def test_a_run_is_patient_with_the_ledgers_database_and_the_page_is_not(monkeypa
         def begin_run(self, _begun):
             return 1
 
-    def opened(_url, patience=0.0):
+    def opened(_url, patience=0.0, **_):
         asked.append(patience)
         return Opened()
 

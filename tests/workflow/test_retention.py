@@ -62,7 +62,7 @@ def test_a_wrong_setting_removes_nothing(folder, tmp_path, monkeypatch, given):
 def test_any_number_of_days_is_kept(monkeypatch, given, days):
     monkeypatch.setenv("HECTOR_SALTO_RUN_DAYS", given)
 
-    assert folders.days_kept("HECTOR_SALTO_RUN_DAYS", 5) == days
+    assert folders.days_kept("run_days", 5) == days
     assert folders.retention_start(NOW) < NOW
 
 

@@ -178,20 +178,22 @@ class Ledger:
         self._turn = threading.Lock() if self.url.get_backend_name() == "sqlite" else nullcontext()
 
     @classmethod
-    def open(cls, url: str, patience: float = 0.0) -> Ledger:
+    def open(cls, url: str, patience: float = 0.0, *, migrates: bool = True) -> Ledger:
         """The ledger at this URL, brought to the installed version first.
+
+        Without ``migrates`` a ledger of another version is refused instead.
 
         A run is patient (RESTART): it need not end red because the database restarts. Who looks at a page is not.
 
         Raises:
-            LedgerError: when it cannot be reached, or was made by a newer version.
+            LedgerError: when it cannot be reached, was made by a newer version, or must be migrated first.
         """
         key = url, 0.0 if url.startswith("sqlite") else patience
         with cls._opening:
             if key not in cls._opened:
                 ledger = cls(*key)
                 with ledger.translate_errors():
-                    ledger._upgrade()
+                    ledger._upgrade(migrates=migrates)
                 cls._opened[key] = ledger
             return cls._opened[key]
 
@@ -658,9 +660,29 @@ class Ledger:
         self._gave_up.discard(str(self.url))
         return made
 
-    def _upgrade(self) -> None:
-        if self._version() == VERSION:
+    @property
+    def version(self) -> str:
+        """Of the tables that this code knows."""
+        return VERSION
+
+    def found_version(self) -> str | None:
+        """Return the version of the tables; null before the first time.
+
+        Raises:
+            LedgerError: when the database cannot be reached.
+        """
+        with self.translate_errors():
+            return self._version()
+
+    def _upgrade(self, *, migrates: bool) -> None:
+        found = self._version()
+        if found == VERSION:
             return
+        if not migrates:
+            raise LedgerError(
+                f"the ledger at {self.where} has version {found or 'none'}, and this code needs {VERSION}; run "
+                "`python -m commands ledger upgrade` (HECTOR_SALTO_LEDGER_MIGRATIONS is refuse)"
+            )
         # Few processes need it, and it takes each task a fifth of a second to import.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415

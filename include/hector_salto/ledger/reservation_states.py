@@ -99,7 +99,7 @@ def _reservations(connection: Connection, integration: str, begin: datetime, end
     # As objects: pandas would look for a type in each of thousands of instants, column by column, and again.
     found = pd.DataFrame(_tuples(connection.execute(query).all()), columns=_RESERVATION, dtype="object")
     moments = ("start", "finish", "window_start", "window_end")
-    found = found.assign(**{name: pd.to_datetime(found[name], utc=True) for name in moments})
+    found = found.assign(**{name: found[name].astype("datetime64[us, UTC]") for name in moments})
     query = _now(SeenRoom, integration, _ROOM)
     rows = among(connection, query, SeenRoom.reservation_id, found["reservation_id"])
     rooms = pd.DataFrame(_tuples(rows), columns=_ROOM, dtype="object").astype("str")
@@ -192,8 +192,8 @@ def _offline(connection: Connection, integration: str) -> set[str]:
 def states_of(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:
     """The state of each row; of several cases the last that holds decides."""
     there = rows["reference"].isin(states[IN_PLACE])
-    begun = pd.to_datetime(rows["window_start"], utc=True) <= now
-    over = pd.to_datetime(rows["window_end"], utc=True) <= now
+    begun = rows["window_start"].astype("datetime64[us, UTC]") <= now
+    over = rows["window_end"].astype("datetime64[us, UTC]") <= now
     settled, fault = _shut_rows(rows, there=there)
     wanted = ~settled & ~fault
     shut = rows["offline"] | rows["unable"]

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, DateTime, Double, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Run(Table):
     site_zone: Mapped[str | None]
     seats: Mapped[int | None]  # allowed by the subscription; null: no limit, or not read
     seats_used: Mapped[int | None]
-    seconds: Mapped[float | None]  # spent in the tasks
+    seconds: Mapped[float | None] = mapped_column(Double)  # spent in the tasks
     requests_hector: Mapped[int | None]
     requests_salto: Mapped[int | None]
 

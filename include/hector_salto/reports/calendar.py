@@ -147,7 +147,7 @@ def zones_of_doors(locks: pd.DataFrame, main: ZoneInfo) -> dict[str, str]:
 def _on_own_clock(booked: pd.DataFrame, locks: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
     """Move what is booked in another zone to where its own wall clock stands in the picture; what is outside then goes."""
     main, moments = begin.tzinfo, ("start", "finish", "window_start", "window_end")
-    rows = booked.assign(**{name: pd.to_datetime(booked[name], utc=True) for name in moments})
+    rows = booked.assign(**{name: booked[name].astype("datetime64[us, UTC]") for name in moments})
     apart = rows["lock_id"].map(zones_of_doors(locks, ZoneInfo(str(main))))
     parts = [rows[apart.isna()]]
     for zone, there in rows[apart.notna()].groupby(apart.dropna()):
@@ -193,7 +193,7 @@ def _bars(rows: pd.DataFrame, begin: datetime, end: datetime) -> dict[str, list[
 def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
     """Where each bar begins and ends in the span, and what it says; in the order of their beginnings."""
     moments = ("start", "finish", "window_start", "window_end")
-    table = rows.assign(**{name: pd.to_datetime(rows[name], utc=True) for name in moments})
+    table = rows.assign(**{name: rows[name].astype("datetime64[us, UTC]") for name in moments})
     table = table.sort_values(["window_start", "reference"])
     low, high = pd.Timestamp(begin).tz_convert("UTC"), pd.Timestamp(end).tz_convert("UTC")
     opens = table["window_start"].mask(table["window_start"] < low, low)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hector_salto.access.release import Gate
 from hector_salto.access.windows import is_known_zone
-from hector_salto.integration import Integration, load_all
+from hector_salto.integration_files import load_all
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.ledger.queries import last_look, problems_of
 from hector_salto.ledger.reservation_states import STATES, list_reservations
@@ -42,8 +42,8 @@ from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.zones import DoorZones
 from hector_salto.ui import dag_runs
-from hector_salto.ui.cards import Card, approval_of, card
-from hector_salto.ui.dag_runs import approval_dag, schedules, sync_dag
+from hector_salto.ui.cards import FAILED, Card, approval_of, card
+from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, sync_dag
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
 from hector_salto.ui.permissions import Visitor, VisitorDep, own_form
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
 
 PAGE_OF_RUNS = 25
@@ -196,7 +197,14 @@ def _cards(found: dict[str, Integration], visitor: Visitor) -> list[Card]:
     kept, now, known = ledger(), datetime.now(UTC), schedules(list(found))
     for name in found:
         dag_runs.close_ended(kept, name, now)
-    return [card(kept, name, one, known[name], visitor, now) for name, one in found.items()]
+    missing = missing_pools(one.pool for one in found.values())
+    cards = [card(kept, name, one, known[name], visitor, now) for name, one in found.items()]
+    return [
+        replace(one, state=FAILED, told="its pool is missing", missing_pool=one.integration.pool)
+        if one.integration.pool in missing
+        else one
+        for one in cards
+    ]
 
 
 @app.get("/card", dependencies=READER)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hector_salto.access.release import Gate
 from hector_salto.alerts.conditions import of_age
-from hector_salto.integration import integrations_folder
+from hector_salto.integration_files import integrations_folder
 from hector_salto.ledger.queries import first_run, last_success
 from hector_salto.ledger.reservation_states import WILL_NOT_OPEN, list_reservations
 from hector_salto.ledger.run_queries import RunSummary, last_runs
@@ -18,7 +18,6 @@ from hector_salto.ui.dag_runs import ApprovalAnswer, DagTimes, find_approval, im
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
@@ -46,12 +45,13 @@ class Card:
     """One integration. ``last``: the last sync that was to change something; newest: the last run of any kind;
     concerns: runs that did not end well, each with its state, the newest first; outside: reservations of the next 24
     hours whose doors will not open to a user; people: who the causes of the concerns name; plans_only: why nothing is sent; may: what the visitor may press;
-    import_error: what Airflow says of the integration files while it has no DAG of this one.
+    import_error: what Airflow says of the integration files while it has no DAG of this one; missing_pool: the pool of
+    its site, where Airflow has none and lets us make none.
     """
 
     name: str
     integration: Integration
-    path: Path
+    path: str
     schedule: DagTimes
     last: RunSummary | None
     newest: RunSummary | None
@@ -65,6 +65,7 @@ class Card:
     may_trigger: bool
     may_unpause: bool
     import_error: str
+    missing_pool: str = ""
 
     @property
     def running(self) -> bool:
@@ -88,7 +89,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: DagTimes, 
     return Card(
         name=name,
         integration=integration,
-        path=integrations_folder() / f"{name}.yaml",
+        path=f"{integrations_folder()}/{name}.yaml",
         schedule=schedule,
         last=last,
         newest=runs[0] if runs else None,

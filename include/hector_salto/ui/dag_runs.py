@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,15 @@ from airflow.models.dagrun import DagRun
 from airflow.models.errors import ParseImportError
 from airflow.models.hitl import HITLDetail
 from airflow.models.log import Log
+from airflow.models.pool import Pool
 from airflow.models.taskinstance import TaskInstance
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType
 from fastapi import HTTPException, status
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.workflow import unfinished
 
@@ -35,6 +39,9 @@ UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
 APPROVE = "Approve"
 BROKEN = "broken_integrations.py"  # raises what is wrong with integration files
 ANSWERS = 50  # the last ones of an integration
+
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,26 @@ def schedules(names: list[str]) -> dict[str, DagTimes]:
         for model in models
     }
     return {name: found.get(name, DagTimes(known=False)) for name in names}
+
+
+def missing_pools(names: Iterable[str]) -> frozenset[str]:
+    """Make the pools that are missing, of one slot each; return those that Airflow does not let us make.
+
+    A task whose pool is missing stays queued, and Airflow logs nothing.
+    """
+    wanted = frozenset(names)
+    with create_session() as session:
+        missing = wanted - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
+    try:
+        for name in sorted(missing):
+            Pool.create_or_update_pool(
+                name, slots=1, description="one run at a time writes to a site", include_deferred=False
+            )
+            LOG.info("pool %s made, 1 slot", name)
+    except (SQLAlchemyError, AirflowException) as error:
+        LOG.warning("pool cannot be made: %s", error)
+        return missing
+    return frozenset()
 
 
 def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = False) -> str:

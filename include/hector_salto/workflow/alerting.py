@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,11 +22,12 @@ from hector_salto.access.problems import TOKEN_DAYS
 from hector_salto.alerts import conditions as alert
 from hector_salto.alerts import mail, outbox
 from hector_salto.alerts.conditions import CREDENTIALS, LEDGER, SENT_AWAY, STALE, Cause, Change, Condition, RunFacts
-from hector_salto.integration import load_all
+from hector_salto.integration_files import load_all
 from hector_salto.ledger.ledger import RESTART, LedgerError
 from hector_salto.ledger.queries import first_run, last_success
 from hector_salto.reports.page import alert_page
 from hector_salto.reports.people import NOBODY_KNOWN, People
+from hector_salto.settings import setting
 from hector_salto.workflow import release
 from hector_salto.workflow.failures import failures
 from hector_salto.workflow.recorder import ledger
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     Judged = tuple[list[Condition], frozenset[str]]  # what is wrong; what was looked at
 
 LOG = logging.getLogger(__name__)
-DEADLINES_SETTING = "HECTOR_SALTO_DEADLINES"  # "off": `airflow dags test` of Airflow 3.3 cannot run a DAG that has any
 LISTED = 25  # changes of one kind in one message
 _LOOKING = ThreadPoolExecutor(8, thread_name_prefix="deadline")  # of the triggerer, whose own threads others need
 TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
@@ -163,7 +162,7 @@ def after_cleanup(name: str, integration: Integration, ended: Ended) -> int:
 def sync_deadline(name: str, integration: Integration) -> Any:  # noqa: ANN401 - a DeadlineAlert, which Airflow's stubs lack
     """Return the deadline of a sync: an alert when none has succeeded for twice its interval. None: there is none."""
     interval = integration.interval()
-    if interval is None or os.environ.get(DEADLINES_SETTING) == "off" or not hasattr(sdk, "DeadlineAlert"):
+    if interval is None or setting("deadlines") == "off" or not hasattr(sdk, "DeadlineAlert"):
         return None
     made: Any = sdk
     callback = made.AsyncCallback(deadline_passed, kwargs={"name": name})

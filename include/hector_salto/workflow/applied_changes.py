@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from salto.created_ids import CreatedIds
 
 
-def no_fingerprint(number: str | None) -> str | None:  # noqa: ARG001 - the cleanup compares no tags
-    return None
-
-
 def keep_made(folder: RunFolder, made: CreatedIds) -> None:
     """The ids of what an application made, and the windows of its groups as they read back."""
     users = {user_id: user.site_user_id for user_id, user in made.users.items()}

@@ -12,10 +12,11 @@ from hector.hook import HectorHook
 from hector_salto.access import schemas
 from hector_salto.access.plan import fingerprint_of, members_by_group
 from hector_salto.access.results import DONE
+from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.ledger.site_claims import Verdict
 from hector_salto.reports.text import outcome_counts
 from hector_salto.workflow import release, run_history, run_start
-from hector_salto.workflow.applied_changes import keep_made, no_fingerprint
+from hector_salto.workflow.applied_changes import keep_made
 from hector_salto.workflow.failures import ChangedPlanError, StalePlanError
 from hector_salto.workflow.planning import plan_again
 from hector_salto.workflow.recorder import Book

@@ -24,13 +24,14 @@ from hector_salto.access.snapshot import Snapshot, snapshot_of_groups, take_snap
 from hector_salto.access.texts import comparable, few
 from hector_salto.access.withdrawals import hector_says
 from hector_salto.http_client.clock_skew import require_same_time
-from hector_salto.integration import load_all, names_of_files
+from hector_salto.http_client.fingerprint import no_fingerprint
+from hector_salto.integration_files import load_all, names_of_files
 from hector_salto.ledger.ledger import READ_BY_CLEANUP, Selection
 from hector_salto.ledger.site_claims import SiteState, note_site, others_at, site_key, site_states
 from hector_salto.reports.summary import INVITING
 from hector_salto.reports.text import decision_lines, plan_lines, problem_lines
 from hector_salto.workflow import recorder, release, run_history
-from hector_salto.workflow.applied_changes import no_fingerprint, read_applied
+from hector_salto.workflow.applied_changes import read_applied
 from hector_salto.workflow.extraction import hector_clock, hector_of, query_start, read_again, read_desired
 from hector_salto.workflow.failures import StalePlanError
 from hector_salto.workflow.recorder import Book

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,9 +14,10 @@ from sqlalchemy import URL
 
 from hector_salto.access.plan import LastState
 from hector_salto.http_client.errors import NotRecordedError, RequestInfo
-from hector_salto.ledger.ledger import RESTART, Ledger, LedgerError, RunStart, SiteLostError
+from hector_salto.ledger.ledger import RESTART, VERSION, Ledger, LedgerError, RunStart, SiteLostError
 from hector_salto.ledger.site_claims import site_key
 from hector_salto.ledger.tables import writable
+from hector_salto.settings import setting
 from hector_salto.workflow.failures import StalePlanError
 from hector_salto.workflow.ledger_connection import ledger_url
 from hector_salto.workflow.run_folder import airflow_home, days_kept, retention_start
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from hector_salto.workflow.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
-CONNECTION_SETTING = "HECTOR_SALTO_LEDGER"  # id of an Airflow connection; default: a SQLite file in AIRFLOW_HOME
-RETENTION_SETTING = "HECTOR_SALTO_LEDGER_DAYS"
 RETENTION_DAYS = 730
 
 
@@ -44,11 +42,26 @@ def ledger(patience: float = 0.0) -> Ledger:
     Raises:
         LedgerError: when it cannot be opened.
     """
-    return Ledger.open(_url().render_as_string(hide_password=False), patience)
+    migrates = setting("ledger_migrations") != "refuse"
+    return Ledger.open(_url().render_as_string(hide_password=False), patience, migrates=migrates)
+
+
+def upgrade_ledger() -> str:
+    """Bring the ledger to the installed version, whatever the settings say; return its version.
+
+    Raises:
+        LedgerError: when it cannot be opened, or was made by a newer version.
+    """
+    return Ledger.open(_url().render_as_string(hide_password=False), RESTART).version
+
+
+def check_ledger() -> tuple[str | None, str]:
+    """Return the version of the ledger's tables (null: there are none yet) and the version that this code needs."""
+    return Ledger(_url().render_as_string(hide_password=False)).found_version(), VERSION
 
 
 def _url() -> URL:
-    conn_id = os.environ.get(CONNECTION_SETTING)
+    conn_id = setting("ledger")
     if not conn_id:
         return URL.create("sqlite", database=str(airflow_home() / "ledger" / "ledger.db"))
     try:
@@ -192,13 +205,13 @@ def check_retention() -> None:
     Raises:
         RetentionError: when a setting is no number of days.
     """
-    days_kept(RETENTION_SETTING, RETENTION_DAYS)
+    days_kept("ledger_days", RETENTION_DAYS)
     retention_start(datetime.now(UTC))
 
 
 def remove_outdated(name: str, now: datetime) -> None:
     """Rows past retention."""
-    days = days_kept(RETENTION_SETTING, RETENTION_DAYS)
+    days = days_kept("ledger_days", RETENTION_DAYS)
     removed = ledger(RESTART).remove_before(name, now.astimezone(UTC) - timedelta(days=days))
     if any(removed.values()):
         counts = ", ".join(f"{count} of {table}" for table, count in removed.items() if count)

@@ -23,6 +23,7 @@ from airflow.sdk import ObjectStoragePath
 
 from hector_salto.access import schemas
 from hector_salto.integration import IntegrationError
+from hector_salto.settings import PREFIX, setting
 from hector_salto.workflow.naming import LONGEST_FOLDER, shorten
 from hector_salto.workflow.storage import (
     AGAIN,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 FOLDER_SETTING = "HECTOR_SALTO_RUNS"  # any ObjectStoragePath; default: the folder "runs" in AIRFLOW_HOME
 FILE_ADDRESS = "file://"
-RETENTION_SETTING = "HECTOR_SALTO_RUN_DAYS"
 RETENTION_DAYS = 30
 # They have no folders. To ask for one needs rights over the whole bucket, and makes a bucket whose name was mistyped.
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl"})
@@ -145,7 +145,7 @@ def place(path: str) -> ObjectStoragePath:
     found = ObjectStoragePath(
         path, use_listings_cache=False
     )  # without a connection it looks through UPath's own fsspec
-    if found.conn_id is not None:
+    if getattr(found, "conn_id", None) is not None:  # Airflow 3.1 has it only for the stores it knows
         found.fs.dircache.use_listings_cache = False  # with one, through Airflow's, which is made without these options
     return found
 
@@ -167,7 +167,7 @@ def airflow_home() -> Path:
 
 def base() -> ObjectStoragePath:
     """Return the folder of all runs: HECTOR_SALTO_RUNS as a path or an address, else "runs" in AIRFLOW_HOME."""
-    given = (os.environ.get(FOLDER_SETTING) or "").strip()
+    given = setting("runs")
     return place(_local_path(given) if given else str(airflow_home() / "runs"))
 
 
@@ -210,20 +210,22 @@ def list_outdated(integration: str, *, as_of: datetime) -> Iterator[ObjectStorag
 
 def retention_start(as_of: datetime) -> datetime:
     """Older runs are past retention."""
-    return as_of.astimezone(UTC) - timedelta(days=days_kept(RETENTION_SETTING, RETENTION_DAYS))
+    return as_of.astimezone(UTC) - timedelta(days=days_kept("run_days", RETENTION_DAYS))
 
 
-def days_kept(setting: str, default: int) -> int:
+def days_kept(option: str, default: int) -> int:
     """How many days a setting keeps something; not set, or empty: the default.
 
     Raises:
         RetentionError: when it is no whole number of days.
     """
-    given = (os.environ.get(setting) or "").strip()
+    given = setting(option)
     if not given:
         return default
     if not re.fullmatch(r"[0-9]+", given) or not given.strip("0"):
-        raise RetentionError(f"the setting {setting} is {given!r}: allowed is a whole number of days, 1 or more")
+        raise RetentionError(
+            f"the setting {PREFIX}{option.upper()} is {given!r}: allowed is a whole number of days, 1 or more"
+        )
     return LONGEST_RETENTION if len(given.lstrip("0")) > 5 else min(int(given), LONGEST_RETENTION)  # noqa: PLR2004 - digits
 
 

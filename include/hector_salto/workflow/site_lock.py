@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hector_salto.integration import names_of_files
+from hector_salto.integration_files import names_of_files
 from hector_salto.ledger import site_claims
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.ledger.site_claims import LEASE, Claim, OtherRun, Owner, SiteEntry, SiteState, Verdict

@@ -6,11 +6,14 @@ import getpass
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow.configuration import conf as airflow_options
 from airflow.sdk import get_current_context
 
 from hector_salto.access.release import Trigger
 from hector_salto.ledger.ledger import RESTART
+from hector_salto.settings import PREFIX, setting
 from hector_salto.workflow import approval, run_history, run_start, unfinished
+from hector_salto.workflow.failures import RunError
 from hector_salto.workflow.recorder import ledger
 
 if TYPE_CHECKING:
@@ -28,12 +31,31 @@ TERMINAL = "dag_test"  # the name Airflow gives a run of `airflow dags test`, wh
 def begin(name: str, run: DagRunProtocol, now: datetime, *, kind: str = "sync") -> RunFolder:
     """Make our run of Airflow's; see ``opening.begin``."""
     conf = dict(run.conf or {})
+    if run.triggering_user_name != TERMINAL:
+        require_shared_storage()
     trigger = trigger_of(run.run_type.value, run.run_id, conf)
     by = _person(name, trigger, run, conf)
     folder = run_start.start_run(name, run.run_id, conf, now, by=by, kind=kind, trigger=trigger, asked_at=run.run_after)
     _note_approval(name, conf, by, now)
     unfinished.close_ended(ledger(RESTART), name, _state_in_airflow, now)
     return folder
+
+
+def require_shared_storage() -> None:
+    """Refuse a ledger or a runs' folder of one machine where tasks run on several.
+
+    Raises:
+        RunError: naming the setting.
+    """
+    executor = str(airflow_options.get("core", "executor", fallback=""))
+    if not any(name in executor for name in ("Celery", "Kubernetes")):
+        return
+    for option, what in (("ledger", "the ledger is a SQLite file"), ("runs", "the runs' folder is AIRFLOW_HOME/runs")):
+        if not setting(option):
+            raise RunError(
+                f"the {executor} runs tasks on several machines, but {what} of one of them: set {PREFIX}{option.upper()} "
+                "(docs/deploy.md, settings)"
+            )
 
 
 def _note_approval(name: str, conf: Mapping[str, Any], by: str | None, now: datetime) -> None:

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from hector_salto.access.texts import few
-from hector_salto.integration import Integration, integrations_folder, load
+from hector_salto.integration_files import load_integration
 from hector_salto.workflow import (
     alerting,
     approval,
+    assets,
     extraction,
     parameters,
     plan_application,
@@ -40,13 +41,19 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from hector.sensors import Position
+    from hector_salto.integration import Integration
 
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 1,
+    "retry_delay": timedelta(seconds=10),
+    "execution_timeout": timedelta(minutes=30),
+}
 SYNC_STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")
 CLEANUP_STEPS = ("plan", "apply", "remove_outdated")
 
 
 def _integration(name: str) -> Integration:
-    return load(integrations_folder() / f"{name}.yaml")
+    return load_integration(name)
 
 
 def _now() -> datetime:
@@ -133,6 +140,7 @@ def report(name: str, folder: str | None) -> str:
     green = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
     reporting.report(run_folder, ReportSpec(integration, SYNC_STEPS, verify, green))
     run_history.remember_good(run_folder)
+    assets.record_access_change(name, run_folder, get_current_context()["outlet_events"])
     return "green"
 
 
