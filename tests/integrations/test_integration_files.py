@@ -59,12 +59,12 @@ def test_a_variable_that_is_missing_is_one_error(variable):
     assert "is no folder" in str(load_all()[1][0])
 
 
-def test_an_object_store_is_read_like_a_folder(monkeypatch):
-    folder = ObjectStoragePath("memory://sites")
-    folder.mkdir(exist_ok=True)
+def test_an_object_store_is_read_like_a_folder(monkeypatch, tmp_path):
+    """By its address: every Airflow has the store file://."""
+    folder = ObjectStoragePath(f"file://{tmp_path}")
     (folder / "north.yaml").write_text(TEXT)
     (folder / "south.yaml").write_text("site_id: [")
-    monkeypatch.setenv(FOLDER_SETTING, "memory://sites")
+    monkeypatch.setenv(FOLDER_SETTING, f"file://{tmp_path}")
 
     found, errors = load_all()
     assert list(found) == ["north"]
