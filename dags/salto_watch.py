@@ -53,11 +53,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         # A sync that was started may never end, when its run was deleted.
         dagrun_timeout=MAX_DEFERRAL + timedelta(hours=1),
         # Its runs follow each other at once, so whatever fails must fail slowly.
-        default_args={
-            "retries": 15,
-            "retry_delay": timedelta(seconds=30),
-            "owner": integration.owner,
-        },
+        default_args={"retries": 15, "retry_delay": timedelta(seconds=30), "owner": integration.owner},
     ) as dag:
         watch = HectorChangeSensor(
             task_id="watch", hector_conn_id=integration.hector_conn_id, position=tasks.watch_position(name)
