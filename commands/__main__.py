@@ -20,10 +20,10 @@ from commands.env_file import make_env
 from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
 from commands.sites import check_ledger, release_site, upgrade_ledger
 from commands.terminal_report import show_decisions, show_report
-from commands.up import airflow_for_run, down, run_in_airflow, site_pools, up
+from commands.up import airflow_for_run, down, run_in_airflow, up
 from commands.why import OPEN, why
 from hector_salto.access.texts import few
-from hector_salto.integration import Integration, IntegrationError, load
+from hector_salto.integration import Integration, IntegrationError, load, site_pools
 from hector_salto.integration_files import integrations_folder, load_all
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.reports.questions import Question, QuestionError

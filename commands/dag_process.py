@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from io import TextIOBase
@@ -49,25 +49,32 @@ def _current_task() -> str | None:
         return None
 
 
-def import_errors() -> dict[str, str]:
-    """Return the DAG files that Airflow cannot import, with the traceback of each."""
+def dag_bag() -> Any:  # noqa: ANN401 - Airflow's class, which moved
+    """Return what Airflow finds in its folder of DAG files."""
     try:
         module = import_module("airflow.dag_processing.dagbag")
     except ImportError:  # Airflow 3.1
         module = import_module("airflow.models.dagbag")
-    return {str(file): str(error) for file, error in module.DagBag().import_errors.items()}
+    return module.DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+
+
+def import_errors() -> dict[str, str]:
+    """Return the DAG files that Airflow cannot import, with the traceback of each."""
+    return {str(file): str(error) for file, error in dag_bag().import_errors.items()}
 
 
 def main() -> None:
-    """Run Airflow's own command with the arguments given."""
-    from airflow.__main__ import main as airflow  # noqa: PLC0415 - as above
-
+    """Run Airflow's own command with the arguments given, or report the import errors."""
+    events = os.fdopen(int(os.environ[EVENTS]), "w", encoding="utf-8")
     if sys.argv[1:] == ["import-errors"]:
-        json.dump(import_errors(), os.fdopen(int(os.environ[EVENTS]), "w", encoding="utf-8"))
+        json.dump(import_errors(), events)
+        events.close()
         return
-    handler = EventHandler(os.fdopen(int(os.environ[EVENTS]), "w", encoding="utf-8"))
+    handler = EventHandler(events)
     for name in OUR_LOGGERS:
         logging.getLogger(name).addHandler(handler)
+    from airflow.__main__ import main as airflow  # noqa: PLC0415 - as above
+
     airflow()  # type: ignore[no-untyped-call]
 
 

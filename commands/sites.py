@@ -53,7 +53,7 @@ def upgrade_ledger(console: Console) -> int:
     _prepare()
     from hector_salto.workflow import recorder  # noqa: PLC0415 - imports Airflow
 
-    console.print(f"the ledger has version {recorder.upgrade_ledger()}", highlight=False)
+    console.print(recorder.upgrade_ledger(), highlight=False)
     return RELEASED
 
 
@@ -62,17 +62,9 @@ def check_ledger(console: Console) -> int:
     _prepare()
     from hector_salto.workflow import recorder  # noqa: PLC0415 - imports Airflow
 
-    found, needed = recorder.check_ledger()
-    if found == needed:
-        console.print(f"the ledger has version {found}, as this code needs it", highlight=False)
-        return RELEASED
-    console.print(
-        f"the ledger has version {found or 'none'}, and this code needs {needed}: `python -m commands ledger upgrade`",
-        style="yellow",
-        highlight=False,
-        soft_wrap=True,
-    )
-    return NOT_RELEASED
+    is_new, told = recorder.check_ledger("`python -m commands ledger upgrade`")
+    console.print(told, style=None if is_new else "yellow", highlight=False, soft_wrap=True)
+    return RELEASED if is_new else NOT_RELEASED
 
 
 def close_interrupted_runs(kept: Ledger, names: list[str], now: datetime) -> int:

@@ -48,6 +48,7 @@ from commands.supervisor import (
     short_path,
     write_secret,
 )
+from hector_salto.integration import site_pools
 from hector_salto.integration_files import integrations_folder, load_all
 
 if TYPE_CHECKING:
@@ -191,18 +192,6 @@ def _translate_request_errors() -> Iterator[None]:
         yield
     except requests.RequestException as error:
         raise StartupError(f"the Airflow of make up does not answer ({error}); `make down`, then `make up`") from None
-
-
-def site_pools(integrations: Mapping[str, Integration]) -> dict[str, dict[str, object]]:
-    """One pool of one slot a site: sync and cleanup of a site never write at the same time."""
-    return {
-        integration.pool: {
-            "slots": 1,
-            "description": f"one run at a time writes to the site {integration.site_id}",
-            "include_deferred": False,
-        }
-        for integration in integrations.values()
-    }
 
 
 # --- start and end ------------------------------------------------------------------------------------------------------

@@ -21,38 +21,20 @@ def main() -> int:
     if arguments.command == "dags-folder":
         sys.stdout.write(f"{files('hector_salto.dags')}\n")
         return UP_TO_DATE
-    return _upgrade() if arguments.action == "upgrade" else _check()
+    return _ledger(arguments.action)
 
 
-def _upgrade() -> int:
+def _ledger(action: str) -> int:
     from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415 - imports Airflow, which the folder's name needs not
-    from hector_salto.workflow.recorder import upgrade_ledger  # noqa: PLC0415
+    from hector_salto.workflow.recorder import check_ledger, upgrade_ledger  # noqa: PLC0415
 
     try:
-        found = upgrade_ledger()
+        is_new, told = (True, upgrade_ledger()) if action == "upgrade" else check_ledger("hector-salto ledger upgrade")
     except LedgerError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
-    sys.stdout.write(f"the ledger has version {found}\n")
-    return UP_TO_DATE
-
-
-def _check() -> int:
-    from hector_salto.ledger.ledger import LedgerError  # noqa: PLC0415
-    from hector_salto.workflow.recorder import check_ledger  # noqa: PLC0415
-
-    try:
-        found, needed = check_ledger()
-    except LedgerError as error:
-        sys.stderr.write(f"{error}\n")
-        return FAILED
-    if found == needed:
-        sys.stdout.write(f"the ledger has version {found}, as this code needs it\n")
-        return UP_TO_DATE
-    sys.stdout.write(
-        f"the ledger has version {found or 'none'}, and this code needs {needed}: hector-salto ledger upgrade\n"
-    )
-    return OUTDATED
+    sys.stdout.write(f"{told}\n")
+    return UP_TO_DATE if is_new else OUTDATED
 
 
 if __name__ == "__main__":

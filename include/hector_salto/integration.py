@@ -10,7 +10,7 @@ import itertools
 import logging
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypedDict
 from zoneinfo import available_timezones
 
 import yaml
@@ -24,6 +24,8 @@ from hector_salto.access.texts import few, plain
 from hector_salto.scalars import odd_numbers, quotes_needed, quotes_too_many, scalars
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hector_salto.scalars import Path as Path_
 
 NAME = re.compile(r"[a-z0-9_]+")
@@ -340,3 +342,23 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
 
 def _path_text(path: IntegrationFile) -> str:
     return "/".join(path.parts[-3:])
+
+
+class PoolFields(TypedDict):
+    """A pool as Airflow takes it."""
+
+    slots: int
+    description: str
+    include_deferred: bool
+
+
+def site_pools(integrations: Mapping[str, Integration]) -> dict[str, PoolFields]:
+    """One pool of one slot a site: sync and cleanup of a site never write at the same time."""
+    return {
+        integration.pool: {
+            "slots": 1,
+            "description": f"one run at a time writes to the site {integration.site_id}",
+            "include_deferred": False,
+        }
+        for integration in integrations.values()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -69,8 +70,9 @@ class VariableFolder:
         return [one for one in found if fnmatch.fnmatch(one.name, pattern)]
 
     def is_dir(self) -> bool:
-        return self._text() is not None
+        return self._text is not None
 
+    @cached_property
     def _text(self) -> str | None:
         from airflow.sdk import Variable  # noqa: PLC0415 - only where files are kept in one
 
@@ -79,7 +81,7 @@ class VariableFolder:
 
     def _entries(self) -> dict[str, object]:
         try:
-            entries = json.loads(self._text() or "{}")
+            entries = json.loads(self._text or "{}")
         except ValueError as error:
             raise IntegrationError(f"the Airflow Variable {self._variable} is not JSON: {error}") from None
         if not isinstance(entries, dict):
@@ -101,11 +103,12 @@ def integrations_folder() -> IntegrationFolder:
 
 def names_of_files() -> frozenset[str]:
     """Return the name of every integration file, also of one that cannot be used."""
-    return frozenset(path.stem for path in integrations_folder().glob(FILES)) - _left_out()
+    return frozenset(path.stem for path in _files(integrations_folder()))
 
 
-def _left_out() -> frozenset[str]:
-    return frozenset(name.strip() for name in setting("leave_out").split(","))
+def _files(folder: IntegrationFolder) -> list[IntegrationFile]:
+    left_out = {name.strip() for name in setting("leave_out").split(",")}
+    return [path for path in folder.glob(FILES) if path.stem not in left_out]
 
 
 def load_integration(name: str) -> Integration:
@@ -125,11 +128,10 @@ def load_all(folder: IntegrationFolder | None = None) -> tuple[dict[str, Integra
     if not folder.is_dir():
         return {}, [IntegrationError(f"{folder} is no folder, so there are no integrations: correct {FOLDER_SETTING}")]
     try:
-        files = sorted(folder.glob(FILES), key=lambda file: file.name)
+        files = sorted(_files(folder), key=lambda file: file.name)
     except IntegrationError as error:
         return {}, [error]
-    left_out = _left_out()
-    for path in (file for file in files if file.stem not in left_out):
+    for path in files:
         try:
             found[path.stem] = load(path)
         except IntegrationError as error:

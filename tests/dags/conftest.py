@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from commands import dag_process
 from hector_salto.workflow import starting
 from hector_salto.workflow.starting import trigger_of
 from sandbox import Sandbox, empty
@@ -105,7 +106,7 @@ def _runner(way, integrations, tmp_path, monkeypatch, caplog, capfd):
             monkeypatch.setenv(variable, value)
         caplog.clear()
         caplog.set_level(logging.INFO)
-        dag = bag().dags[f"salto_{kind}__{name}"]
+        dag = dag_process.dag_bag().dags[f"salto_{kind}__{name}"]
         state, tasks, triggered = way(dag, conf or {}, run_type, done, monkeypatch)
         with caplog.at_level(logging.INFO):
             captured = capfd.readouterr()
@@ -121,15 +122,6 @@ def _runner(way, integrations, tmp_path, monkeypatch, caplog, capfd):
     return run
 
 
-def bag():
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:  # Airflow 3.1
-        from airflow.models.dagbag import DagBag
-
-    return DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-
-
 def serialization():
     """What Airflow keeps DAGs with: to_dict, from_dict."""
     from airflow.serialization import serialized_objects
@@ -139,7 +131,7 @@ def serialization():
 
 @pytest.fixture
 def dag_bag(airflow_db):
-    return bag
+    return dag_process.dag_bag
 
 
 def connections_with(sandbox: Sandbox, name: str, service: str, **changes: object) -> dict[str, str]:

@@ -660,11 +660,6 @@ class Ledger:
         self._gave_up.discard(str(self.url))
         return made
 
-    @property
-    def version(self) -> str:
-        """Of the tables that this code knows."""
-        return VERSION
-
     def found_version(self) -> str | None:
         """Return the version of the tables; null before the first time.
 

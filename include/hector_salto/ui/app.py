@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +42,7 @@ from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.zones import DoorZones
 from hector_salto.ui import dag_runs
-from hector_salto.ui.cards import FAILED, Card, approval_of, card
+from hector_salto.ui.cards import Card, approval_of, card
 from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, sync_dag
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
@@ -197,13 +197,10 @@ def _cards(found: dict[str, Integration], visitor: Visitor) -> list[Card]:
     kept, now, known = ledger(), datetime.now(UTC), schedules(list(found))
     for name in found:
         dag_runs.close_ended(kept, name, now)
-    missing = missing_pools(one.pool for one in found.values())
-    cards = [card(kept, name, one, known[name], visitor, now) for name, one in found.items()]
+    missing = missing_pools(found)
     return [
-        replace(one, state=FAILED, told="its pool is missing", missing_pool=one.integration.pool)
-        if one.integration.pool in missing
-        else one
-        for one in cards
+        card(kept, name, one, known[name], visitor, now, has_pool=one.pool not in missing)
+        for name, one in found.items()
     ]
 
 

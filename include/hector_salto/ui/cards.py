@@ -65,7 +65,7 @@ class Card:
     may_trigger: bool
     may_unpause: bool
     import_error: str
-    missing_pool: str = ""
+    missing_pool: str
 
     @property
     def running(self) -> bool:
@@ -77,7 +77,16 @@ class Card:
         return [(key, _text_of(value)) for key, value in _flat(self.integration.model_dump())]
 
 
-def card(kept: Ledger, name: str, integration: Integration, schedule: DagTimes, who: Visitor, now: datetime) -> Card:  # noqa: PLR0913, PLR0917 - what a card is made of
+def card(  # noqa: PLR0913, PLR0917 - what a card is made of
+    kept: Ledger,
+    name: str,
+    integration: Integration,
+    schedule: DagTimes,
+    who: Visitor,
+    now: datetime,
+    *,
+    has_pool: bool,
+) -> Card:
     runs = last_runs(kept, name, limit=LOOKED_AT)
     syncs = [run for run in runs if run.kind == "sync"]
     whole = [run for run in syncs if not run.plan_only and run.whole]
@@ -85,7 +94,7 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: DagTimes, 
     last = next((run for run in whole if run.has_plan), latest)  # one that has just begun knows nothing yet
     concerns = [(run, state) for run in _current(runs, latest) if (state := _end_state(name, run)) != GREEN]
     outside = _outside(kept, name, now) if latest is not None else 0
-    state = _state(runs, latest, schedule, concerns, outside, now)
+    state = _state(runs, latest, schedule, concerns, outside, now) if has_pool else FAILED
     return Card(
         name=name,
         integration=integration,
@@ -97,12 +106,13 @@ def card(kept: Ledger, name: str, integration: Integration, schedule: DagTimes, 
         outside=outside,
         people=People.of(kept.read_snapshot(name, names=("people",)).people) if concerns else NOBODY_KNOWN,
         state=state,
-        told=WORDS.get(state, ""),
+        told=WORDS.get(state, "") if has_pool else "its pool is missing",
         stale=_stale(kept, name, integration, now),
         plans_only=_plans_only(kept, name, syncs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
         import_error=import_error() if not schedule.known and who.may_read_import_errors() else "",
+        missing_pool="" if has_pool else integration.pool,
     )
 
 

@@ -26,12 +26,14 @@ from fastapi import HTTPException, status
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from hector_salto.integration import site_pools
 from hector_salto.workflow import unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
     from hector_salto.ui.permissions import Visitor
 
@@ -98,19 +100,17 @@ def schedules(names: list[str]) -> dict[str, DagTimes]:
     return {name: found.get(name, DagTimes(known=False)) for name in names}
 
 
-def missing_pools(names: Iterable[str]) -> frozenset[str]:
+def missing_pools(integrations: Mapping[str, Integration]) -> frozenset[str]:
     """Make the pools that are missing, of one slot each; return those that Airflow does not let us make.
 
     A task whose pool is missing stays queued, and Airflow logs nothing.
     """
-    wanted = frozenset(names)
+    wanted = site_pools(integrations)
     with create_session() as session:
-        missing = wanted - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
+        missing = frozenset(wanted) - set(session.scalars(select(Pool.pool).where(Pool.pool.in_(wanted))))
     try:
         for name in sorted(missing):
-            Pool.create_or_update_pool(
-                name, slots=1, description="one run at a time writes to a site", include_deferred=False
-            )
+            Pool.create_or_update_pool(name, **wanted[name])
             LOG.info("pool %s made, 1 slot", name)
     except (SQLAlchemyError, AirflowException) as error:
         LOG.warning("pool cannot be made: %s", error)

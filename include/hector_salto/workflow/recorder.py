@@ -47,17 +47,28 @@ def ledger(patience: float = 0.0) -> Ledger:
 
 
 def upgrade_ledger() -> str:
-    """Bring the ledger to the installed version, whatever the settings say; return its version.
+    """Bring the ledger to the installed version, whatever the settings say; return what to tell.
 
     Raises:
         LedgerError: when it cannot be opened, or was made by a newer version.
     """
-    return Ledger.open(_url().render_as_string(hide_password=False), RESTART).version
+    Ledger.open(_url().render_as_string(hide_password=False), RESTART)
+    return f"the ledger has version {VERSION}"
 
 
-def check_ledger() -> tuple[str | None, str]:
-    """Return the version of the ledger's tables (null: there are none yet) and the version that this code needs."""
-    return Ledger(_url().render_as_string(hide_password=False)).found_version(), VERSION
+def check_ledger(upgrade: str) -> tuple[bool, str]:
+    """Return whether the ledger has the version that this code needs, and what to tell.
+
+    Args:
+        upgrade: the command that would upgrade it.
+
+    Raises:
+        LedgerError: when it cannot be opened.
+    """
+    found = Ledger(_url().render_as_string(hide_password=False)).found_version()
+    if found == VERSION:
+        return True, f"the ledger has version {found}, as this code needs it"
+    return False, f"the ledger has version {found or 'none'}, and this code needs {VERSION}: {upgrade}"
 
 
 def _url() -> URL:
