@@ -269,6 +269,7 @@ def _site_users(users: pd.DataFrame, dice: np.random.Generator) -> tuple[pd.Data
         "alias": alias,
         "has_profile": _share(dice, rows, 50),
         "managed_here": True,
+        "opens_without_tag": False,
         "role_codes": pd.Series("site_user", index=users.index).mask(above, "site_admin site_user"),
         "above_site_user": above,
         "pod_or_guest": False,

@@ -23,6 +23,12 @@ class Throttle:
 class Behaviour:
     """How the servers behave; change it while they run with ``sandbox.change(page_size=3)``.
 
+    Each switch from ``bare_arrays_cut`` to ``schedule_dates`` is an assumption of docs/assumptions.md that can fall both
+    ways. ``tag_cleared_by``: "empty" ignores a null, "empty_only" refuses it. ``search="no_emails"`` finds everybody and
+    hides the emails; "site_users" finds nobody who is not on the site. Without ``seat_without_tag`` a person takes a seat
+    with the tag, by themselves or (``seat_with_tag``) when a client asks for it. ``schedule_dates="without_time"`` shows
+    dates of midnight to the day.
+
     ``page_size`` and ``hector_page_size`` are default and maximum alike. ``acting_site_admin=False`` shows the acting
     account as a mere site_user; ``account_active=False`` lets the token endpoint refuse it;
     ``plain_client=True`` makes it take client id and secret as they are, not form-encoded. ``hector_clock_ahead`` and
@@ -32,6 +38,18 @@ class Behaviour:
     page_size: int = 100
     hector_page_size: int = 200
     bare_arrays: Literal["off", "sites", "users", "all"] = "off"
+    bare_arrays_cut: bool = False  # at page_size, without a word about the rest
+    list_count: Literal["all", "page", "none"] = "all"
+    next_link_host: str | None = None  # an alias of the host, as https://clp-accept-user.saltoks.com
+    filter_case: Literal["minded", "ignored"] = "minded"
+    search: Literal["emails", "no_emails", "site_users"] = "emails"
+    tag_cleared_by: Literal["null", "empty", "empty_only", "nothing"] = "null"
+    repeated_changes: Literal["accepted", "refused"] = "accepted"
+    group_names: Literal["repeatable", "unique"] = "repeatable"
+    seat_without_tag: bool = True
+    seat_with_tag: Literal["at_once", "when_asked"] = "at_once"
+    expired_schedules: Literal["stay", "go"] = "stay"
+    schedule_dates: Literal["as_sent", "without_time"] = "as_sent"
     creation_lag_seconds: float = 0.0
     delete_lag_seconds: float = 10.0
     token_seconds: int = 3600

@@ -32,7 +32,7 @@ def group_of(
     salto: SaltoState, name: str, booking: tuple[dt.datetime, dt.datetime], *, users: list[str], locks: list[str]
 ) -> str:
     """A group as the integration makes it for one booking, with the usual fifteen minutes on both sides."""
-    zone = ZoneInfo(salto.iqs[salto.locks[locks[0]].iq_id].time_zone)
+    zone = ZoneInfo(salto.iqs[salto.locks[locks[0]].iq_id].time_zone or salto.site.time_zone)
     begin, end = ((booking[0] - GRACE).astimezone(zone), (booking[1] + GRACE).astimezone(zone))
     group = salto.add_group(name, users=users, locks=locks)
     last = end - MINUTE

@@ -194,7 +194,7 @@ def _offset(zone: ZoneInfo, instant: dt.datetime) -> dt.timedelta:
 
 
 def _zone(state: SaltoState, lock_id: str) -> ZoneInfo:
-    return ZoneInfo(state.iqs[state.locks[lock_id].iq_id].time_zone)
+    return ZoneInfo(state.iqs[state.locks[lock_id].iq_id].time_zone or state.site.time_zone)
 
 
 def _minute_up(instant: dt.datetime) -> dt.datetime:

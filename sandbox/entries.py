@@ -31,7 +31,7 @@ def try_door(state: SaltoState, email: str, lock_name: str, at: dt.datetime) -> 
     opens = may_open(state, person.id, lock.id, at)
     suspended = member is not None and member.subscription_state != "subscribed"
     detail = None if opens else "suspended" if suspended else "no_access"
-    zone = ZoneInfo(state.iqs[lock.iq_id].time_zone)
+    zone = ZoneInfo(state.iqs[lock.iq_id].time_zone or state.site.time_zone)
     entry = {
         "id": state.new_id("entry"),
         "event_category": "lock_opened" if opens else "lock_rejected",

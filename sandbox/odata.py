@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +19,54 @@ from sandbox.web import Call, Reply, json_reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from sandbox.behaviour import Behaviour
+
 Item = dict[str, Any]
 OPTIONS = frozenset({"$filter", "$orderby", "$skip", "$top", "$inlinecount", "$skiptoken"})
 
 
-def list_reply(
-    call: Call, items: Iterable[Item], properties: Collection[str], *, page_size: int, bare: bool = False
-) -> Reply:
-    """One page of the items; ``bare`` answers the naked array of all of them, which has no room for a link."""
+@dataclass(frozen=True)
+class ListShape:
+    """What a list looks like: see the switches of ``Behaviour``."""
+
+    page_size: int
+    bare: bool = False
+    cut: bool = False
+    count: str = "all"
+    link_host: str | None = None
+    case_ignored: bool = False
+
+    @classmethod
+    def of(cls, behaviour: Behaviour, *, bare: bool) -> ListShape:
+        return cls(
+            page_size=behaviour.page_size,
+            bare=bare,
+            cut=behaviour.bare_arrays_cut,
+            count=behaviour.list_count,
+            link_host=behaviour.next_link_host,
+            case_ignored=behaviour.filter_case == "ignored",
+        )
+
+
+def list_reply(call: Call, items: Iterable[Item], properties: Collection[str], shape: ListShape) -> Reply:
+    """One page of the items; a bare one is the naked array, which has no room for a link."""
     options = _options(call)
-    found = _ordered(_filtered(list(items), options, properties), options, properties)
+    tests = _Tests(properties, case_ignored=shape.case_ignored)
+    found = _ordered(_filtered(list(items), options, tests), options, properties)
     start = _number(options, "$skip", 0)
-    if bare:
-        return json_reply(found[start:])
-    size = min(_number(options, "$top", page_size), page_size)
+    size = min(_number(options, "$top", shape.page_size), shape.page_size)
+    if shape.bare:
+        return json_reply(found[start : start + size] if shape.cut else found[start:])
     wants_count = options.get("$inlinecount", "none")
     if wants_count not in ("none", "allpages"):
         raise refusal(HTTPStatus.BAD_REQUEST, BAD_ODATA, "The value of $inlinecount is not known.")
     more = start + size < len(found) and size > 0
+    shown = found[start : start + size]
+    counts = {"all": len(found), "page": len(shown), "none": None}
     page = {
-        "items": found[start : start + size],
-        "next_page_link": _next_link(call, options, start + size) if more else None,
-        "count": len(found) if wants_count == "allpages" else None,
+        "items": shown,
+        "next_page_link": _next_link(shape.link_host or call.base_url, call, options, start + size) if more else None,
+        "count": counts[shape.count] if wants_count == "allpages" else None,
     }
     return json_reply(page)
 
@@ -64,9 +91,9 @@ def carried_options(call: Call) -> dict[str, str]:
     return _options(call)
 
 
-def _next_link(call: Call, options: dict[str, str], start: int) -> str:
+def _next_link(host: str, call: Call, options: dict[str, str], start: int) -> str:
     token = base64.urlsafe_b64encode(json.dumps({**options, "$skip": str(start)}).encode()).decode()
-    return f"{call.base_url}{call.path}?$skiptoken={token}"
+    return f"{host}{call.path}?$skiptoken={token}"
 
 
 def _number(options: dict[str, str], name: str, default: int) -> int:
@@ -94,29 +121,39 @@ def _sort_key(value: object) -> tuple[bool, str]:
     return value is not None, str(value)
 
 
-def _filtered(items: list[Item], options: dict[str, str], properties: Collection[str]) -> list[Item]:
+def _filtered(items: list[Item], options: dict[str, str], tests: _Tests) -> list[Item]:
     if "$filter" not in options:
         return items
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(options["$filter"]))
-        keeps = _test(tree, properties)
+        keeps = tests.of(tree)
     except (ODataException, NotImplementedError) as error:
         raise refusal(HTTPStatus.BAD_REQUEST, BAD_ODATA, f"Invalid OData expression: {error}") from error
     return [item for item in items if keeps(item)]
 
 
-def _test(node: object, properties: Collection[str]) -> Callable[[Item], bool]:
-    match node:
-        case ast.BoolOp(op=ast.And(), left=left, right=right):
-            first, second = _test(left, properties), _test(right, properties)
-            return lambda item: first(item) and second(item)
-        case ast.Compare(comparator=ast.Eq(), left=left, right=right):
-            path, wanted = _path(left, properties), _literal(right)
-            return lambda item: bool(_value(item, path) == wanted)
-        case ast.Call(func=ast.Identifier(name="contains"), args=[left, ast.String(val=part)]):
-            path = _path(left, properties)
-            return lambda item: part in str(_value(item, path) or "")
-    raise NotImplementedError(f"{type(node).__name__} is not supported.")
+@dataclass(frozen=True)
+class _Tests:
+    """Tests of items, from the nodes of a filter."""
+
+    properties: Collection[str]
+    case_ignored: bool = False
+
+    def of(self, node: object) -> Callable[[Item], bool]:
+        match node:
+            case ast.BoolOp(op=ast.And(), left=left, right=right):
+                first, second = self.of(left), self.of(right)
+                return lambda item: first(item) and second(item)
+            case ast.Compare(comparator=ast.Eq(), left=left, right=right):
+                path, wanted = _path(left, self.properties), self._folded(_literal(right))
+                return lambda item: bool(self._folded(_value(item, path)) == wanted)
+            case ast.Call(func=ast.Identifier(name="contains"), args=[left, ast.String(val=part)]):
+                path = _path(left, self.properties)
+                return lambda item: str(self._folded(part)) in str(self._folded(_value(item, path)) or "")
+        raise NotImplementedError(f"{type(node).__name__} is not supported.")
+
+    def _folded(self, value: object) -> object:
+        return value.casefold() if self.case_ignored and isinstance(value, str) else value
 
 
 def _path(node: object, properties: Collection[str]) -> str:

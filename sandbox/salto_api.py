@@ -28,6 +28,8 @@ def answer(world: World, call: Call) -> Reply:
         if call.path.startswith("/_sandbox/"):
             return timetable_reply(world, call)
         world.salto.settle(call.at, world.behaviour.delete_lag_seconds)
+        if world.behaviour.expired_schedules == "go":
+            world.salto.drop_expired_schedules(call.at)
         try:
             return _dispatch(world, call)
         except Refused as refused:

@@ -6,7 +6,7 @@ import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from sandbox.odata import OPTIONS, list_reply
+from sandbox.odata import OPTIONS, ListShape, list_reply
 from sandbox.roles import ROLES, rank_of
 from sandbox.salto_errors import (
     NO_SUBSCRIPTION,
@@ -49,7 +49,7 @@ def page(
 ) -> Reply:
     behaviour = ctx.world.behaviour
     bare = behaviour.bare_arrays in ("all", kind)
-    return list_reply(ctx.call, items, properties, page_size=behaviour.page_size, bare=bare)
+    return list_reply(ctx.call, items, properties, ListShape.of(behaviour, bare=bare))
 
 
 def known_uuid(text: str, what: str) -> str:

@@ -47,7 +47,10 @@ def list_groups(ctx: SaltoContext) -> Reply:
 
 def post_group(ctx: SaltoContext) -> Reply:
     """A group; the same name twice makes two groups."""
-    group = Group(salto_of(ctx).new_id("group"), _group_name(ctx))
+    name = _group_name(ctx)
+    if ctx.world.behaviour.group_names == "unique" and salto_of(ctx).group_named(name):
+        raise invalid("An access group of this name exists already.")
+    group = Group(salto_of(ctx).new_id("group"), name)
     salto_of(ctx).groups[group.id] = group
     return ok(views.name_json(group))
 
@@ -89,6 +92,7 @@ def patch_group_users(ctx: SaltoContext) -> Reply:
     group, changes = group_at(ctx), read_body(ctx.call, Changes)
     added = [person_for_group(ctx, person_id).id for person_id in changes.add_ids]
     removed = [_known(i, salto_of(ctx).persons, "User") for i in changes.remove_ids]
+    _refuse_repeats(ctx, group.users, added, removed)
     _change(group.users, added, removed)
     return NO_CONTENT
 
@@ -115,6 +119,7 @@ def patch_group_locks(ctx: SaltoContext) -> Reply:
     group, changes = group_at(ctx), read_body(ctx.call, Changes)
     added = [lock_for_group(ctx, lock_id).id for lock_id in changes.add_ids]
     removed = [_known(i, salto_of(ctx).locks, "Lock") for i in changes.remove_ids]
+    _refuse_repeats(ctx, group.locks, added, removed)
     _change(group.locks, added, removed)
     return NO_CONTENT
 
@@ -124,26 +129,30 @@ def delete_group_lock(ctx: SaltoContext) -> Reply:
 
 
 def list_schedules(ctx: SaltoContext) -> Reply:
-    return page(ctx, [schedule_json(row) for row in group_at(ctx).schedules], views.SCHEDULE_PROPERTIES)
+    return page(ctx, [_shown(ctx, row) for row in group_at(ctx).schedules], views.SCHEDULE_PROPERTIES)
 
 
 def post_schedule(ctx: SaltoContext) -> Reply:
     group, sent = group_at(ctx), sent_fields(read_body(ctx.call, NewSchedule))
     schedule = _accepted(lambda: stored_schedule(salto_of(ctx).new_id("schedule"), sent))
     group.schedules.append(schedule)
-    return ok(schedule_json(schedule))
+    return ok(_shown(ctx, schedule))
 
 
 def patch_schedule(ctx: SaltoContext) -> Reply:
     group, place = group_at(ctx), _schedule_place(ctx)
     sent = sent_fields(read_body(ctx.call, SchedulePatch))
     group.schedules[place] = _accepted(lambda: changed_schedule(group.schedules[place], sent))
-    return ok(schedule_json(group.schedules[place]))
+    return ok(_shown(ctx, group.schedules[place]))
 
 
 def delete_schedule(ctx: SaltoContext) -> Reply:
     del group_at(ctx).schedules[_schedule_place(ctx)]
     return NO_CONTENT
+
+
+def _shown(ctx: SaltoContext, schedule: Schedule) -> dict[str, Any]:
+    return schedule_json(schedule, midnights=ctx.world.behaviour.schedule_dates == "as_sent")
 
 
 def _schedule_place(ctx: SaltoContext) -> int:
@@ -180,6 +189,15 @@ def _known(thing_id: str, things: dict[str, Any], what: str) -> str:
     if thing_id not in things:
         raise not_found(what)
     return thing_id
+
+
+def _refuse_repeats(ctx: SaltoContext, ids: list[str], added: list[str], removed: list[str]) -> None:
+    if ctx.world.behaviour.repeated_changes == "accepted":
+        return
+    if set(added) & set(ids):
+        raise invalid("It is in the access group already.")
+    if set(removed) - set(ids):
+        raise not_found("Member")
 
 
 def _change(ids: list[str], added: list[str], removed: list[str]) -> None:

@@ -141,6 +141,11 @@ def search_users(ctx: SaltoContext) -> Reply:
     salto = salto_of(ctx)
     rows = [views.person_json(person, salto, salto.member_of(person.id)) for person in salto.persons.values()]
     found = [row for row in rows if wanted in ((row["email"] or "").casefold(), (row["tag_number"] or "").casefold())]
+    kind = ctx.world.behaviour.search
+    if kind == "site_users":
+        found = [row for row in found if salto.member_of(row["id"])]
+    if kind == "no_emails":
+        found = [row | {"email": None} for row in found]
     return page(ctx, found, ())
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable  # noqa: TC003 - pydantic reads the annotat
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
-from sandbox.schedules import Schedule, stored_schedule
+from sandbox.schedules import Schedule, has_ended, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +85,7 @@ class Iq:
 
     id: str
     name: str
-    time_zone: str
+    time_zone: str | None
     online: bool = True
 
 
@@ -210,7 +211,7 @@ class SaltoState:
             tag = self.tag_numbered(number) if number else None
             self.members[member_id].tag_id = (tag.id if tag else self.enrol_tag(number)) if number else None
 
-    def add_iq(self, name: str, time_zone: str, *, online: bool = True) -> str:
+    def add_iq(self, name: str, time_zone: str | None, *, online: bool = True) -> str:
         iq = Iq(self.new_id("iq"), name, time_zone, online)
         with self.lock:
             self.iqs[iq.id] = iq
@@ -324,6 +325,13 @@ class SaltoState:
             for member in list(self.members.values()):
                 if member.deleted_at and now >= member.deleted_at + dt.timedelta(seconds=delete_lag):
                     self.remove_member(member.id)
+
+    def drop_expired_schedules(self, now: dt.datetime) -> None:
+        """Remove what opens nothing any more, by the clock of the site."""
+        wall_clock = now.astimezone(ZoneInfo(self.site.time_zone)).replace(tzinfo=None)
+        with self.lock:
+            for group in self.groups.values():
+                group.schedules = [one for one in group.schedules if not has_ended(one, wall_clock)]
 
 
 @cache

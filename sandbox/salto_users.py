@@ -84,10 +84,11 @@ def patch_user(ctx: SaltoContext) -> Reply:
     # Everything is checked before anything changes: a refused PATCH has done nothing.
     personal = _personal_changes(ctx, person, sent)
     roles = _assignable_roles(ctx, sent["role_ids"]) if "role_ids" in sent else member.roles
-    tag_id = _free_tag(ctx, sent["tag_id"], holder=member) if "tag_id" in sent else member.tag_id
+    tag_id = _changed_tag(ctx, sent["tag_id"], member) if "tag_id" in sent else member.tag_id
     for name, value in personal.items():
         setattr(person, name, value)
     member.roles, member.tag_id = roles, tag_id
+    _seat_by_tag(ctx, member)
     _set_flags(member, sent)
     if "email" in personal:
         _invite(ctx, person.email, "email changed")
@@ -109,6 +110,8 @@ def patch_subscription(ctx: SaltoContext) -> Reply:
     member = editable_member(ctx)
     wanted = read_body(ctx.call, SubscriptionPatch).state
     needs_seat = wanted == "subscribed" and member.subscription_state != "subscribed"
+    if needs_seat and _takes_none(ctx, member):
+        return NO_CONTENT
     if needs_seat and not salto_of(ctx).seat_free():
         raise forbidden("There are not enough free subscription slots.")
     member.subscription_state = wanted
@@ -132,9 +135,25 @@ def _join(ctx: SaltoContext, person: Person, roles: list[str], sent: dict[str, A
     # Beyond the last seat the creation succeeds all the same, and the user comes back suspended.
     state = "subscribed" if salto.seat_free() else "suspended"
     member = Member(salto.new_id("member"), person.id, roles, subscription_state=state, created_at=ctx.call.at)
+    if _takes_none(ctx, member):
+        member.subscription_state = "suspended"
     _set_flags(member, sent)
     salto.members[member.id] = member
     return member
+
+
+def _takes_none(ctx: SaltoContext, member: Member) -> bool:
+    """Whether a person takes no seat, because nothing of theirs could open a door."""
+    return not ctx.world.behaviour.seat_without_tag and member.tag_id is None
+
+
+def _seat_by_tag(ctx: SaltoContext, member: Member) -> None:
+    if ctx.world.behaviour.seat_without_tag:
+        return
+    if member.tag_id is None:
+        member.subscription_state = "suspended"
+    elif ctx.world.behaviour.seat_with_tag == "at_once" and salto_of(ctx).seat_free():
+        member.subscription_state = "subscribed"
 
 
 def _set_flags(member: Member, sent: dict[str, Any]) -> None:
@@ -182,6 +201,20 @@ def _assignable_roles(ctx: SaltoContext, role_ids: list[str]) -> list[str]:
     if not any(role.hierarchical for role in roles):
         raise invalid("A user needs at least one hierarchical role.")
     return [role.code for role in roles]
+
+
+def _changed_tag(ctx: SaltoContext, sent: str | None, member: Member) -> str | None:
+    """The tag after a change: how one is taken off is not documented (docs/assumptions.md)."""
+    by = ctx.world.behaviour.tag_cleared_by
+    if sent is None and by == "empty_only":
+        raise invalid("tag_id must not be null.")
+    if sent is None and by in ("empty", "nothing"):
+        return member.tag_id
+    if sent == "" and by in ("empty", "empty_only"):
+        return None
+    if sent == "" and by == "nothing":
+        return member.tag_id
+    return _free_tag(ctx, sent, holder=member)
 
 
 def _free_tag(ctx: SaltoContext, tag_id: str | None, *, holder: Member | None) -> str | None:

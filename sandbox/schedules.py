@@ -56,14 +56,18 @@ def changed_schedule(schedule: Schedule, sent: dict[str, Any]) -> Schedule:
     return changed
 
 
-def schedule_json(schedule: Schedule) -> dict[str, Any]:
+def schedule_json(schedule: Schedule, *, midnights: bool = True) -> dict[str, Any]:
+    """As the API shows it; without ``midnights`` a day's first and last second are left out."""
+    ends = {"start_date": schedule.start_date, "end_date": schedule.end_date}
+    if not midnights:
+        for name, edge in (("start_date", "T00:00:00"), ("end_date", "T23:59:59")):
+            ends[name] = (ends[name] or "").removesuffix(edge) or None
     return {
         "id": schedule.id,
         **dict(zip(WEEKDAYS, schedule.days, strict=True)),
         "start_time": schedule.start_time,
         "end_time": schedule.end_time,
-        "start_date": schedule.start_date,
-        "end_date": schedule.end_date,
+        **ends,
     }
 
 
@@ -74,6 +78,12 @@ def _normal_time(sent: str | None, *, last_second: bool) -> str:
     hour, minute, second = match.groups(default="00")
     # Measured on the live service: an end of 18:00 comes back as 18:00:59, a start of 09:00 as 09:00:00.
     return f"{hour}:{minute}:{'59' if last_second and second == '00' else second}"
+
+
+def has_ended(schedule: Schedule, wall_clock: dt.datetime) -> bool:
+    """Whether its last second is over; naive wall-clock time."""
+    end = _moment(schedule.end_date, "23:59:59")
+    return end is not None and end < wall_clock
 
 
 def _check(schedule: Schedule) -> None:

@@ -57,6 +57,7 @@ def _official(version: str) -> Airflow:
 AIRFLOWS = (
     Airflow("pins", "3.11", ("-r", str(ROOT / "requirements.txt"))),
     Airflow("pins-3.13", "3.13", ("-r", str(ROOT / "requirements.txt"))),
+    Airflow("pins-3.14", "3.14", ("-r", str(ROOT / "requirements.txt"))),
     _official("3.3.1"),
     _official("3.2.1"),
     # What was current when 3.1.7 was the newest.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -31,6 +31,8 @@ from salto.writer import WRITE_METHODS, SaltoWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from hector_salto.access.current import Current
 
     from sandbox.sandbox import Sandbox
 
@@ -96,6 +98,7 @@ class Synchronization:
         self._wanted = version, site
         self.reader = SaltoReader(self._reading, version, site)
         self._writing = Transport(service, grant, verbs=WRITE_METHODS, pacing=pacing, timing=timing)
+        self.seen_schedules = schemas.frame(schemas.SALTO_SCHEDULES, [])
         self._version = version
         self._sleep = sleep
         hector = hector_service(sandbox.hector_url, "hector_test")
@@ -117,6 +120,7 @@ class Synchronization:
     def _plan_until_complete(self, reading, current, desired, rules, as_of, **options) -> Plan:
         options = {"created": self.created} | options
         while True:
+            current = self._with_former_schedules(current)
             plan = make_plan(desired, current, rules, as_of=pd.Timestamp(as_of), **options)
             deeper = reading.refresh_for_plan(plan)
             if deeper is None:
@@ -162,8 +166,18 @@ class Synchronization:
             schemas.frame(schemas.SALTO_SCHEDULES, windows),
         )
 
+    def _note_schedules(self, shown: pd.DataFrame) -> None:
+        known = self.seen_schedules
+        self.seen_schedules = pd.concat([known[~known["group_id"].isin(shown["group_id"])], shown], ignore_index=True)
+
+    def _with_former_schedules(self, current: Current) -> Current:
+        """As the ledger knows them: a group's last schedules, as long as it shows none."""
+        self._note_schedules(current.groups.schedules)
+        return replace(current, former_schedules=self.seen_schedules)
+
     def cleanup(self, as_of: datetime) -> Run:
         current = LiveSiteState(self.reader, FINGERPRINT, read_at=as_of).refresh_groups()
+        current = self._with_former_schedules(current)
         plan = make_cleanup_plan(current, as_of=pd.Timestamp(as_of))
         return Run(None, plan, self.apply(plan))
 
@@ -177,6 +191,8 @@ class Synchronization:
         finally:
             self.outcomes, self.created_ids = application.outcomes, application.created_ids
             self._note_created(plan.operations)
+            read_back = [row for rows in self.created_ids.schedules.values() for row in rows]
+            self._note_schedules(schemas.frame(schemas.SALTO_SCHEDULES, read_back))
 
     def _note_created(self, operations: pd.DataFrame) -> None:
         states = operations["key"].map(self.outcomes.set_index("key")["state"])

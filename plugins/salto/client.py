@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from hector_salto.access import schemas
-from hector_salto.access.texts import comparable
+from hector_salto.access.texts import comparable, fold_all
 from hector_salto.access.windows import normalize_zone
 from hector_salto.http_client.addresses import query, segment
 from hector_salto.http_client.errors import AccountNotActiveError, MalformedAnswerError, NotFoundError
@@ -17,7 +17,7 @@ from hector_salto.http_client.service_response import validate_payload
 from salto import mapping, payloads, sites
 from salto.errors import ACTIVATE_STEP
 from salto.events import read_events
-from salto.models import OwnAccount, SaltoSite
+from salto.models import FoundUser, OwnAccount, SaltoSite
 from salto.pages import count_entries, quote_literal, read_all
 
 if TYPE_CHECKING:
@@ -176,10 +176,18 @@ class SaltoReader:
         )
 
     def users_with_email(self, email: str, fingerprint: mapping.Fingerprinting) -> pd.DataFrame:
-        """Site users with this email; whether the service's own filter minds letter case is unknown, so look again."""
+        """Site users with this email, as far as Salto's own filter finds them: it may mind letter case."""
         where = f"user/email eq {quote_literal(email.strip())}"
         found = read_all(self._transport, self._path("users"), payloads.SiteUser, where)
-        return self._user_frame([user for user in found if _is_same_email(user.user.email, email)], fingerprint)
+        return self._user_frame([user for user in found if is_same_email(user.user.email, email)], fingerprint)
+
+    def users_of_email(self, email: str, fingerprint: mapping.Fingerprinting) -> pd.DataFrame:
+        """Site users with this email in any letter case: looked up, else looked for in the whole list."""
+        found = self.users_with_email(email, fingerprint)
+        if len(found):
+            return found
+        users = self.users(fingerprint)
+        return users[fold_all(users["email"]).eq(comparable(email))].reset_index(drop=True)
 
     def groups_named(self, name: str) -> pd.DataFrame:
         """Access groups of exactly this name: there can be several."""
@@ -187,17 +195,18 @@ class SaltoReader:
         found = read_all(self._transport, self._path("access_groups"), payloads.AccessGroup, where)
         return self._group_frame([group for group in found if group.customer_reference == name])
 
-    def search_platform_user(self, email: str) -> str | None:
-        """Platform id of the one person on the platform with exactly this email; None when there is none, or several."""
+    def search_platform_users(self, email: str) -> list[FoundUser]:
+        """Whom the platform finds by an email, each once: it may hide the email, and users of other sites."""
         path = f"/{self._version}/users/search"
         asked = query({"search_for": email.strip(), "for_site_id": self.site_id})
         try:
             exchange, value = self._transport.get(self._transport.url(path, asked))
         except NotFoundError:
-            return None
-        found = validate_payload(exchange, _SEARCHED_USERS, _search_items(value))
-        people = {(one.user or one).id for one in found if _is_same_email((one.user or one).email, email)}
-        return people.pop() if len(people) == 1 else None
+            return []
+        found = [one.user or one for one in validate_payload(exchange, _SEARCHED_USERS, _search_items(value))]
+        shown = {one.id: is_same_email(one.email, email) for one in found if one.email is not None}
+        hidden = {one.id: False for one in found if one.email is None}
+        return [FoundUser(*one) for one in (hidden | {key: same for key, same in shown.items() if same}).items()]
 
     def _path(self, *segments: str) -> str:
         return "/".join([f"/{self._version}/sites", *map(segment, (self.site_id, *segments))])
@@ -213,7 +222,7 @@ class SaltoReader:
         return schemas.frame(schemas.SALTO_GROUPS, map(mapping.group_row, groups))
 
 
-def _is_same_email(email: str | None, other: str) -> bool:
+def is_same_email(email: str | None, other: str) -> bool:
     return email is not None and comparable(email) == comparable(other)
 
 

@@ -57,6 +57,7 @@ def user_row(user: SiteUser, fingerprint: Fingerprinting) -> Row:
         "office_mode": user.toggle_manual_office_mode,
         "blocked": user.blocked,
         "subscription_state": user.subscription_state,
+        "opens_without_tag": user.use_pin or user.remote_access,
         "tag": fingerprint(user.user.tag_number),
     }
 

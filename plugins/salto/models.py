@@ -65,6 +65,15 @@ class CreatedUser:
     site_user_id: str
     platform_user_id: str
     subscription_state: str | None
+    email: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUser:
+    """A platform user whom a search by email found; ``has_email``: it shows that very email."""
+
+    platform_user_id: str
+    has_email: bool
 
 
 @dataclass(frozen=True, slots=True)

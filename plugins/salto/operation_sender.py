@@ -11,7 +11,9 @@ from hector_salto.access import schemas
 from hector_salto.access.operations import describe_operation
 from hector_salto.access.results import DONE, NO_SEAT
 from hector_salto.access.schemas import WEEKDAYS
-from hector_salto.http_client.errors import FatalError, RefusedError, RestError, UnknownOutcomeError
+from hector_salto.http_client.errors import FatalError, ForbiddenError, NotFoundError, RefusedError, RestError, UnknownOutcomeError
+from salto.client import is_same_email
+from salto.errors import SINGLE_USER_CODES
 from salto.models import AccessSchedule, NewUser, UserChange
 from salto.verifier import SUBSCRIBED, Verifier, target_state
 
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
     from hector_salto.access.dependencies import Operation
     from salto.client import SaltoReader
     from salto.created_ids import CreatedIds
-    from salto.models import CreatedUser
+    from salto.models import ChangedUser, CreatedUser
     from salto.writer import SaltoWriter
 
 LOG = logging.getLogger(__name__)
+INVALID_VALUE_CODE = "1101"
 NOT_PERMITTED_CODE = "2203"  # also "not permitted yet", of a user made a moment ago
 SITE_USER_ROLE = "site_user"
+REPEATABLE_KINDS = frozenset(
+    {"member_add", "member_remove", "lock_add", "lock_remove", "tag_off", "tag_on", "user_subscribe", "user_suspend"}
+)
 BULK_KINDS = frozenset({"member_remove", "lock_remove", "lock_add", "member_add"})  # the contract has a bulk form
 
 
@@ -56,6 +62,8 @@ class OperationSender:
         self._verifier = Verifier(site.reader, site.fingerprint, made)
         self._role_id: str | None = None
         self._role_lock = threading.Lock()
+        self._seat_seekers: set[str] = set()  # Hector user ids of who was not seen with a seat
+        self._seats: dict[str, tuple[str, str]] = {}
 
     def send(self, batch: list[Operation]) -> tuple[str, str]:
         first = batch[0]
@@ -66,7 +74,32 @@ class OperationSender:
             if not self._is_in_place(batch, error):
                 raise
             result = None
+        except (NotFoundError, RefusedError) as error:
+            if not self._was_in_place(batch, error):
+                raise
+            result = None
         return result or (DONE, "")
+
+    def _was_in_place(self, batch: list[Operation], error: NotFoundError | RefusedError) -> bool:
+        """Whether what was refused is as it should be already: adding what is there, removing what is gone.
+
+        Whether Salto refuses that is not documented (docs/assumptions.md, membership-repeated).
+        """
+        kind = batch[0]["kind"]
+        gone = kind in {"member_remove", "lock_remove"}
+        if kind not in REPEATABLE_KINDS or (isinstance(error, NotFoundError) and not gone):
+            return False  # what is not found is a user made a moment ago, whom Salto does not know everywhere yet
+        try:
+            there = self._verifier.is_applied(batch)
+        except NotFoundError:
+            there = gone  # with the access group itself
+        except FatalError:
+            raise
+        except (RestError, schemas.SchemaError):
+            return False
+        if there:
+            LOG.info("%s: refused, but it is so already (%s)", describe_operation(batch[0]), error)
+        return there
 
     def _is_in_place(self, batch: list[Operation], error: UnknownOutcomeError) -> bool:
         """Whether a write whose reply was lost happened; when that cannot be read, its outcome stays unknown."""
@@ -158,10 +191,38 @@ class OperationSender:
         self._site.writer.change_group_locks(self._created_ids.group_id(batch[0]), add=locks)
 
     def _tag_off(self, operation: Operation) -> None:
-        self._change(operation, UserChange(tag_id=None))
+        """Take the tag off in the way that Salto takes it: by null, else by an empty text (docs/assumptions.md, tag-off).
+
+        Raises:
+            NotConfirmedError: when Salto shows the tag all the same.
+        """
+        try:
+            still_there = self._change(operation, UserChange(tag_id=None)).has_tag
+        except RefusedError as error:
+            if isinstance(error, ForbiddenError) or error.code in SINGLE_USER_CODES:
+                raise
+            LOG.warning("%s: null is refused, trying an empty text (%s)", describe_operation(operation), error)
+            still_there = True
+        if still_there and self._change(operation, UserChange(tag_id="")).has_tag:
+            raise NotConfirmedError(
+                f"Salto keeps the tag (tag id {operation['tag_id']}) with this user, whatever is sent; take it off in the "
+                "Salto dashboard, or block it there"
+            )
 
     def _tag_on(self, operation: Operation) -> None:
-        self._change(operation, UserChange(tag_id=str(operation["tag_id"])))
+        changed = self._change(operation, UserChange(tag_id=str(operation["tag_id"])))
+        user_id = str(operation["user_id"])
+        if user_id not in self._seat_seekers:
+            return
+        # A user may take a seat only with something to open a door (salto_connect_api.md, 5.2): now it shows.
+        if changed.subscription_state == SUBSCRIBED:
+            self._seats[user_id] = (DONE, "")
+        else:
+            self._seats[user_id] = self._subscribe(changed.site_user_id)
+
+    def seat_of(self, user_id: str) -> tuple[str, str] | None:
+        """Return whether a user who looked for a seat has one, as their tag showed; None: it did not."""
+        return self._seats.get(user_id)
 
     def _office_off(self, operation: Operation) -> None:
         self._change(operation, UserChange(office_mode=False))
@@ -175,57 +236,87 @@ class OperationSender:
     def _user_email(self, operation: Operation) -> None:
         self._change(operation, UserChange(email=str(target_state(operation)["email"])))
 
-    def _change(self, operation: Operation, change: UserChange) -> None:
-        self._site.writer.change_user(self._created_ids.site_user_id(operation), change)
+    def _change(self, operation: Operation, change: UserChange) -> ChangedUser:
+        return self._site.writer.change_user(self._created_ids.site_user_id(operation), change)
 
     def _user_suspend(self, operation: Operation) -> None:
         self._site.writer.set_subscription(str(operation["site_user_id"]), "suspended")
 
-    def _user_subscribe(self, operation: Operation) -> tuple[str, str] | None:
+    def _user_subscribe(self, operation: Operation) -> tuple[str, str]:
+        self._seat_seekers.add(str(operation["user_id"]))
+        return self._subscribe(str(operation["site_user_id"]))
+
+    def _subscribe(self, site_user_id: str) -> tuple[str, str]:
         try:
-            self._site.writer.set_subscription(str(operation["site_user_id"]), "subscribed")
+            self._site.writer.set_subscription(site_user_id, "subscribed")
         except RefusedError as error:
             if error.code != NOT_PERMITTED_CODE:
                 raise
             return NO_SEAT, "Salto has no free seat for this user"
-        return None
+        return DONE, ""
 
     def _user_delete(self, operation: Operation) -> None:
         self._site.writer.delete_user(str(operation["site_user_id"]))
 
     def _user_create(self, operation: Operation) -> tuple[str, str] | None:
-        """A person the platform knows already is put on the site; anybody else is made, and Salto invites them."""
-        person = target_state(operation)
+        """A person the platform knows already is put on the site; anybody else is made, and Salto invites them.
+
+        Who comes back without a seat may get it with the tag: until that shows, a user without one lacks nothing.
+        """
+        user_id = str(operation["user_id"])
         try:
-            made = self._create_or_link_user(person)
+            self._created_ids.users[user_id] = self._create_or_link_user(target_state(operation))
         except UnknownOutcomeError:
             LOG.warning("%s: the reply was lost; looking whether the user is there", describe_operation(operation))
             if not self._verifier.is_applied([operation]):
                 raise
-            return (
-                None
-                if self._created_ids.users[str(operation["user_id"])].subscription_state == SUBSCRIBED
-                else _no_seat()
-            )
-        self._created_ids.users[str(operation["user_id"])] = made
-        return None if made.subscription_state == SUBSCRIBED else _no_seat()
+        if self._created_ids.users[user_id].subscription_state == SUBSCRIBED:
+            return None
+        self._seat_seekers.add(user_id)
+        return DONE, "Salto made the user without a seat"
 
     def _create_or_link_user(self, person: dict[str, Any]) -> CreatedUser:
-        platform_id = self._site.reader.search_platform_user(person["email"])
-        if platform_id is not None:
-            return self._site.writer.link_existing_user(
-                platform_id, self._lowest_role_id(), person["alias"], office_mode=person["office_mode"]
+        found = self._site.reader.search_platform_users(person["email"])
+        named = {one.platform_user_id for one in found if one.has_email}
+        if len(named) == 1:
+            return self._link_user(named.pop(), person)
+        try:
+            return self._site.writer.create_user(
+                NewUser(
+                    first_name=person["first_name"],
+                    last_name=person["last_name"],
+                    email=person["email"],
+                    alias=person["alias"],
+                    role_id=self._lowest_role_id(),
+                    office_mode=person["office_mode"],
+                )
             )
-        return self._site.writer.create_user(
-            NewUser(
-                first_name=person["first_name"],
-                last_name=person["last_name"],
-                email=person["email"],
-                alias=person["alias"],
-                role_id=self._lowest_role_id(),
-                office_mode=person["office_mode"],
-            )
+        except RefusedError as error:
+            # Told that the email is taken: who is found by it alone, although the search shows no emails, is meant.
+            nameless = {one.platform_user_id for one in found}
+            if error.code != INVALID_VALUE_CODE or named or len(nameless) != 1:
+                raise
+            return self._link_confirmed_user(nameless.pop(), person)
+
+    def _link_user(self, platform_id: str, person: dict[str, Any]) -> CreatedUser:
+        return self._site.writer.link_existing_user(
+            platform_id, self._lowest_role_id(), person["alias"], office_mode=person["office_mode"]
         )
+
+    def _link_confirmed_user(self, platform_id: str, person: dict[str, Any]) -> CreatedUser:
+        """Put a user on the site whose email the search does not show; a stranger leaves again at once.
+
+        Raises:
+            NotConfirmedError: when the site shows another email.
+        """
+        linked = self._link_user(platform_id, person)
+        if not is_same_email(linked.email, person["email"]):
+            self._site.writer.delete_user(linked.site_user_id)
+            raise NotConfirmedError(
+                "Salto knows this email and finds another user by it, so nobody is put on the site; add the user in the "
+                "Salto dashboard: the next sync takes them over by their email"
+            )
+        return linked
 
     def _lowest_role_id(self) -> str:
         with self._role_lock:  # the first of all threads looks
@@ -235,10 +326,6 @@ class OperationSender:
                     raise NotConfirmedError("the account may not give the role site_user: make it Site Admin in Salto")
                 self._role_id = found
             return self._role_id
-
-
-def _no_seat() -> tuple[str, str]:
-    return NO_SEAT, "Salto made the user, but suspended: no seat was free"
 
 
 def target_schedule(operation: Operation) -> AccessSchedule:

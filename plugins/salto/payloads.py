@@ -66,6 +66,8 @@ class SiteUser(SaltoRecord):
     toggle_manual_office_mode: bool
     blocked: bool
     subscription_state: str | None
+    use_pin: bool = False
+    remote_access: bool = False
     member_of_pods: list[Any] | None = None  # v1.2
     guest_of_pods: list[Any] | None = None  # v1.2
 

@@ -212,7 +212,17 @@ class PlanExecutor:
             state, cause = UNKNOWN, FailureCause.MISMATCH
         for operation in batch:
             self._record_outcome(operation, state, message, cause)
+        if state == DONE and batch[0]["kind"] == "tag_on":
+            self._record_seat(batch[0])
         return {str(operation["key"]): state for operation in batch}
+
+    def _record_seat(self, tag_on: Operation) -> None:
+        """Correct what became of the user's seat, if the tag has shown it."""
+        seat = self._sender.seat_of(str(tag_on["user_id"]))
+        seeking = {"user_create", "user_subscribe"}
+        for operation in self._operations if seat else ():
+            if operation["kind"] in seeking and operation["user_id"] == tag_on["user_id"]:
+                self._record_outcome(operation, *seat)
 
     def _concerns_new_user(self, batch: list[Operation]) -> bool:
         return (

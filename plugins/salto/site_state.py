@@ -217,9 +217,11 @@ class LiveSiteState:
         if self._users is None:
             return current
         ids = set(operations["site_user_id"].dropna()) - self._users
-        if not ids:
+        # A filter that minds letter case does not find a user whose email was typed in capitals: nobody is made unseen.
+        unseen = operations["kind"].eq("user_create").any()
+        if not ids and not unseen:
             return current
-        if len(ids) > FEW:
+        if unseen or len(ids) > FEW:
             self._users = None
             return replace(current, users=self.reader.users(self.fingerprint))
         self._users |= ids

@@ -65,7 +65,7 @@ class Verifier:
 
     def _find_created_user(self, operation: Operation) -> bool:
         person = target_state(operation)
-        found = self._reader.users_with_email(person["email"], self._fingerprint)
+        found = self._reader.users_of_email(person["email"], self._fingerprint)
         found = found[found["alias"].eq(person["alias"])]
         if len(found) != 1:
             return False

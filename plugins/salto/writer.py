@@ -107,7 +107,7 @@ class SaltoWriter:
 
     def _post_user(self, *segments: str, body: object) -> CreatedUser:
         found = self._transport.write_for("POST", self._path(*segments), body, _SITE_USER)
-        return CreatedUser(found.id, found.user.id, found.subscription_state)
+        return CreatedUser(found.id, found.user.id, found.subscription_state, found.user.email)
 
     def _change_members(self, group_id: str, kind: str, add: Sequence[str], remove: Sequence[str]) -> None:
         body = {"add_ids": list(add), "remove_ids": list(remove)}

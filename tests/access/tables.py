@@ -101,6 +101,7 @@ def salto_user(number, email=..., **changes):
         "alias": f"hector:u_{number}",
         "has_profile": False,
         "managed_here": True,
+        "opens_without_tag": False,
         "role_codes": "site_user",
         "above_site_user": False,
         "pod_or_guest": False,

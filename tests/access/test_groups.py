@@ -99,7 +99,7 @@ def test_a_bare_group_with_somebody_or_a_door_is_a_look_alike_unless_its_reserva
 def test_a_bare_group_is_empty_only_when_both_its_counts_and_its_lists_say_so(counted, listed):
     found = groups([group("g1", "Hector_1", ["p1"] * listed)])
     found = replace(found, groups=found.groups.assign(user_count=counted))
-    ours_, problems_ = our_groups(found, current(locks=LOCKS).locks, ZONE, wanted=(), as_of=NOW)
+    ours_, problems_ = our_groups(current(locks=LOCKS, groups=found), wanted=(), as_of=NOW)
 
     assert ours_.empty
     assert codes(problems_) == ["look_alike"]

@@ -23,7 +23,7 @@ from hector_salto.reports.explain import Sources
 from hector_salto.reports.questions import Question, QuestionError, SiteView, answer_question
 from hector_salto.reports.search import matches
 
-TORONTO, WINNIPEG = ZoneInfo("America/Toronto"), ZoneInfo("America/Winnipeg")
+TORONTO, CHICAGO = ZoneInfo("America/Toronto"), ZoneInfo("America/Chicago")
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 FINE = "its window opens its doors"
 NO_PROBLEMS = schemas.frame(schemas.PROBLEMS, [])
@@ -38,7 +38,7 @@ def test_an_hour_that_comes_twice_is_two_moments():
     assert second - first == timedelta(hours=1)
     assert wall(first, TORONTO) == "Sun 2026-11-01 01:40 EDT (America/Toronto)"
     assert wall(second, TORONTO) == "Sun 2026-11-01 01:40 EST (America/Toronto)"
-    assert len(moments("2026-11-01 01:40", WINNIPEG)) == 2
+    assert len(moments("2026-11-01 01:40", CHICAGO)) == 2
     assert len(moments("2026-11-01 01:40-04:00", TORONTO)) == len(moments("2026-11-01 02:40", TORONTO)) == 1
 
 
@@ -56,7 +56,7 @@ def test_the_end_of_time_has_a_wall_clock():
 
 # --- a site -----------------------------------------------------------------------------------------------------------
 
-DOORS = {"Studio": "America/Toronto", "Annex": "America/Winnipeg", "Twin": "America/Toronto"}
+DOORS = {"Studio": "America/Toronto", "Annex": "America/Chicago", "Twin": "America/Toronto"}
 
 
 def user(name, **changes):
@@ -176,7 +176,7 @@ def test_a_door_without_a_moment_lists_what_is_booked_next():
     seen = site(("1", ["ana"], "Annex", 1), ("2", ["bo"], "Annex", 3), people=("ana", tagless))
     head = asked(seen, "Annex").head
 
-    assert "  next at Annex (America/Winnipeg):" in head
+    assert "  next at Annex (America/Chicago):" in head
     assert any(line.startswith("  will  Wed 2026-01-14 10:00 to") and "reservation 1" in line for line in head)
     assert any(line.startswith("  NOT   Wed 2026-01-14 12:00 to") and "no unique code" in line for line in head)
 
@@ -247,7 +247,7 @@ def test_every_id_shown_can_be_asked_for(kept, shown, question):
 
 def test_each_answer_is_on_the_door_s_own_wall_clock(kept):
     lines = answer_question(kept, "campus", Question(reference="2"), NOW).lines
-    assert "as the run of Wed 2026-01-14 09:00 (America/Winnipeg) saw it" in lines[0]
+    assert "as the run of Wed 2026-01-14 09:00 (America/Chicago) saw it" in lines[0]
     assert not any("UTC" in line for line in lines)
     assert any("10:00" in line for line in answer_question(kept, "campus", Question(door="Annex"), NOW).lines)
     at = answer_question(kept, "campus", Question(user_id="u_ghost", at="2026-01-14 10:30"), NOW)
@@ -277,7 +277,7 @@ def test_a_risk_is_told_on_the_wall_clock_of_its_door():
     tagless = user("bo", has_code=False, has_tag=False, own_tag=False)
     found = risks(site(("1", ["bo"], "Annex", 1), people=(tagless,)), as_of=pd.Timestamp(NOW))
 
-    assert "a door will stay shut at 2026-01-14 10:00 (America/Winnipeg)" in found["message"].item()
+    assert "a door will stay shut at 2026-01-14 10:00 (America/Chicago)" in found["message"].item()
 
 
 def test_a_door_of_no_known_zone_says_so():

@@ -171,13 +171,21 @@ def test_an_iq_of_any_zone_is_read(zone):
 
 
 @pytest.mark.parametrize("shape", [list, lambda items: {"items": list(items)}], ids=["bare array", "no count"])
-def test_a_list_that_does_not_count_itself_is_asked_whether_it_goes_on(shape):
+def test_a_list_that_does_not_count_itself_is_followed_from_its_last_entry(shape):
     """Else the first page of a longer list would pass for all of it."""
-    first, second = json.dumps(shape([HECTOR_1])), json.dumps(shape([HECTOR_1 | {"id": "g2"}]))
-    besides = [("access_groups", answer) for answer in (second, first, second)]  # it is read twice before it is refused
+    second, third = HECTOR_1 | {"id": "g2"}, HECTOR_1 | {"id": "g3"}
+    pages = [json.dumps(shape(items)) for items in ([HECTOR_1, second], [second, third], [third])]
+    besides = [("access_groups", answer) for answer in pages[1:]]
+    with answering("access_groups", pages[0], besides=besides) as reader:
+        assert reader.groups()["group_id"].tolist() == ["g1", "g2", "g3"]
+
+
+def test_a_list_without_a_count_that_was_edited_between_two_pages_is_incomplete():
+    first, shifted = json.dumps([HECTOR_1]), json.dumps([HECTOR_1 | {"id": "g3"}])
+    besides = [("access_groups", answer) for answer in (shifted, first, shifted)]  # it is read twice before it is refused
     with (
         answering("access_groups", first, besides=besides) as reader,
-        pytest.raises(IncompleteReadError, match="goes on"),
+        pytest.raises(IncompleteReadError, match="edited while it was read"),
     ):
         reader.groups()
 

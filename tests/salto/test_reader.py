@@ -17,6 +17,7 @@ from hector_salto.http_client.errors import (
 )
 from hector_salto.http_client.fingerprint import Fingerprint
 from salto.client import SaltoReader
+from salto.models import FoundUser
 from salto.mapping import is_above_site_user, is_pod_or_guest
 from salto.payloads import Role, SiteUser
 
@@ -269,39 +270,40 @@ ANA = {"id": "ana-p", "email": "Ana@example.org"}
 @pytest.mark.parametrize(
     ("reply", "found"),
     [
-        ([ANA], "ana-p"),
-        (page(ANA), "ana-p"),
-        (ANA, "ana-p"),
-        ([{"id": "ana-s", "user": ANA}], "ana-p"),
-        ([ANA, ANA | {"id": "x", "email": "diana@example.org"}], "ana-p"),
-        ([ANA, ANA], "ana-p"),
-        ([ANA, ANA | {"id": "other"}], None),
-        ([ANA | {"email": "diana@example.org"}], None),
-        ([ANA | {"email": None}], None),
-        ([{"id": "ana-p"}], None),
-        ([], None),
-        ({}, None),
-        (None, None),
+        ([ANA], [("ana-p", True)]),
+        (page(ANA), [("ana-p", True)]),
+        (ANA, [("ana-p", True)]),
+        ([{"id": "ana-s", "user": ANA}], [("ana-p", True)]),
+        ([ANA, ANA | {"id": "x", "email": "diana@example.org"}], [("ana-p", True)]),
+        ([ANA, ANA], [("ana-p", True)]),
+        ([ANA, ANA | {"id": "other"}], [("ana-p", True), ("other", True)]),
+        ([ANA | {"email": "diana@example.org"}], []),
+        ([ANA | {"email": None}], [("ana-p", False)]),
+        ([{"id": "ana-p"}], [("ana-p", False)]),
+        ([{"id": "ana-p"}, ANA], [("ana-p", True)]),
+        ([], []),
+        ({}, []),
+        (None, []),
     ],
 )
-def test_a_person_on_the_platform_is_found_by_exactly_one_equal_email(reader, web, reply, found):
+def test_a_search_of_the_platform_shows_whom_it_finds_and_whether_by_exactly_that_email(reader, web, reply, found):
     web.get(f"{API}/v1.1/users/search", body=json.dumps(reply))
 
-    assert reader.search_platform_user("ana@Example.org") == found
+    assert reader.search_platform_users("ana@Example.org") == [FoundUser(*one) for one in found]
     assert web.calls[-1].request.url.endswith(f"/v1.1/users/search?search_for=ana%40Example.org&for_site_id={SITE}")
 
 
 def test_a_search_that_finds_nobody_may_answer_404(reader, web):
     web.get(f"{API}/v1.1/users/search", status=404, json={"ErrorCode": "2202", "Message": "User not found"})
 
-    assert reader.search_platform_user("ana@example.org") is None
+    assert reader.search_platform_users("ana@example.org") == []
 
 
 def test_a_search_of_no_known_shape_is_malformed(reader, web):
     web.get(f"{API}/v1.1/users/search", json=[{"email": "ana@example.org"}])
 
     with pytest.raises(MalformedAnswerError):
-        reader.search_platform_user("ana@example.org")
+        reader.search_platform_users("ana@example.org")
 
 
 def test_roles_are_known_by_their_codes(reader, answer):

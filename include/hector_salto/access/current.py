@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -36,7 +36,8 @@ class Current:
 
     users: SALTO_USERS; tags: SALTO_TAGS; locks: SALTO_LOCKS; ``seats`` None: unlimited; ``seats_used`` None: unknown;
     verified_at: when every group's details were last read, aware; None: never; user_groups: SALTO_USER_GROUPS of the
-    few users about whom a plan had to know it.
+    few users about whom a plan had to know it; former_schedules: SALTO_SCHEDULES that groups without any were last seen
+    with, because Salto may remove what has expired (docs/assumptions.md, schedule-expired).
     """
 
     site_zone: str
@@ -52,6 +53,7 @@ class Current:
     site_id: str = ""
     verified_at: pd.Timestamp | None = None
     user_groups: pd.DataFrame = field(default_factory=lambda: schemas.frame(schemas.SALTO_USER_GROUPS, []))
+    former_schedules: pd.DataFrame = field(default_factory=lambda: schemas.frame(schemas.SALTO_SCHEDULES, []))
 
 
 def groups_named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
@@ -59,13 +61,20 @@ def groups_named_like_ours(groups: pd.DataFrame) -> pd.DataFrame:
     return groups[groups["name"].str.startswith(GROUP_PREFIX)].reset_index(drop=True)
 
 
+def bare_groups(groups: Groups) -> list[str]:
+    """Ids of the groups named like ours that have no schedule."""
+    named = groups_named_like_ours(groups.groups)
+    return named.loc[~is_in(named["group_id"], groups.schedules["group_id"]), "group_id"].tolist()
+
+
 def our_groups(
-    groups: Groups, locks: pd.DataFrame, site_zone: str, *, wanted: Collection[str] | pd.Series, as_of: pd.Timestamp
+    current: Current, *, wanted: Collection[str] | pd.Series, as_of: pd.Timestamp
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The groups that are ours, and a problem for each look-alike.
 
     Cases:
         every schedule has an end date         -> ours; over when the last of them is
+        no schedule, and its last ones had one -> the same
         no schedule, named like a wanted group -> ours (a run died between group and schedule)
         no schedule, no members and no locks   -> ours (the same, and the reservation has gone since)
         anything else                          -> a look-alike: reported, never touched
@@ -77,8 +86,15 @@ def our_groups(
     Returns:
         columns ``group_id``, ``name``, ``ends`` (UTC, null without schedule), ``over`` (bool); and PROBLEMS.
     """
+    groups = current.groups
     table = groups_named_like_ours(groups.groups)
-    ends = _ends(groups, locks, site_zone)
+    former = current.former_schedules
+    former = former[is_in(former["group_id"], pd.Series(bare_groups(groups), dtype="str"))]
+    ends = _ends(
+        replace(groups, schedules=pd.concat([groups.schedules, former], ignore_index=True)),
+        current.locks,
+        current.site_zone,
+    )
     by_group = ends.assign(open_ended=ends["end"].isna()).groupby("group_id")
     # Joined, not mapped: pandas cannot map through an empty series of instants, as a site without our groups has it.
     table = table.join(by_group.agg(ends=("end", "max"), open_ended=("open_ended", "any")), on="group_id")

@@ -37,6 +37,7 @@ class DependencyTracker:
     groups: set[str] = field(default_factory=set)
     people: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
+    carriers: set[str] = field(default_factory=set)  # of a tag that should have come off
     absent: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,8 @@ class DependencyTracker:
         phase, kind = operation["phase"], operation["kind"]
         if phase in {TAKE_AWAY, WINDOWS}:
             self.groups.update(_ids(operation, "group_id", "group_name"))
-            self.people.update(_ids(operation, "platform_user_id", "site_user_id"))
+            people = self.carriers if kind == "tag_off" else self.people
+            people.update(_ids(operation, "platform_user_id", "site_user_id"))
             self.tags.update(_ids(operation, "tag_id") if kind == "tag_off" else ())
         elif kind == "user_create":
             self.absent.update(_ids(operation, "user_id"))
@@ -62,8 +64,11 @@ class DependencyTracker:
         if self.absent.intersection(_ids(operation, "user_id")) and operation["kind"] != "user_create":
             return True
         groups, people = self._affected(operation)
+        # Another tag takes the place of the one that stays on: a user has one, and the lost one is off by that.
+        carries = operation["kind"] != "tag_on" and self.carriers.intersection(people)
         return bool(
-            self.groups.intersection(groups)
+            carries
+            or self.groups.intersection(groups)
             or self.people.intersection(people)
             or (operation["kind"] == "tag_on" and self.tags.intersection(_ids(operation, "tag_id")))
         )

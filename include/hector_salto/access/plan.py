@@ -232,9 +232,7 @@ def _find_groups(
     people = users.people.join(_first_windows(wanted.members, chosen), on="user_id")
     people = _with_those_left(people, current, left, as_of)
     people = people[people["site_user_id"].notna() | _needs_site_user(people, rules)]
-    ours, look_alikes = our_groups(
-        current.groups, current.locks, current.site_zone, wanted=[*wanted.groups["group_name"], *left], as_of=as_of
-    )
+    ours, look_alikes = our_groups(current, wanted=[*wanted.groups["group_name"], *left], as_of=as_of)
     ours = ours[~ours["name"].isin(left)].reset_index(drop=True)
     members = _memberships(ours, current)
     return _Groups(doors, wanted, chosen, people, ours, members, look_alikes, _matches(people, users.salto))
@@ -382,7 +380,7 @@ def _was_left(operations: pd.DataFrame, left: frozenset[tuple[str, str | None]])
 
 def make_cleanup_plan(current: Current, *, as_of: pd.Timestamp) -> Plan:
     """The cleanup's plan: outdated groups of ours go; nothing else, and Hector is not needed."""
-    ours, look_alikes = our_groups(current.groups, current.locks, current.site_zone, wanted=(), as_of=as_of)
+    ours, look_alikes = our_groups(current, wanted=(), as_of=as_of)
     none = schemas.frame(schemas.DESIRED_RESERVATIONS, [])
     nothing = WantedGroups(
         groups=pd.DataFrame(columns=["reference", "group_name", *SCHEDULE_COLUMNS]).astype("str"),

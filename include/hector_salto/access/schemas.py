@@ -139,6 +139,7 @@ SALTO_USERS = _table(
         "office_mode": _flag(),  # toggle_manual_office_mode
         "blocked": _flag(),
         "subscription_state": _text(null=True),
+        "opens_without_tag": _flag(),  # may have a PIN or open from a phone
         "tag": _text(null=True),  # fingerprint of user.tag_number
     },
 )

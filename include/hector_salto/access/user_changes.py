@@ -92,7 +92,7 @@ def user_operations(
     )
     known = spare["site_user_id"].isin(leave.asked)
     mails, mail_problems = _emails(here)
-    seekers = _seat_seekers(acting[needed])
+    seekers = _seat_seekers(acting[needed], moves.on["user_id"])
     tables = [
         _suspensions(spare[known & ~spare["site_user_id"].isin(leave.elsewhere)], departed, leave),
         _deletions(departed if rules.delete_users else departed.iloc[:0]),
@@ -126,10 +126,16 @@ def with_seats(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> t
     free_now = seats.free_after(0)
     if free_now is None or len(takers) <= max(free_now, 0):
         return operations, problems("no_seat", takers.iloc[:0]), False
-    late = takers.iloc[max(free_now + _count_freed_seats(ready, users), 0) :]
+    # Whether a person without a tag takes a seat is not known; where they take none, nobody waits for them.
+    tagged = takers[takers["kind"].ne("user_create") | is_in(takers["user_id"], _tagged_users(ready))]
+    late = tagged.iloc[max(free_now + _count_freed_seats(ready, users), 0) :]
     unseated = late[late["kind"].eq("user_subscribe")]
     kept = operations[~operations["key"].isin(unseated["key"])].reset_index(drop=True)
     return kept, problems("no_seat", unseated.drop(columns="reference")), True
+
+
+def _tagged_users(operations: pd.DataFrame) -> pd.Series:
+    return operations.loc[operations["kind"].eq("tag_on"), "user_id"]
 
 
 def _count_freed_seats(operations: pd.DataFrame, users: pd.DataFrame) -> int:
@@ -183,11 +189,21 @@ def _deletions(departed: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _seat_seekers(people: pd.DataFrame) -> pd.DataFrame:
-    """Who needs a seat: the missing, and those of ours who are suspended; earliest first window first."""
+def _seat_seekers(people: pd.DataFrame, tagged: pd.Series) -> pd.DataFrame:
+    """Who needs a seat: the missing, and those of ours who are suspended; earliest first window first.
+
+    Whoever has nothing to open a door with comes last, and is not subscribed: Salto may give such a user no seat
+    (salto_connect_api.md, 5.2), and each run would ask again.
+
+    Args:
+        people: who should be on the site.
+        tagged: Hector user ids of those who get a tag.
+    """
+    opens = people["salto_tag"].notna() | people["opens_without_tag"] | is_in(people["user_id"], tagged)
     lacking = people["site_user_id"].isna()
-    asleep = people["ours"] & people["subscription_state"].notna() & people["subscription_state"].ne(SUBSCRIBED)
-    seekers = people[lacking | asleep].sort_values(["first_window", "user_id"], na_position="last")
+    asleep = people["ours"] & people["subscription_state"].notna() & people["subscription_state"].ne(SUBSCRIBED) & opens
+    seekers = people.assign(opens_nothing=~opens)[lacking | asleep]
+    seekers = seekers.sort_values(["opens_nothing", "first_window", "user_id"], na_position="last")
     return seekers.assign(rank=range(len(seekers)))
 
 

@@ -66,6 +66,17 @@ def same_service(link: str, base: str) -> str | None:
     return url.url if _origin(url) == _origin(home) else None
 
 
+def on_own_host(link: str, base: str, path: str) -> str | None:
+    """A link on another host, on our own: only where it names the very list that was asked for, by this path."""
+    url, home = _parse(link), parse_url(base)
+    if url is None or url.auth is not None or "\\" in link or url.scheme not in PORTS or not url.host:
+        return None
+    asked = f"{(home.path or '').rstrip('/')}{path}"
+    if url.path not in {asked, path}:
+        return None
+    return home._replace(path=asked, query=url.query).url
+
+
 def segment(identifier: str) -> str:
     """An id as one segment of a path: whatever it holds, it names nothing but itself."""
     if identifier in {"", ".", ".."}:

@@ -37,6 +37,7 @@ from hector_salto.ledger.tables import (
     Run,
     SeenBorrower,
     SeenReservation,
+    SeenSchedule,
     SeenRoom,
     writable,
 )
@@ -64,6 +65,7 @@ CHUNK = 500  # rows in one insert
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
 BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
 SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out is unknown
+FOREVER = datetime.max.replace(tzinfo=UTC)
 LATE = timedelta(hours=1)  # after which a request without an answer is not carried out any more
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
@@ -557,6 +559,19 @@ class Ledger:
         looks = [(base.observed_at, None), *((at, frozenset(units)) for at, units in own.items())]
         accounts = (DriftBaseline(self.read_snapshot(integration, at, names=SALTO_SIDE), units) for at, units in looks)
         return tuple(accounts), frozenset(unsure)
+
+    def last_schedules(self, integration: str, group_ids: Iterable[str]) -> pd.DataFrame:
+        """Return the schedules (SCHEMAS) that access groups carried when any was last seen in them."""
+        columns: list[Any] = [SeenSchedule.until, *_columns("schedules")]
+        query = select(*columns).where(SeenSchedule.integration == integration)
+        with self.reading() as connection:
+            found = among(connection, query, SeenSchedule.group_id, group_ids)
+        last: dict[str, datetime] = {}
+        for row in found:
+            until = row.until or FOREVER
+            last[row.group_id] = max(until, last.get(row.group_id, until))
+        rows = [dict(row._mapping) for row in found if (row.until or FOREVER) == last[row.group_id]]  # noqa: SLF001 - SQLAlchemy's public name for it
+        return schemas.frame(SCHEMAS["schedules"], [{k: v for k, v in row.items() if k != "until"} for row in rows])
 
     def last_look(self, integration: str) -> LastVerification | None:
         """The last look of a sync; None: there was none, or another integration may have changed the site since.

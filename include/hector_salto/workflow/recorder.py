@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 from sqlalchemy import URL
 
+from hector_salto.access.current import bare_groups
 from hector_salto.access.plan import LastState
 from hector_salto.http_client.errors import NotRecordedError, RequestInfo
 from hector_salto.ledger.ledger import RESTART, VERSION, Ledger, LedgerError, RunStart, SiteLostError
@@ -25,6 +27,7 @@ from hector_salto.workflow.run_folder import airflow_home, days_kept, retention_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from hector_salto.access.current import Current
     from hector_salto.access.plan import Plan
     from hector_salto.access.snapshot import Snapshot
     from hector_salto.workflow.run_folder import RunFolder
@@ -135,6 +138,13 @@ class Book:
             again_at=again_at,
             still_read=still_read,
         )
+
+    def with_former_schedules(self, current: Current) -> Current:
+        """The site with the schedules that groups without any were last seen with: Salto may have removed them."""
+        bare = bare_groups(current.groups)
+        if not bare:
+            return current
+        return replace(current, former_schedules=self.ledger.last_schedules(self.integration, bare))
 
     def refuse_another_plan(self) -> None:
         """Refuse to replace the record of a plan that was applied.
