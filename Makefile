@@ -54,6 +54,10 @@ plan: $(VENV)/.ready ## Show what a sync would change; sends nothing but reads
 cleanup: $(VENV)/.ready ## Remove outdated access groups
 	@$(RUN) cleanup --integration "$(INTEGRATION)"
 
+.PHONY: doctor
+doctor: $(VENV)/.ready ## Hold every assumption about both services against them: of the sandbox, or of INTEGRATION=<name>; sends only reads
+	@$(RUN) doctor --integration "$(INTEGRATION)"
+
 ABOUT ?=
 REFERENCE ?=
 EMAIL ?=

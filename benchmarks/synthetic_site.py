@@ -247,6 +247,8 @@ def _locks(size: Size) -> pd.DataFrame:
         "online": numbers % 50 > 0,
         "iq_id": _uuids("1b", numbers // 10),
         "iq_online": True,
+        "locked_state": "locked",
+        "privacy_mode": False,
         "zone": ZONE,
     }
     return _table(schemas.SALTO_LOCKS, columns)

@@ -16,6 +16,7 @@ from rich.console import Console
 from commands.airflow_api import StartupError
 from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
+from commands.doctor import doctor
 from commands.env_file import make_env
 from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
 from commands.sites import check_ledger, release_site, upgrade_ledger
@@ -76,6 +77,8 @@ def _arguments() -> argparse.Namespace:
     for name in ("integration", "about", "reference", "email", "door", "at", "live"):
         asked.add_argument(f"--{name}", default="")
     asked.add_argument("--answered", action="store_true", help="status 0 for every answer, also when a door stays shut")
+    asked = commands.add_parser("doctor", help="hold every assumption about both services against them; sends only reads")
+    asked.add_argument("--integration", default="", help="name of a file in include/integrations; empty: sandbox")
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
@@ -96,6 +99,16 @@ def _why(arguments: argparse.Namespace, console: Console) -> int:
     about = arguments.about.strip()
     status = why(Question(**texts), console, integration=arguments.integration.strip(), live=live, about=about)
     return OPEN if arguments.answered else status
+
+
+def _doctor(arguments: argparse.Namespace, console: Console) -> int:
+    name = arguments.integration.strip()
+    integration = _integration(name or NAME)
+    migrate_database()
+    with ExitStack() as stack:
+        if not name:
+            os.environ.update(stack.enter_context(demo(console)).connections(NAME))
+        return doctor(name or NAME, integration, console)
 
 
 def _ledger(arguments: argparse.Namespace, console: Console) -> int:
@@ -197,7 +210,7 @@ def _pools(console: Console) -> int:
     return GREEN
 
 
-COMMANDS_WITH_ARGUMENTS = {"why": _why, "ledger": _ledger}
+COMMANDS_WITH_ARGUMENTS = {"doctor": _doctor, "why": _why, "ledger": _ledger}
 COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools, "env": make_env}  # those that take no arguments
 
 

@@ -23,6 +23,8 @@ class Throttle:
 class Behaviour:
     """How the servers behave; change it while they run with ``sandbox.change(page_size=3)``.
 
+    ``grant_types`` is what the discovery document lists; ``token_error`` is what the token endpoint answers whatever is sent.
+
     Each switch from ``bare_arrays_cut`` to ``schedule_dates`` is an assumption of docs/assumptions.md that can fall both
     ways. ``tag_cleared_by``: "empty" ignores a null, "empty_only" refuses it. ``search="no_emails"`` finds everybody and
     hides the emails; "site_users" finds nobody who is not on the site. Without ``seat_without_tag`` a person takes a seat
@@ -53,6 +55,9 @@ class Behaviour:
     creation_lag_seconds: float = 0.0
     delete_lag_seconds: float = 10.0
     token_seconds: int = 3600
+    grant_types: tuple[str, ...] = ("authorization_code", "password", "refresh_token", "client_credentials")
+    token_error: str | None = None  # as unauthorized_client
+    published_document: bool = True
     acting_site_admin: bool = True
     account_active: bool = True
     plain_client: bool = False

@@ -60,12 +60,26 @@ class Identity:
             return self._refresh.pop(refresh_token, None)
 
 
+def discovery_reply(world: World, call: Call) -> Reply:
+    """``GET /.well-known/openid-configuration``."""
+    return json_reply(
+        {
+            "issuer": call.base_url,
+            "token_endpoint": f"{call.base_url}/connect/token",
+            "grant_types_supported": list(world.behaviour.grant_types),
+            "scopes_supported": sorted(KNOWN_SCOPES),
+        }
+    )
+
+
 def token_reply(world: World, call: Call) -> Reply:
     """``POST /connect/token``."""
     if call.method != "POST":
         return Reply(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
     if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return _error("invalid_request")
+    if world.behaviour.token_error is not None:
+        return _error(world.behaviour.token_error)
     try:
         _check_client(world, call.headers.get("authorization", ""))
         form = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))

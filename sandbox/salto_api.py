@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from sandbox import salto_groups, salto_reads, salto_users
-from sandbox.identity import token_reply
+from sandbox.identity import discovery_reply, token_reply
+from sandbox.published import published_reply
 from sandbox.salto_context import enter_site
 from sandbox.salto_errors import malformed
 from sandbox.timetable import timetable_reply
@@ -24,6 +25,10 @@ def answer(world: World, call: Call) -> Reply:
     """The answer to one request at the Salto port."""
     if call.is_token_request:
         return token_reply(world, call)
+    if call.path == "/.well-known/openid-configuration":
+        return discovery_reply(world, call)
+    if call.path.startswith("/swagger/"):
+        return published_reply(world, call, ROUTES)
     with world.salto.lock:
         if call.path.startswith("/_sandbox/"):
             return timetable_reply(world, call)

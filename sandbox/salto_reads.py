@@ -111,6 +111,19 @@ def get_lock(ctx: SaltoContext) -> Reply:
     return ok(views.lock_json(lock, salto) | {"offline_access_keys_limit": 39, "offline_access_keys_count": 0})
 
 
+def get_lock_settings(ctx: SaltoContext) -> Reply:
+    lock = salto_of(ctx).locks.get(known_uuid(ctx.params["lock"], "id"))
+    if lock is None:
+        raise not_found("Lock")
+    return ok(
+        {
+            "open_time": 5,
+            "offline_access_by_audit_trail_day_count": lock.look_back_days,
+            "wall_reader_near_detection_opening": False,
+        }
+    )
+
+
 def list_groups_of_lock(ctx: SaltoContext) -> Reply:
     lock_id = known_uuid(ctx.params["lock"], "id")
     if lock_id not in salto_of(ctx).locks:
@@ -167,6 +180,7 @@ ROUTES: list[Route[World]] = [
     site_route("DELETE", "/tags/{tag}", delete_tag),
     list_route("/locks", list_locks),
     site_route("GET", "/locks/{lock}", get_lock),
+    site_route("GET", "/locks/{lock}/settings", get_lock_settings),
     list_route("/locks/{lock}/access_groups", list_groups_of_lock),
     list_route("/iqs", list_iqs),
     site_route("GET", "/iqs/{iq}", get_iq),

@@ -98,6 +98,9 @@ class Lock:
     iq_id: str
     mac: str
     online: bool = True
+    locked_state: str = "locked"
+    privacy_mode: bool = False
+    look_back_days: int = 7  # keys that the audit trail lets in while the lock is offline
 
 
 @dataclass

@@ -123,7 +123,7 @@ def lock_json(lock: Lock, salto: SaltoState) -> Json:
         "customer_reference": lock.name,
         "mac": lock.mac,
         "floor": None,
-        "locked_state": "locked",
+        "locked_state": lock.locked_state,
         "lock_type": "wall_reader",
         "online": lock.online,
         "iq_link_state": "attached",
@@ -135,7 +135,7 @@ def lock_json(lock: Lock, salto: SaltoState) -> Json:
         # The IQ inside a lock has no zone: that stands only in the list of the IQs.
         "iq": {k: v for k, v in iq_json(iq).items() if k not in ("time_zone", "data_sync_state")} if iq else None,
         "repeater": None,
-        "privacy_mode": False,
+        "privacy_mode": lock.privacy_mode,
         "communication_type": "rf_net",
     }
 

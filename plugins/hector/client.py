@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from hector import mapping, payloads
 from hector.errors import UNAUTHORIZED_STEP, error_for_refusal
 from hector.pages import read_all
 from hector_salto.access import schemas
-from hector_salto.access.people import HectorPeople
+from hector_salto.access.people import ACTIVE, HectorPeople
 from hector_salto.access.reservations import HectorReservations
 from hector_salto.http_client.errors import MalformedAnswerError, RefusedError
+from hector_salto.http_client.tag_numbers import pattern_of
 from hector_salto.http_client.timestamps import InvalidTimestampError, parse_timestamp
 from hector_salto.http_client.transport import READ_METHODS, FixedToken, Service, Transport
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from hector_salto.http_client.clock_skew import ClockReading
     from hector_salto.http_client.rate_limit import RateLimit
+    from hector_salto.http_client.tag_numbers import TagPattern
     from hector_salto.http_client.timing import Timing
     from hector_salto.http_client.transport import CallRecorder
 
@@ -90,6 +93,12 @@ class HectorReader:
             groups=schemas.frame(schemas.HECTOR_GROUPS, map(mapping.group_row, groups)),
             departments=schemas.frame(schemas.HECTOR_DEPARTMENTS, map(mapping.department_row, departments)),
         )
+
+    def code_patterns(self) -> Counter[TagPattern]:
+        """Count how the active users' unique codes are written; no code leaves this client."""
+        users = read_all(self._transport, "/users", payloads.User)
+        codes = (user.unique_code for user in users if user.status.strip().casefold() == ACTIVE)
+        return Counter(pattern for code in codes if (pattern := pattern_of(code)) is not None)
 
     def places(self) -> pd.DataFrame:
         places = read_all(self._transport, "/places", payloads.Place)

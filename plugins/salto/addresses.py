@@ -10,6 +10,7 @@ from hector_salto.http_client.errors import ConfigurationError, RequestInfo
 
 SALTO_DOMAINS = (".my-clay.com", ".saltoks.com")  # Salto's own hosts serve both services at their root
 API_URL, IDENTITY_URL = "https://connect.my-clay.com", "https://identity.eu.my-clay.com"
+ACCEPT_URLS = "https://clp-accept-user.my-clay.com", "https://identity-acc.eu.my-clay.com"
 _VERSION_SEGMENT = re.compile(r"v\d+(\.\d+)?", re.ASCII | re.IGNORECASE)
 _API_SUFFIXES = frozenset({"swagger"})
 _IDENTITY_SUFFIXES = frozenset({"connect", ".well-known"})
@@ -42,6 +43,31 @@ def identity_address(address: str, field: str, exchange: RequestInfo) -> str:
     segments = _segments(url)
     ends = [place for place, one in enumerate(segments) if one in _IDENTITY_SUFFIXES]
     return _keep_segments(url, segments[: min(ends, default=len(segments))])
+
+
+def environment_of(address: str) -> str | None:
+    """Return which environment of Salto's an address belongs to, accept or production; None: no host of Salto's."""
+    url = parse_url(address)
+    if not _is_salto_host(url):
+        return None
+    first = (url.host or "").partition(".")[0]
+    return "accept" if "accept" in first or first.endswith("-acc") else "production"
+
+
+def require_one_environment(api: str, identity: str, exchange: RequestInfo) -> None:
+    """Check that a token of the identity server is one that the API takes.
+
+    Raises:
+        ConfigurationError: when one is of the accept environment and the other of production.
+    """
+    found = {environment_of(api), environment_of(identity)} - {None}
+    if len(found) > 1:
+        raise ConfigurationError(
+            exchange,
+            f"has the API of Salto's {environment_of(api)} environment and the identity server of {environment_of(identity)}",
+            f"for production: host {API_URL}, identity_url {IDENTITY_URL}; for accept: host {ACCEPT_URLS[0]}, identity_url "
+            f"{ACCEPT_URLS[1]}",
+        )
 
 
 def _refuse_other_service(url: Url, field: str, exchange: RequestInfo, others: dict[str, str]) -> None:

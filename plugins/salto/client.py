@@ -19,6 +19,7 @@ from salto.errors import ACTIVATE_STEP
 from salto.events import read_events
 from salto.models import FoundUser, OwnAccount, SaltoSite
 from salto.pages import count_entries, quote_literal, read_all
+from salto.versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,8 +156,8 @@ class SaltoReader:
         return [mapping.schedule_row(group_id, schedule) for schedule in found]
 
     def events(self, since: datetime) -> pd.DataFrame:
-        """What the doors reported since a moment (DOOR_EVENTS). Only v1.1 has this list, whatever version is set."""
-        path = "/".join(["/v1.1/sites", segment(self.site_id), "entries"])
+        """What the doors reported since a moment (DOOR_EVENTS)."""
+        path = self._path("entries")
         where = f"utc_date_time ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
         exchange = self._transport.service.request_info("GET", path)
         found = read_events(self._transport, path, where)
@@ -209,7 +210,8 @@ class SaltoReader:
         return [FoundUser(*one) for one in (hidden | {key: same for key, same in shown.items() if same}).items()]
 
     def _path(self, *segments: str) -> str:
-        return "/".join([f"/{self._version}/sites", *map(segment, (self.site_id, *segments))])
+        version = version_of(self._version, *segments)
+        return "/".join([f"/{version}/sites", *map(segment, (self.site_id, *segments))])
 
     def _user_frame(self, users: list[payloads.SiteUser], fingerprint: mapping.Fingerprinting) -> pd.DataFrame:
         if len({user.user.id for user in users}) < len(users):

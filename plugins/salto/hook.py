@@ -17,11 +17,12 @@ from hector_salto.http_client.errors import ConfigurationError, RequestInfo, Res
 from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.rate_limit import RateLimit
 from hector_salto.http_client.timing import SYSTEM_CLOCK, Timing
-from hector_salto.http_client.transport import READ_METHODS, Service, Transport
-from salto.addresses import api_address, identity_address
+from hector_salto.http_client.transport import READ_METHODS, NoToken, Service, Transport
+from salto.addresses import api_address, identity_address, require_one_environment
 from salto.client import SaltoReader
 from salto.errors import UNAUTHORIZED_STEP, error_for_refusal
 from salto.oauth import AccountCredentials, PasswordGrant
+from salto.probe import Discovery, SaltoProbe, read_discovery
 from salto.sites import describe_sites, visible_sites
 from salto.writer import WRITE_METHODS, SaltoWriter
 
@@ -88,7 +89,7 @@ class SaltoHook(BaseHook):
             return self.get_connection(self.salto_conn_id)
         except AirflowNotFoundException:
             step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.salto_conn_id.upper()} to valid JSON"
-            raise ConfigurationError(self._request_info, "cannot be found or read in Airflow", step) from None
+            raise ConfigurationError(self.request_info, "cannot be found or read in Airflow", step) from None
 
     def reader(self, site: str, site_id: str | None = None) -> SaltoReader:
         """The reading client of a site, given by UUID, site UID or name.
@@ -104,6 +105,36 @@ class SaltoHook(BaseHook):
     def writer(self, site: str, journal: CallRecorder | None = None) -> SaltoWriter:
         """The writing client; each of its requests is written down in the journal first."""
         return SaltoWriter(self._transport(site, WRITE_METHODS, journal), self._version, self.reader(site).site_id)
+
+    def probe(self, site_id: str) -> SaltoProbe:
+        """A client that looks at what no sync looks at; it only reads.
+
+        Args:
+            site_id: the site's UUID.
+        """
+        public = Transport(self._service, NoToken(), timing=self._timing)
+        return SaltoProbe(self._transport(site_id, READ_METHODS), public, self._version, site_id)
+
+    def discovery(self) -> Discovery:
+        """Return what the identity server says of itself, without signing in."""
+        service = Service(
+            "Salto KS identity server", self.salto_conn_id, self._identity_url, error_for_refusal, UNAUTHORIZED_STEP
+        )
+        return read_discovery(Transport(service, NoToken(), timing=self._timing))
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Return the addresses of the API and of the identity server.
+
+        Raises:
+            ConfigurationError: when either cannot be used.
+        """
+        return self._api[0], self._identity_url
+
+    @property
+    def version(self) -> str:
+        """Return the API's version that the connection names."""
+        return self._version
 
     def get_conn(self) -> SaltoReader:
         """Return the reading client of the hook's site.
@@ -140,7 +171,7 @@ class SaltoHook(BaseHook):
         if len(sites) != 1:
             seen = describe_sites(sites) if sites else "none"
             raise ConfigurationError(
-                self._request_info,
+                self.request_info,
                 f"does not say which site is meant (sites seen: {seen})",
                 "name it: SaltoHook(site=...)",
             )
@@ -164,14 +195,18 @@ class SaltoHook(BaseHook):
     @cached_property
     def _api(self) -> tuple[str, str | None]:
         """Address of the API, and the version in its path, if one was pasted along."""
-        return api_address(self._fields.host(HOST_FIELD), HOST_FIELD, self._request_info)
+        return api_address(self._fields.host(HOST_FIELD), HOST_FIELD, self.request_info)
 
     @cached_property
     def _grant(self) -> PasswordGrant:
+        require_one_environment(*self.addresses, self.request_info)
+        return grant_of(self._identity_url, self._account, self.salto_conn_id, self._timing)
+
+    @cached_property
+    def _identity_url(self) -> str:
         name = "identity_url in its extra fields"
         given = self._fields.address(self._fields.extra_field("identity_url"), name)
-        address = identity_address(given, name, self._request_info)
-        return grant_of(address, self._account, self.salto_conn_id, self._timing)
+        return identity_address(given, name, self.request_info)
 
     @property
     def _account(self) -> AccountCredentials:
@@ -193,23 +228,23 @@ class SaltoHook(BaseHook):
         in_host = self._api[1]
         if wanted and in_host and wanted != in_host:
             raise ConfigurationError(
-                self._request_info,
+                self.request_info,
                 f"names {in_host} in its {HOST_FIELD} and {wanted} in api_version",
                 "leave the version out of the host",
             )
         version = wanted or in_host or API_VERSIONS[0]
         if version not in API_VERSIONS:
             raise ConfigurationError(
-                self._request_info, f"has an unknown api_version, allowed are {' and '.join(API_VERSIONS)}"
+                self.request_info, f"has an unknown api_version, allowed are {' and '.join(API_VERSIONS)}"
             )
         return version
 
     @cached_property
     def _fields(self) -> ConnectionFields:
-        return ConnectionFields(self.connection, self._request_info)
+        return ConnectionFields(self.connection, self.request_info)
 
     @property
-    def _request_info(self) -> RequestInfo:
+    def request_info(self) -> RequestInfo:
         return RequestInfo("Salto KS", self.salto_conn_id)
 
     def _transport(self, site: str, verbs: frozenset[str], journal: CallRecorder | None = None) -> Transport:

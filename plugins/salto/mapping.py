@@ -85,6 +85,8 @@ def lock_row(lock: Lock, zones: Mapping[str, str | None], site_zone: str) -> Row
         "iq_id": None if iq is None else iq.id,
         "iq_online": iq is not None and iq.is_online,
         "zone": site_zone if iq is None else zones.get(iq.id),
+        "locked_state": lock.locked_state,
+        "privacy_mode": bool(lock.privacy_mode),
     }
 
 

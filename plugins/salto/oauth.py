@@ -51,6 +51,15 @@ NOT_ACTIVE_STEP = (
     "finish its sign-up from the invitation mail, make it Site Admin, then correct the connection"
 )
 CLIENT_STEP = "check login (client id) and password (client secret) of the connection with Salto"
+BACKEND_STEP = "ask Salto for a client of type backend server: only that type may sign in with an account's password"
+CLIENT_FAULTS = {
+    "unauthorized_client": ("does not let this client sign in with an account's password", BACKEND_STEP),
+    "unsupported_grant_type": ("takes no account's password as a way in", BACKEND_STEP),
+    "invalid_scope": (
+        f"does not give this client the scope {OAUTH_SCOPE}",
+        "ask Salto for a client of the Connect API: clients of the Core API have other scopes",
+    ),
+}
 _TOKEN = TypeAdapter(TokenPayload)
 
 
@@ -93,6 +102,7 @@ class PasswordGrant:
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = 0.0
+        self._lifetime: float | None = None
         self._fatal_error: FatalError | None = None
         self._sends_plain = False  # the server takes client id and secret only as they are
 
@@ -105,6 +115,11 @@ class PasswordGrant:
             if not self._token or self._timing.monotonic() >= self._renew_at:
                 self._fetch()
             return self._token
+
+    @property
+    def lifetime(self) -> float | None:
+        """Return for how many seconds the last token was given; None: none was."""
+        return self._lifetime
 
     def renew(self, refused: str) -> str:
         """A token other than the refused one; the first thread that comes fetches it for all."""
@@ -122,7 +137,7 @@ class PasswordGrant:
             self._fatal_error = error
             raise
         self._on_token(found.access_token)
-        self._token = found.access_token
+        self._token, self._lifetime = found.access_token, found.expires_in
         self._renew_at = self._timing.monotonic() + found.expires_in - min(RENEW_EARLY, found.expires_in / 2)
 
     def _fetch_once(self) -> TokenPayload:
@@ -192,7 +207,8 @@ class PasswordGrant:
         if error == "invalid_client" or (error is None and answer.status == UNKNOWN_CLIENT_STATUS):
             return ClientRefusedError(exchange, f"refuses the client ({error or answer.status})", CLIENT_STEP)
         if error is not None or answer.status in {400, 403}:
-            return CredentialsError(exchange, f"refuses the client ({error or answer.status})", CLIENT_STEP)
+            what, step = CLIENT_FAULTS.get(error or "", ("refuses the client", CLIENT_STEP))
+            return CredentialsError(exchange, f"{what} ({error or answer.status})", step)
         if answer.status == 404:  # noqa: PLR2004 - HTTP's own number; seen for two hours of an outage
             return UnavailableError(exchange, "is not there (404)", "check identity_url in the connection, or wait")
         # Without the body: even an outage's page may echo what was sent, the account's password included.

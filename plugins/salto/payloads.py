@@ -91,6 +91,8 @@ class Lock(SaltoRecord):
     customer_reference: str
     online: bool
     iq: LockIq | None
+    locked_state: str | None = None
+    privacy_mode: bool | None = None
 
 
 class Iq(SaltoRecord):
@@ -144,6 +146,26 @@ class SearchedUser(SaltoRecord):
 
     email: str | None = Field(default=None, repr=False)
     user: SearchedUser | None = None
+
+
+class Feature(Payload):
+    code: str
+
+
+class SubscriptionPayload(Payload):
+    end_date: str | None = None
+    user_amount: Count | None = None
+    is_valid: bool
+    features: list[Feature] = []
+
+
+class LockSettings(Payload):
+    offline_access_by_audit_trail_day_count: Count
+
+
+class DiscoveryPayload(Payload):
+    token_endpoint: str
+    grant_types_supported: list[str] | None = None
 
 
 class TokenPayload(Payload):

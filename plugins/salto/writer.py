@@ -12,6 +12,7 @@ from hector_salto.http_client.addresses import segment
 from hector_salto.http_client.errors import NotFoundError
 from salto import payloads
 from salto.models import LEAVE_OUT, AccessSchedule, ChangedUser, CreatedUser, NewUser, UserChange
+from salto.versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,8 @@ class SaltoWriter:
         self._remove("users", site_user_id)
 
     def _path(self, *segments: str) -> str:
-        return "/".join([f"/{self._version}/sites", *map(segment, (self.site_id, *segments))])
+        version = version_of(self._version, *segments)
+        return "/".join([f"/{version}/sites", *map(segment, (self.site_id, *segments))])
 
     def _create(self, *segments: str, body: object) -> str:
         return self._transport.write_for("POST", self._path(*segments), body, _RECORD).id

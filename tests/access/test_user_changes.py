@@ -28,6 +28,8 @@ SPARING = AccessRules(provision_users="with_reservations")
 PLACES, LOCKS = [place("p_1", "Door")], [lock("k1", "Door")]
 
 
+ASLEEP = {"subscription_state": "suspended", "opens_without_tag": True}  # has something to open a door with
+
 def made(users, salto, rules=AccessRules(), bookings=(), found=(), tags=(), **site):  # noqa: B008 - frozen
     have = current(salto, tags, LOCKS, found, **site)
     return plan(desired(users, PLACES, bookings, rules), have, rules)
@@ -192,8 +194,14 @@ def test_with_reservations_ours_without_a_booking_are_suspended():
     assert [move for move in moves(found, "user_id") if move[0] == "user_suspend"] == [("user_suspend", "u_2")]
 
 
+def test_a_suspended_user_with_nothing_to_open_a_door_is_not_asked_a_seat_for():
+    suspended = salto_user(1, subscription_state="suspended")
+
+    assert people_moves([user("u_1")], [suspended], SPARING, [booking("1")]) == []
+
+
 def test_with_reservations_those_with_a_booking_are_subscribed_again():
-    found = people_moves([user("u_1")], [salto_user(1, subscription_state="suspended")], SPARING, [booking("1")])
+    found = people_moves([user("u_1")], [salto_user(1, **ASLEEP)], SPARING, [booking("1")])
 
     assert found == [("user_subscribe", "u_1")]
 
@@ -289,7 +297,7 @@ def test_an_evening_of_suspensions_is_not_held():
 def test_seats_that_held_suspensions_would_free_are_not_free():
     """The one seat goes to the reservation in twenty minutes, not to the one in five days."""
     users = [user(f"u_{number}") for number in range(20)]
-    salto = [salto_user(number, subscription_state="suspended") for number in (0, 1)]
+    salto = [salto_user(number, **ASLEEP) for number in (0, 1)]
     salto += [salto_user(number) for number in range(2, 20)]
     found = [ours(f"g{number}", f"Hector_{number}", users=[f"p{number}"]) for number in range(2, 20)]
     bookings = [booking("a", "u_0", start=120, finish=121), booking("b", "u_1", start=0.4, finish=1)]
@@ -304,7 +312,7 @@ def test_seats_that_held_suspensions_would_free_are_not_free():
 def reload(seats_used, memberships=None, **options):
     """A walk-up of u_2, who has no seat; u_1, u_3 need none."""
     users = [user(f"u_{number}") for number in (1, 2, 3)]
-    salto = [salto_user(1), salto_user(2, subscription_state="suspended"), salto_user(3)]
+    salto = [salto_user(1), salto_user(2, **ASLEEP), salto_user(3)]
     known = {"s_1": (), "s_3": ()} if memberships is None else memberships
     have = current(salto, locks=LOCKS, seats=2, seats_used=seats_used, user_groups=user_groups_of(known), **options)
     wanted = desired(users, PLACES, [booking("1", "u_2")], SPARING)
@@ -339,7 +347,7 @@ def test_with_all_nobody_is_suspended():
 
 
 def test_a_suspended_user_with_an_alias_written_by_hand_is_reported_when_they_have_booked():
-    found = made([user("u_1")], [salto_user(1, alias="Ana", subscription_state="suspended")], bookings=[booking("1")])
+    found = made([user("u_1")], [salto_user(1, alias="Ana", **ASLEEP)], bookings=[booking("1")])
 
     assert "user_suspended" in codes(found.problems)
     assert "user_subscribe" not in kinds(found)
@@ -351,7 +359,7 @@ def seated(found):
 
 def test_when_seats_are_short_the_earliest_windows_come_first_and_the_others_are_reported():
     users = [user(f"u_{n}") for n in (1, 2, 3)]
-    salto = [salto_user(n, subscription_state="suspended") for n in (1, 2, 3)]
+    salto = [salto_user(n, **ASLEEP) for n in (1, 2, 3)]
     bookings = [
         booking("1", "u_1", start=9, finish=10),
         booking("2", "u_2", start=1, finish=2),
@@ -375,7 +383,7 @@ def test_those_without_a_booking_come_last_by_their_id():
 
 
 def test_seats_given_back_in_this_run_count():
-    salto = [salto_user(1), salto_user(2, subscription_state="suspended")]
+    salto = [salto_user(1), salto_user(2, **ASLEEP)]
     found = made([user("u_2")], salto, DELETING, [booking("1", "u_2")], seats=2, seats_used=2)
 
     assert seated(found) == ["u_2"]
@@ -383,7 +391,7 @@ def test_seats_given_back_in_this_run_count():
 
 
 def test_without_a_limit_everybody_gets_a_seat():
-    found = made([user("u_1")], [salto_user(1, subscription_state="suspended")])
+    found = made([user("u_1")], [salto_user(1, **ASLEEP)])
 
     assert seated(found) == ["u_1"]
     assert not found.seats_short

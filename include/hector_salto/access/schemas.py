@@ -164,6 +164,8 @@ SALTO_LOCKS = _table(
         "iq_id": _text(null=True),
         "iq_online": _flag(),
         "zone": _text(null=True),  # time_zone of the lock's IQ; of the site when the lock has no IQ
+        "locked_state": _text(null=True),  # locked | office_mode | ... (open)
+        "privacy_mode": _flag(),  # refuses valid users, as somebody inside has asked for
     },
 )
 SALTO_GROUPS = _table(

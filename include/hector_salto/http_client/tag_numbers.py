@@ -16,6 +16,7 @@ from hector_salto.access.texts import plain
 APOSTROPHES = "'\u2018\u2019\u02bc`\u00b4"
 SCIENTIFIC_NOTATION = re.compile(r"(\d+)(?:[.,](\d+))?E\+(\d{1,2})", re.IGNORECASE)
 ZERO_DECIMALS = re.compile(r"(\d+)[.,]0+")
+HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 SEPARATORS = re.compile(r"[\s:-]")
 
 
@@ -54,6 +55,36 @@ def tag_shape(number: str | None) -> TagShape | None:
             forms.append(form)
             text = changed
     return TagShape(text.upper().lstrip("0") or "0", len(text), " ".join(forms))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TagPattern:
+    """How a number is written, as a histogram shows it.
+
+    Attributes:
+        length: letters, forms included.
+        letters: digits, hex or other.
+        leading_zero: it begins with a zero.
+        forms: codes of CodeForm, joined by spaces.
+    """
+
+    length: int
+    letters: str
+    leading_zero: bool
+    forms: str
+
+    def __str__(self) -> str:
+        zero = ", leading zero" if self.leading_zero else ""
+        return f"{self.length} {self.letters}{zero}{', ' + self.forms if self.forms else ''}"
+
+
+def pattern_of(number: str | None) -> TagPattern | None:
+    """Return how a tag number is written; None when it is missing or blank."""
+    text, shape = plain(number or ""), tag_shape(number)
+    if shape is None:
+        return None
+    letters = "digits" if text.isascii() and text.isdigit() else "hex" if HEXADECIMAL.fullmatch(text) else "other"
+    return TagPattern(len(text), letters, text.startswith("0"), shape.forms)
 
 
 def _expand_scientific(value: str) -> str:

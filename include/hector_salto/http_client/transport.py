@@ -93,6 +93,13 @@ class FixedToken:
         return None
 
 
+class NoToken(FixedToken):
+    """For what a service says to everybody."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Whom we talk to, and how it says no."""
@@ -177,6 +184,11 @@ class Transport:
         exchange = replace(request.request_info, status=answer.status)
         return exchange, parse_json(exchange, answer)
 
+    def text(self, path: str) -> str:
+        """A page that is no JSON, as a service's documentation."""
+        answer = self._send(self._request("GET", self.url(path)))
+        return answer.content.decode("utf-8", "replace")
+
     def read(self, path: str, adapter: TypeAdapter[T], query: str = "") -> T:
         exchange, value = self.get(self.url(path, query))
         return validate_payload(exchange, adapter, value)
@@ -249,7 +261,7 @@ class Transport:
             request.request_info.method,
             request.url,
             json=request.body,
-            headers={**request.headers, "Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers=dict(request.headers) | _authorization(token) | {"Accept": "application/json"},
             auth=_no_netrc,
             timeout=TIMEOUT,
             allow_redirects=False,
@@ -280,6 +292,10 @@ class Transport:
         elif self._timing.monotonic() - self._threads.used > MAX_IDLE_SECONDS:
             session.close()  # its connections; it makes new ones
         return session
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def new_session(base_url: str) -> requests.Session:

@@ -1,0 +1,119 @@
+"""Asks both services about every assumption that a read can answer, in an order that stops where nothing more can be told."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hector.hook import HectorHook
+from hector_salto.doctor import hector_data, lists, locks, published, tags, way_in
+from hector_salto.doctor.assumptions import ASSUMPTIONS, Probe, ids_of
+from hector_salto.doctor.finding import Finding, Verdict, differs, unknown
+from hector_salto.doctor.subject import Subject
+from hector_salto.http_client.errors import RestError
+from hector_salto.http_client.timing import WITHOUT_RETRIES, Timing
+from salto.hook import SaltoHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hector_salto.integration import Integration
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All findings of one integration, in the order of ``ASSUMPTIONS``."""
+
+    integration: str
+    at: datetime
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing differs that matters, and everything essential could be asked."""
+        return not any(one.matters for one in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        rows = []
+        for one in self.findings:
+            about = ASSUMPTIONS[one.assumption]
+            rows.append(
+                {
+                    "id": one.assumption,
+                    "section": about.section,
+                    "label": about.label,
+                    "assumption": about.text,
+                    "verdict": one.verdict.value,
+                    "seen": one.seen,
+                    "product": about.product,
+                    "step": one.step,
+                    "matters": one.matters,
+                }
+            )
+        return {"integration": self.integration, "at": self.at.isoformat(), "well": self.is_well, "findings": rows}
+
+
+STAGES: tuple[tuple[Callable[[Subject], Iterable[Finding]], tuple[str, ...]], ...] = (
+    (way_in.look_at_hector, ("hector-reached", "hector-token", "clock-hector")),
+    (way_in.look_at_salto, ("salto-pair", "salto-reached", "salto-grant", "salto-account", "salto-token-life")),
+    (way_in.look_at_site, ("site-found", "site-role", "site-released", "site-seats", "clock-salto", "api-versions")),
+    (published.look, ("published-document",)),
+    (lists.look, ("list-shape", "list-end", "list-count", "list-top", "list-link", "filter-email", "filter-case")),
+    (locks.look, ("lock-names", "lock-zones", "clock-zones", "lock-online", "lock-privacy", "lock-office", "lock-lookback")),
+    (hector_data.look, ("hector-lists", "hector-attribute", "hector-locks", "hector-office", "hector-emails", "hector-status")),
+    (tags.look, ("tag-shape", "tag-match", "tag-near")),
+)
+
+
+def examine(
+    name: str, integration: Integration, *, now: datetime | None = None, timing: Timing = WITHOUT_RETRIES
+) -> tuple[Examination, Subject]:
+    """Ask about everything that a read can answer; return the findings, and what was read for them."""
+    subject = Subject(
+        integration,
+        HectorHook(integration.hector_conn_id, timing=timing),
+        SaltoHook(integration.salto_conn_id, timing=timing),
+        now or datetime.now(UTC),
+    )
+    found: dict[str, Finding] = {}
+    for look, ids in STAGES:
+        for one in _asked(look, ids, subject):
+            found.setdefault(one.assumption, one)
+    order = ids_of(Probe.READ)
+    return Examination(name, subject.now, tuple(found[one] for one in order)), subject
+
+
+def _asked(
+    look: Callable[[Subject], Iterable[Finding]], ids: tuple[str, ...], subject: Subject
+) -> Iterator[Finding]:
+    """Each finding of a stage; what an error kept it from asking cannot be told, and the first of them says why."""
+    left = list(ids)
+    try:
+        for one in look(subject):
+            yield one
+            left = [name for name in left if name != one.assumption]
+    except RestError as error:
+        yield from _unanswered(left, str(error), error.step)
+    except Exception as error:
+        LOG.exception("the doctor failed at %s", ", ".join(left))
+        yield from _unanswered(left, f"unexpected {type(error).__name__}", "report it with this command's log")
+
+
+def _unanswered(ids: list[str], why: str, step: str) -> Iterator[Finding]:
+    for place, name in enumerate(ids):
+        if place == 0:
+            yield differs(name, why, step, matters=True)
+        else:
+            yield unknown(name, f"waits for {ids[0]}")
+
+
+def count_of(findings: Iterable[Finding]) -> dict[Verdict, int]:
+    """Return how many findings there are of each verdict."""
+    counts = dict.fromkeys(Verdict, 0)
+    for one in findings:
+        counts[one.verdict] += 1
+    return counts

@@ -1,0 +1,50 @@
+"""What was found about one assumption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Whether an assumption holds where it was asked about."""
+
+    HOLDS = "holds"
+    DIFFERS = "differs"
+    UNKNOWN = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of the doctor's table.
+
+    Attributes:
+        assumption: id in ``assumptions.ASSUMPTIONS``.
+        verdict: whether it holds.
+        seen: what was seen, in a few words; no tag number, no secret.
+        step: what to do; empty: nothing.
+        matters: a person must act before doors open as they should; only for what differs.
+    """
+
+    assumption: str
+    verdict: Verdict
+    seen: str
+    step: str = ""
+    matters: bool = False
+
+
+def holds(assumption: str, seen: str) -> Finding:
+    return Finding(assumption, Verdict.HOLDS, seen)
+
+
+def differs(assumption: str, seen: str, step: str = "", *, matters: bool = False) -> Finding:
+    return Finding(assumption, Verdict.DIFFERS, seen, step, matters)
+
+
+def unknown(assumption: str, seen: str, step: str = "") -> Finding:
+    return Finding(assumption, Verdict.UNKNOWN, seen, step)
+
+
+def judged(assumption: str, fits: bool, seen: str, step: str = "", *, matters: bool = True) -> Finding:  # noqa: FBT001 - the verdict itself
+    """Return that it holds, or that it differs with a step."""
+    return holds(assumption, seen) if fits else differs(assumption, seen, step, matters=matters)
