@@ -55,8 +55,8 @@ cleanup: $(VENV)/.ready ## Remove outdated access groups
 	@$(RUN) cleanup --integration "$(INTEGRATION)"
 
 .PHONY: doctor
-doctor: $(VENV)/.ready ## Hold every assumption about both services against them: of the sandbox, or of INTEGRATION=<name>; sends only reads
-	@$(RUN) doctor --integration "$(INTEGRATION)"
+doctor: $(VENV)/.ready ## Hold every assumption about both services against them: of the sandbox, or of INTEGRATION=<name>; sends only reads (WRITES=<site UID> [PROBE_USER=<email>]: a test site, by writing too)
+	@$(RUN) doctor --integration "$$INTEGRATION" --writes "$$WRITES" --probe-user "$$PROBE_USER"
 
 ABOUT ?=
 REFERENCE ?=
@@ -64,8 +64,10 @@ EMAIL ?=
 DOOR ?=
 AT ?=
 LIVE ?=
+WRITES ?=
+PROBE_USER ?=
 # Through the environment: what people type may hold any sign.
-export ABOUT REFERENCE EMAIL DOOR AT LIVE INTEGRATION
+export ABOUT REFERENCE EMAIL DOOR AT LIVE INTEGRATION WRITES PROBE_USER
 
 .PHONY: why
 why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, REFERENCE=10452, EMAIL=..., or DOOR="Studio 204" AT="2026-01-14 10:20"; LIVE=1: from Salto now

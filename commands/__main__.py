@@ -16,7 +16,7 @@ from rich.console import Console
 from commands.airflow_api import StartupError
 from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
-from commands.doctor import doctor
+from commands.doctor import WritesAsked, doctor
 from commands.env_file import make_env
 from commands.settings import airflow_command, environment, escape_unencodable, migrate_database, set_airflow_home
 from commands.sites import check_ledger, release_site, upgrade_ledger
@@ -77,8 +77,14 @@ def _arguments() -> argparse.Namespace:
     for name in ("integration", "about", "reference", "email", "door", "at", "live"):
         asked.add_argument(f"--{name}", default="")
     asked.add_argument("--answered", action="store_true", help="status 0 for every answer, also when a door stays shut")
-    asked = commands.add_parser("doctor", help="hold every assumption about both services against them; sends only reads")
+    asked = commands.add_parser(
+        "doctor", help="hold every assumption about both services against them; sends only reads"
+    )
     asked.add_argument("--integration", default="", help="name of a file in include/integrations; empty: sandbox")
+    asked.add_argument(
+        "--writes", default="", help="a test site's UID, typed again: asks by writing too, and removes it"
+    )
+    asked.add_argument("--probe-user", default="", help="with --writes: email of a person who is invited, and removed")
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
@@ -108,7 +114,10 @@ def _doctor(arguments: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         if not name:
             os.environ.update(stack.enter_context(demo(console)).connections(NAME))
-        return doctor(name or NAME, integration, console)
+        writes = WritesAsked(arguments.writes.strip(), arguments.probe_user.strip())
+        if writes.email and not writes.site_uid:
+            raise UsageError("PROBE_USER is for a test site: name it with WRITES=<site UID> as well")
+        return doctor(name or NAME, integration, writes, console)
 
 
 def _ledger(arguments: argparse.Namespace, console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.table import Table
 from commands.settings import environment, home, set_airflow_home
 from hector_salto.doctor.assumptions import ASSUMPTIONS
 from hector_salto.doctor.finding import Verdict
+from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,18 +24,34 @@ if TYPE_CHECKING:
     from hector_salto.doctor.finding import Finding
     from hector_salto.integration import Integration
 
-WELL, UNWELL = 0, 1
+WELL, UNWELL, REFUSED = 0, 1, 2
 STYLES = {Verdict.HOLDS: "green", Verdict.DIFFERS: "yellow", Verdict.UNKNOWN: "dim"}
 WIDE = 150  # columns from which the table names what the product does
 
 
-def doctor(name: str, integration: Integration, console: Console) -> int:
+@dataclass(frozen=True)
+class WritesAsked:
+    """What may be written: the UID of the test site, typed again, and the email of a person to invite; empty: nothing."""
+
+    site_uid: str = ""
+    email: str = ""
+
+
+def doctor(name: str, integration: Integration, asked: WritesAsked, console: Console) -> int:
     """Examine an integration; return the exit status: 0 when nothing differs that matters."""
     os.environ.update(environment())
     set_airflow_home()
-    from hector_salto.doctor.examination import examine  # noqa: PLC0415 - imports Airflow, once its home is known
+    from hector_salto.doctor.examination import examine, examine_by_writing  # noqa: PLC0415 - imports Airflow, once its home is known
+    from hector_salto.doctor.invited import UserThereError  # noqa: PLC0415
+    from hector_salto.doctor.scratch import WrongSiteError  # noqa: PLC0415
 
-    examination, _ = examine(name, integration)
+    examination, subject = examine(name, integration)
+    if asked.site_uid:
+        try:
+            examination = examine_by_writing(examination, subject, asked.site_uid, asked.email)
+        except (RestError, UserThereError, WrongSiteError) as error:
+            console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+            return REFUSED
     show(examination, console)
     console.print(f"as JSON: {keep(examination)}", highlight=False, soft_wrap=True)
     return WELL if examination.is_well else UNWELL

@@ -57,7 +57,7 @@ def try_door(state: SaltoState, email: str, lock_name: str, at: dt.datetime) -> 
 
 
 # Of the shape that was seen (salto_connect_api.md, 11.4): quotes, plus, hash and tilde, sent back as it is.
-TOKEN = '"+RID:~aZ4#RT:{}#TRC:1"'
+PAGE_MARK = '"+RID:~aZ4#RT:{}#TRC:1"'
 
 
 def list_entries(ctx: SaltoContext) -> Reply:
@@ -71,7 +71,7 @@ def list_entries(ctx: SaltoContext) -> Reply:
     more = start + size < len(found)
     answer = {
         "items": found[start : start + size],
-        "continuation_token": TOKEN.format(start + size) if more else None,
+        "continuation_token": PAGE_MARK.format(start + size) if more else None,
     }
     return json_reply(answer)
 
@@ -79,7 +79,7 @@ def list_entries(ctx: SaltoContext) -> Reply:
 def _start(token: str | None) -> int:
     if token is None:
         return 0
-    match = re.fullmatch(re.escape(TOKEN).replace(r"\{\}", r"(\d+)"), token)
+    match = re.fullmatch(re.escape(PAGE_MARK).replace(r"\{\}", r"(\d+)"), token)
     if match is None:
         raise malformed("The continuation token is not valid.")
     return int(match[1])

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hector_salto.access.current import Current
-
     from sandbox.sandbox import Sandbox
 
 FINGERPRINT = Fingerprint(b"one key for both sides")

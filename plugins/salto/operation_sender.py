@@ -11,7 +11,14 @@ from hector_salto.access import schemas
 from hector_salto.access.operations import describe_operation
 from hector_salto.access.results import DONE, NO_SEAT
 from hector_salto.access.schemas import WEEKDAYS
-from hector_salto.http_client.errors import FatalError, ForbiddenError, NotFoundError, RefusedError, RestError, UnknownOutcomeError
+from hector_salto.http_client.errors import (
+    FatalError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    RestError,
+    UnknownOutcomeError,
+)
 from salto.client import is_same_email
 from salto.errors import SINGLE_USER_CODES
 from salto.models import AccessSchedule, NewUser, UserChange

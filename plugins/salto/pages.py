@@ -13,7 +13,7 @@ from hector_salto.http_client.service_response import validate_payload
 from salto.payloads import Page, SaltoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from hector_salto.http_client.errors import RequestInfo
     from hector_salto.http_client.transport import Transport
@@ -108,7 +108,7 @@ class _Listing(Generic[E]):
 
 
 def _pages_beyond(
-    transport: Transport, path: str, entry: type[E], where: str | None, known: Mapping[str, E]
+    transport: Transport, path: str, entry: type[E], where: str | None, known: dict[str, E]
 ) -> Iterator[Page[E]]:
     """What a list without a count or a link, a bare array say, holds beyond what it has shown: asked for, as nothing else tells.
 

@@ -212,15 +212,15 @@ class PlanExecutor:
             state, cause = UNKNOWN, FailureCause.MISMATCH
         for operation in batch:
             self._record_outcome(operation, state, message, cause)
-        if state == DONE and batch[0]["kind"] == "tag_on":
-            self._record_seat(batch[0])
         return {str(operation["key"]): state for operation in batch}
 
     def _record_seat(self, tag_on: Operation) -> None:
         """Correct what became of the user's seat, if the tag has shown it."""
         seat = self._sender.seat_of(str(tag_on["user_id"]))
         seeking = {"user_create", "user_subscribe"}
-        for operation in self._operations if seat else ():
+        if seat is None:
+            return
+        for operation in self._operations:
             if operation["kind"] in seeking and operation["user_id"] == tag_on["user_id"]:
                 self._record_outcome(operation, *seat)
 
@@ -234,6 +234,8 @@ class PlanExecutor:
         self, operation: Operation, state: str, message: str, cause: FailureCause | None = None
     ) -> None:
         self._outcomes[str(operation["key"])] = (state, message)
+        if state == DONE and operation["kind"] == "tag_on":
+            self._record_seat(operation)
         self._recorder.record_outcome(str(operation["key"]), state, message)
         if state in {FAILED, UNKNOWN, NOT_SENT, HELD_BACK}:
             self._dependencies.note(operation)

@@ -39,6 +39,17 @@ class SaltoWriter:
     def create_group(self, name: str) -> str:
         return self._create("access_groups", body={"customer_reference": name})
 
+    def rename_group(self, group_id: str, name: str) -> None:
+        self._transport.write("PATCH", self._path("access_groups", group_id), {"customer_reference": name})
+
+    def delete_strictly(self, *segments: str) -> None:
+        """Delete what a path below the site names; unlike the others, a thing that is gone is an error.
+
+        Raises:
+            NotFoundError: when it is not there.
+        """
+        self._transport.write("DELETE", self._path(*segments))
+
     def delete_group(self, group_id: str) -> None:
         self._remove("access_groups", group_id)
 

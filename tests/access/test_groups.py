@@ -11,7 +11,6 @@ from tests.access.tables import (
     LATER,
     NOW,
     PAST,
-    ZONE,
     booking,
     codes,
     current,

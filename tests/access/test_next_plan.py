@@ -186,5 +186,6 @@ def test_a_broken_schema_names_the_row():
 
 
 FLAGS = dict.fromkeys(
-    ("has_profile", "managed_here", "opens_without_tag", "above_site_user", "pod_or_guest", "office_mode", "blocked"), False
+    ("has_profile", "managed_here", "opens_without_tag", "above_site_user", "pod_or_guest", "office_mode", "blocked"),
+    False,
 )

@@ -30,6 +30,7 @@ PLACES, LOCKS = [place("p_1", "Door")], [lock("k1", "Door")]
 
 ASLEEP = {"subscription_state": "suspended", "opens_without_tag": True}  # has something to open a door with
 
+
 def made(users, salto, rules=AccessRules(), bookings=(), found=(), tags=(), **site):  # noqa: B008 - frozen
     have = current(salto, tags, LOCKS, found, **site)
     return plan(desired(users, PLACES, bookings, rules), have, rules)

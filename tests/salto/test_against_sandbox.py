@@ -99,7 +99,9 @@ def test_a_user_is_made_found_changed_suspended_and_removed(sandbox, hook):
 
     created = writer.create_user(new)
     assert reader.users_with_email(new.email, FINGERPRINT)["site_user_id"].tolist() == [created.site_user_id]
-    assert [one.platform_user_id for one in reader.search_platform_users(new.email) if one.has_email] == [created.platform_user_id]
+    assert [one.platform_user_id for one in reader.search_platform_users(new.email) if one.has_email] == [
+        created.platform_user_id
+    ]
     with pytest.raises(RefusedError):
         writer.create_user(new)
 

@@ -182,7 +182,9 @@ def test_a_list_that_does_not_count_itself_is_followed_from_its_last_entry(shape
 
 def test_a_list_without_a_count_that_was_edited_between_two_pages_is_incomplete():
     first, shifted = json.dumps([HECTOR_1]), json.dumps([HECTOR_1 | {"id": "g3"}])
-    besides = [("access_groups", answer) for answer in (shifted, first, shifted)]  # it is read twice before it is refused
+    besides = [
+        ("access_groups", answer) for answer in (shifted, first, shifted)
+    ]  # it is read twice before it is refused
     with (
         answering("access_groups", first, besides=besides) as reader,
         pytest.raises(IncompleteReadError, match="edited while it was read"),

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError
+from hector_salto.http_client.errors import AccountNotActiveError, ConfigurationError, RequestInfo
 from hector_salto.http_client.timing import Timing
+from salto.addresses import require_one_environment
 from salto.client import SaltoReader
 from salto.get_provider_info import get_provider_info
 from salto.hook import SaltoHook, clear_grants, rate_limit_of
@@ -265,3 +266,28 @@ def test_a_hook_of_a_site_gives_its_client_without_looking_for_others(hook):
     hook()
 
     assert isinstance(SaltoHook("salto_campus", site="DE1").get_conn(), SaltoReader)
+
+
+@pytest.mark.parametrize(
+    ("host", "identity"),
+    [
+        ("https://connect.my-clay.com", "https://identity-acc.eu.my-clay.com"),
+        ("https://clp-accept-user.saltoks.com", "https://identity.eu.my-clay.com"),
+        ("https://connect.my-clay.com", "https://clp-accept-identityserver.my-clay.com"),
+    ],
+)
+def test_an_api_and_an_identity_server_of_two_environments_are_a_clear_error(host, identity):
+    with pytest.raises(ConfigurationError, match=r"accept.*production|production.*accept"):
+        require_one_environment(host, identity, RequestInfo("Salto KS", "salto_campus"))
+
+
+@pytest.mark.parametrize(
+    ("host", "identity"),
+    [
+        ("https://connect.my-clay.com", "https://identity.eu.my-clay.com"),
+        ("https://clp-accept-user.my-clay.com", "https://identity-acc.eu.my-clay.com"),
+        ("https://proxy.acme.example", "https://identity-acc.eu.my-clay.com"),
+    ],
+)
+def test_an_api_and_an_identity_server_of_one_environment_or_behind_a_proxy_are_fine(host, identity):
+    require_one_environment(host, identity, RequestInfo("Salto KS", "salto_campus"))

@@ -17,9 +17,10 @@ from hector_salto.http_client.errors import (
 )
 from hector_salto.http_client.fingerprint import Fingerprint
 from salto.client import SaltoReader
-from salto.models import FoundUser
 from salto.mapping import is_above_site_user, is_pod_or_guest
+from salto.models import FoundUser
 from salto.payloads import Role, SiteUser
+from salto.versions import version_of
 
 API = "https://connect.example"
 SITE = "0b5f6f0e-0000-4000-8000-000000000001"
@@ -411,3 +412,9 @@ def test_events_whose_tokens_never_end_end_the_read(reader, web, monkeypatch):
 
     with pytest.raises(IncompleteReadError, match="without a new entry"):
         reader.events(datetime(2026, 1, 14, tzinfo=UTC))
+
+
+def test_schedules_and_entries_have_their_own_version_whatever_the_connection_says():
+    assert version_of("v1.2", "access_groups", "g", "time_schedules") == "v1.1"
+    assert version_of("v1.2", "entries") == "v1.1"
+    assert version_of("v1.2", "users", "u") == "v1.2"

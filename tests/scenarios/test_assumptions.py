@@ -119,12 +119,16 @@ def test_a_suspended_user_whose_tag_comes_gets_the_seat(seat_without_tag):
         assert h.who_opens() == [("ana", "r1", 0.75, 2.25)]
 
 
-@pytest.mark.parametrize("behaviour", [{}, {"seat_without_tag": False}, {"seat_without_tag": False, "seat_with_tag": "when_asked"}])
+@pytest.mark.parametrize(
+    "behaviour", [{}, {"seat_without_tag": False}, {"seat_without_tag": False, "seat_with_tag": "when_asked"}]
+)
 def test_when_no_seat_is_left_the_earliest_get_one_and_the_others_are_reported(behaviour):
     with world(**behaviour) as h:
         h.room("r1").person("ana", "ben", "cleo", "dan")
         h.hector.users[h.people["dan"]]["unique_code"] = None
-        h.book("1", "cleo", "r1", 5, 6).book("2", "ana", "r1", 1, 2).book("3", "ben", "r1", 3, 4).book("4", "dan", "r1", 0.5, 0.75)
+        h.book("1", "cleo", "r1", 5, 6).book("2", "ana", "r1", 1, 2).book("3", "ben", "r1", 3, 4).book(
+            "4", "dan", "r1", 0.5, 0.75
+        )
         h.salto.site.subscribed_user_amount = h.salto.seats_used() + 2
         found = h.run()
 

@@ -194,8 +194,12 @@ def match_users(desired: pd.DataFrame, salto: pd.DataFrame, departed: pd.Series)
     people = marked.where(found_by_marker, emailed)
     people = _bool(
         people,
-        ["salto_office_mode", "blocked", "protected", "free", "has_profile", "managed_here", "no_alias"]
-        + ["opens_without_tag"],
+        [
+            *("salto_office_mode", "blocked", "protected", "free", "has_profile"),
+            "managed_here",
+            "no_alias",
+            "opens_without_tag",
+        ],
     )
     ours = people["marker"].eq(people["user_id"]) & people["site_user_id"].notna()
     adopt = people["site_user_id"].notna() & ~ours & people["free"] & ~people["protected"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hector.hook import HectorHook
-from hector_salto.doctor import hector_data, lists, locks, published, tags, way_in
+from hector_salto.doctor import hector_data, invited, lists, locks, published, scratch, tags, way_in
 from hector_salto.doctor.assumptions import ASSUMPTIONS, Probe, ids_of
 from hector_salto.doctor.finding import Finding, Verdict, differs, unknown
+from hector_salto.doctor.invited import remove_left_user
+from hector_salto.doctor.scratch import WriteClients, remove_leftovers, require_typed_site
 from hector_salto.doctor.subject import Subject
 from hector_salto.http_client.errors import RestError
 from hector_salto.http_client.timing import WITHOUT_RETRIES, Timing
@@ -63,8 +66,14 @@ STAGES: tuple[tuple[Callable[[Subject], Iterable[Finding]], tuple[str, ...]], ..
     (way_in.look_at_site, ("site-found", "site-role", "site-released", "site-seats", "clock-salto", "api-versions")),
     (published.look, ("published-document",)),
     (lists.look, ("list-shape", "list-end", "list-count", "list-top", "list-link", "filter-email", "filter-case")),
-    (locks.look, ("lock-names", "lock-zones", "clock-zones", "lock-online", "lock-privacy", "lock-office", "lock-lookback")),
-    (hector_data.look, ("hector-lists", "hector-attribute", "hector-locks", "hector-office", "hector-emails", "hector-status")),
+    (
+        locks.look,
+        ("lock-names", "lock-zones", "clock-zones", "lock-online", "lock-privacy", "lock-office", "lock-lookback"),
+    ),
+    (
+        hector_data.look,
+        ("hector-lists", "hector-attribute", "hector-locks", "hector-office", "hector-emails", "hector-status"),
+    ),
     (tags.look, ("tag-shape", "tag-match", "tag-near")),
 )
 
@@ -87,9 +96,37 @@ def examine(
     return Examination(name, subject.now, tuple(found[one] for one in order)), subject
 
 
-def _asked(
-    look: Callable[[Subject], Iterable[Finding]], ids: tuple[str, ...], subject: Subject
-) -> Iterator[Finding]:
+def examine_by_writing(
+    examination: Examination, subject: Subject, typed: str, email: str = "", sleep: Callable[[float], None] = time.sleep
+) -> Examination:
+    """Ask a test site what only writes can answer, and remove what was made; return all findings.
+
+    Args:
+        examination: of the reads.
+        subject: who was examined.
+        typed: the site's UID, typed once more.
+        email: of a person who is invited; empty: nobody is.
+        sleep: seconds; replaced in tests.
+
+    Raises:
+        WrongSiteError: when another site was typed; nothing was sent then.
+        UserThereError: when the person is on the site already; nothing was sent then.
+        RestError: when the site cannot be opened, or what was left cannot be removed.
+    """
+    require_typed_site(typed, subject.reader.site.site_uid)
+    site = WriteClients(subject.reader, subject.salto.writer(subject.integration.site_id), subject.probe)
+    if email:
+        remove_left_user(site, email)
+    remove_leftovers(site)
+    found = list(_asked(lambda _: scratch.look(site), ids_of(Probe.WRITE), subject))
+    if email:
+        found += _asked(lambda _: invited.look(site, email, sleep), ids_of(Probe.USER), subject)
+        remove_leftovers(site)
+    known = {one.assumption: one for one in reversed([*examination.findings, *found])}
+    return replace(examination, findings=tuple(known[name] for name in ASSUMPTIONS if name in known))
+
+
+def _asked(look: Callable[[Subject], Iterable[Finding]], ids: tuple[str, ...], subject: Subject) -> Iterator[Finding]:
     """Each finding of a stage; what an error kept it from asking cannot be told, and the first of them says why."""
     left = list(ids)
     try:
@@ -97,7 +134,7 @@ def _asked(
             yield one
             left = [name for name in left if name != one.assumption]
     except RestError as error:
-        yield from _unanswered(left, str(error), error.step)
+        yield from _unanswered(left, f"{error.request_info} {error.what}", error.next_step)
     except Exception as error:
         LOG.exception("the doctor failed at %s", ", ".join(left))
         yield from _unanswered(left, f"unexpected {type(error).__name__}", "report it with this command's log")

@@ -45,6 +45,6 @@ def unknown(assumption: str, seen: str, step: str = "") -> Finding:
     return Finding(assumption, Verdict.UNKNOWN, seen, step)
 
 
-def judged(assumption: str, fits: bool, seen: str, step: str = "", *, matters: bool = True) -> Finding:  # noqa: FBT001 - the verdict itself
+def judged(assumption: str, fits: bool, seen: str, step: str = "", *, matters: bool = True) -> Finding:
     """Return that it holds, or that it differs with a step."""
     return holds(assumption, seen) if fits else differs(assumption, seen, step, matters=matters)

@@ -33,8 +33,12 @@ def look(subject: Subject) -> Iterator[Finding]:
     yield zone_rules(sorted({str(zone) for zone in locks["zone"].dropna() if find_zone(str(zone))}), subject.now)
     offline = bookable[~(bookable["online"] & bookable["iq_online"])]
     yield _listed("lock-online", offline, "are offline", "look after these locks and IQs")
-    yield _listed("lock-privacy", bookable[bookable["privacy_mode"]], "are in privacy mode", "end it at the lock, from inside")
-    yield _listed("lock-office", bookable[bookable["locked_state"].isin(OFFICE_MODE)], "stand open in office mode", "lock them")
+    yield _listed(
+        "lock-privacy", bookable[bookable["privacy_mode"]], "are in privacy mode", "end it at the lock, from inside"
+    )
+    yield _listed(
+        "lock-office", bookable[bookable["locked_state"].isin(OFFICE_MODE)], "stand open in office mode", "lock them"
+    )
     yield _look_back(subject, bookable)
 
 
@@ -47,7 +51,12 @@ def _names(locks: pd.DataFrame, bookable: pd.DataFrame) -> Finding:
 
 
 def _zones(locks: pd.DataFrame, bookable: pd.DataFrame) -> Finding:
-    strange = locks[[find_zone(None if zone is None else str(zone)) is None for zone in locks["zone"].where(locks["zone"].notna(), None)]]
+    strange = locks[
+        [
+            find_zone(None if zone is None else str(zone)) is None
+            for zone in locks["zone"].where(locks["zone"].notna(), None)
+        ]
+    ]
     zones = sorted({str(zone) for zone in locks["zone"].dropna()})
     seen = f"zones: {few(zones) or 'none'}"
     if len(strange):
@@ -63,9 +72,15 @@ def zone_rules(zones: list[str], now: datetime) -> Finding:
     except (ModuleNotFoundError, FileNotFoundError, OSError, ValueError):
         return unknown("clock-zones", "the package tzdata is not installed, or does not know them")
     hours = [now.astimezone(UTC) + STEP * number for number in range(YEAR // STEP)]
-    odd = [zone for zone, other in newest.items() if any(_offset(zone, at) != at.astimezone(other).utcoffset() for at in hours)]
+    odd = [
+        zone
+        for zone, other in newest.items()
+        if any(_offset(zone, at) != at.astimezone(other).utcoffset() for at in hours)
+    ]
     seen = f"{few(zones)}: the same for a year" if not odd else f"other rules than the package tzdata: {few(odd)}"
-    return judged("clock-zones", not odd, seen or "no zone", "bring this machine's tzdata up to date (Debian: the package tzdata)")
+    return judged(
+        "clock-zones", not odd, seen or "no zone", "bring this machine's tzdata up to date (Debian: the package tzdata)"
+    )
 
 
 def _offset(zone: str, at: datetime) -> timedelta | None:
@@ -82,7 +97,7 @@ def _listed(assumption: str, rows: pd.DataFrame, what: str, step: str) -> Findin
     """A lock that is so now may not be in an hour: said, and nothing that must be mended first."""
     if rows.empty:
         return holds(assumption, f"none {what}")
-    return judged(assumption, False, f"{len(rows)} {what}: {few(sorted(rows['name']))}", step, matters=False)  # noqa: FBT003 - rows are there
+    return judged(assumption, False, f"{len(rows)} {what}: {few(sorted(rows['name']))}", step, matters=False)
 
 
 def _look_back(subject: Subject, bookable: pd.DataFrame) -> Finding:
@@ -91,7 +106,7 @@ def _look_back(subject: Subject, bookable: pd.DataFrame) -> Finding:
         try:
             days[str(row["name"])] = subject.probe.look_back_days(str(row["lock_id"]))
         except RestError as error:
-            return unknown("lock-lookback", str(error))
+            return unknown("lock-lookback", f"{error.request_info} {error.what}", error.next_step)
     lasting = {name: count for name, count in days.items() if count}
     shown = f"{len(lasting)} of {len(days)} locks let in remembered keys while offline"
     longest = f", up to {max(lasting.values())} days: {few(sorted(lasting))}" if lasting else ""

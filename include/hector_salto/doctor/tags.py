@@ -40,7 +40,7 @@ def shapes(codes: Counter[TagPattern], tags: Counter[TagPattern]) -> Finding:
 
 
 def _histogram(patterns: Counter[TagPattern]) -> str:
-    shown = [f"{count} × {pattern}" for pattern, count in patterns.most_common(MOST)]
+    shown = [f"{count} of {pattern}" for pattern, count in patterns.most_common(MOST)]
     return "; ".join(shown) + (f"; {len(patterns) - MOST} more forms" if len(patterns) > MOST else "")
 
 
@@ -49,9 +49,13 @@ def matches(active: pd.DataFrame, coded: pd.DataFrame, tags: pd.DataFrame) -> It
     there = coded["tag"].isin(tags["tag"].dropna())
     missing = coded[~there]
     seen = f"{int(there.sum())} of {len(coded)} codes are tags of the site; {len(active) - len(coded)} of {len(active)} active users have none"
-    yield judged("tag-match", missing.empty, seen, f"{ENROL}: {few(sorted(missing['user_id']))}", matters=not there.any())
+    yield judged(
+        "tag-match", missing.empty, seen, f"{ENROL}: {few(sorted(missing['user_id']))}", matters=not there.any()
+    )
     near = missing[missing["near"].notna() & missing["near"].isin(tags["near"].dropna())]
-    yield judged("tag-near", near.empty, _ways(near, tags), f"correct the unique codes of {few(sorted(near['user_id']))}")
+    yield judged(
+        "tag-near", near.empty, _ways(near, tags), f"correct the unique codes of {few(sorted(near['user_id']))}"
+    )
 
 
 def _ways(near: pd.DataFrame, tags: pd.DataFrame) -> str:

@@ -35,7 +35,9 @@ def look_at_hector(subject: Subject) -> Iterator[Finding]:
         yield holds("hector-token", "accepted; it has no end")
     else:
         fits = ends - subject.now > TOKEN_NOTICE
-        yield judged("hector-token", fits, f"accepted; it ends at {ends:%Y-%m-%d %H:%M} UTC", "make a new token in Hector")
+        yield judged(
+            "hector-token", fits, f"accepted; it ends at {ends:%Y-%m-%d %H:%M} UTC", "make a new token in Hector"
+        )
     yield _clock("clock-hector", reader.clock)
 
 
@@ -61,7 +63,7 @@ def _pair(subject: Subject, api: str, identity: str) -> Finding:
     try:
         require_one_environment(api, identity, subject.salto.request_info)
     except ConfigurationError as error:
-        return differs("salto-pair", f"{kinds[0]} and {kinds[1]}", error.step, matters=True)
+        return differs("salto-pair", f"{kinds[0]} and {kinds[1]}", error.next_step, matters=True)
     if None in kinds:
         return unknown("salto-pair", f"{api} and {identity} are not both hosts of Salto's")
     return holds("salto-pair", f"both {kinds[0]}")

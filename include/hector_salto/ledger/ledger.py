@@ -37,8 +37,8 @@ from hector_salto.ledger.tables import (
     Run,
     SeenBorrower,
     SeenReservation,
-    SeenSchedule,
     SeenRoom,
+    SeenSchedule,
     writable,
 )
 
