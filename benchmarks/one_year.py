@@ -120,6 +120,8 @@ def _lock(number: int) -> dict[str, Any]:
         "name": f"Room {number:03}",
         "online": number % 40 > 0,
         "iq_online": True,
+        "held_open": False,
+        "privacy_mode": False,
         "zone": ZONE,
     }
 

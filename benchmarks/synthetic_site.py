@@ -247,7 +247,7 @@ def _locks(size: Size) -> pd.DataFrame:
         "online": numbers % 50 > 0,
         "iq_id": _uuids("1b", numbers // 10),
         "iq_online": True,
-        "locked_state": "locked",
+        "held_open": False,
         "privacy_mode": False,
         "zone": ZONE,
     }

@@ -23,6 +23,7 @@ ROLES_ABOVE_USER = frozenset({"site_owner", "site_admin", "site_super_user"})
 ROLES_NOT_ABOVE_USER = frozenset({"site_user", "site_guest", "site_pod_member"})
 POD_OR_GUEST_ROLES = frozenset({"site_guest", "site_pod_member"})
 ADMIN_ROLES = frozenset({"site_owner", "site_admin"})
+OPEN_STATES = frozenset({"office_mode", "unlocked"})
 CUSTOM_ROLE = "custom"  # stands for a role without a code
 
 
@@ -85,7 +86,8 @@ def lock_row(lock: Lock, zones: Mapping[str, str | None], site_zone: str) -> Row
         "iq_id": None if iq is None else iq.id,
         "iq_online": iq is not None and iq.is_online,
         "zone": site_zone if iq is None else zones.get(iq.id),
-        "locked_state": lock.locked_state,
+        # Easy office mode ends with its schedule; what a person has begun lasts until a person ends it.
+        "held_open": lock.locked_state in OPEN_STATES and lock.easy_office_mode_schedule is None,
         "privacy_mode": bool(lock.privacy_mode),
     }
 

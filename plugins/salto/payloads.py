@@ -93,6 +93,7 @@ class Lock(SaltoRecord):
     iq: LockIq | None
     locked_state: str | None = None
     privacy_mode: bool | None = None
+    easy_office_mode_schedule: object | None = None
 
 
 class Iq(SaltoRecord):

@@ -121,7 +121,7 @@ def tag(number, holder=None, **changes):
 
 def lock(lock_id, name=None, zone=ZONE):
     row = {"lock_id": lock_id, "name": name or lock_id, "online": True, "iq_id": "iq", "iq_online": True, "zone": zone}
-    return row | {"locked_state": "locked", "privacy_mode": False}
+    return row | {"held_open": False, "privacy_mode": False}
 
 
 def schedule(group_id, schedule_id=None, *, days=(2,), start="09:45:00", end="11:14:59", first=None, last=None):

@@ -45,7 +45,17 @@ def look(ledger, run, *, decision="access", groups=None):
     row = reservation("10452", 1) | {"decision": decision}
     around = {"borrowers": [{"reservation_id": row["reservation_id"], "user_id": "u_ana"}], "people": [user("ana")]}
     around["rooms"] = [{"reservation_id": row["reservation_id"], **PLACE}]
-    around["locks"] = [{"lock_id": "k", "name": "Studio", "online": True, "iq_online": True, "zone": None}]
+    around["locks"] = [
+        {
+            "lock_id": "k",
+            "name": "Studio",
+            "online": True,
+            "iq_online": True,
+            "held_open": False,
+            "privacy_mode": False,
+            "zone": None,
+        }
+    ]
     tables = {name: schemas.frame(SCHEMAS[name], found) for name, found in around.items()}
     ledger.observe(run, "campus", booked(row) | tables | (standing() if groups is None else groups), NOW)
 

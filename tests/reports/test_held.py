@@ -44,7 +44,17 @@ def seen():
             {"group_id": "g2", "platform_user_id": "p_2"},
         ],
         "doors": [{"group_id": "g1", "lock_id": "l1"}, {"group_id": "g2", "lock_id": "l1"}],
-        "locks": [{"lock_id": "l1", "name": "Studio", "online": True, "iq_online": True, "zone": "America/Toronto"}],
+        "locks": [
+            {
+                "lock_id": "l1",
+                "name": "Studio",
+                "online": True,
+                "iq_online": True,
+                "held_open": False,
+                "privacy_mode": False,
+                "zone": "America/Toronto",
+            }
+        ],
         "schedules": [
             schedule("g1", "2026-01-14T10:00", "2026-01-14T11:59"),
             schedule("g2", "2026-01-14T16:00", "2026-01-14T16:59"),

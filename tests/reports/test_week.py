@@ -17,8 +17,24 @@ MONDAY = date(2026, 1, 12)
 LOCKS = schemas.frame(
     schemas.SEEN_LOCKS,
     [
-        {"lock_id": "l1", "name": "Studio 204", "online": True, "iq_online": True, "zone": "America/Toronto"},
-        {"lock_id": "l2", "name": "Attic", "online": False, "iq_online": True, "zone": "America/Toronto"},
+        {
+            "lock_id": "l1",
+            "name": "Studio 204",
+            "online": True,
+            "iq_online": True,
+            "held_open": False,
+            "privacy_mode": False,
+            "zone": "America/Toronto",
+        },
+        {
+            "lock_id": "l2",
+            "name": "Attic",
+            "online": False,
+            "iq_online": True,
+            "held_open": False,
+            "privacy_mode": False,
+            "zone": "America/Toronto",
+        },
     ],
 )
 

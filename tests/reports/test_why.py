@@ -73,7 +73,15 @@ def site(*bookings, people=("ana", "bo")):
     """A look at a site on which everything booked is in place; (reference, users, door, hours from NOW, changes)."""
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in SCHEMAS}
     rows["locks"] = [
-        {"lock_id": f"k_{name}", "name": name, "online": True, "iq_online": True, "zone": zone}
+        {
+            "lock_id": f"k_{name}",
+            "name": name,
+            "online": True,
+            "iq_online": True,
+            "held_open": False,
+            "privacy_mode": False,
+            "zone": zone,
+        }
         for name, zone in DOORS.items()
     ]
     rows["locks"].append(rows["locks"][2] | {"lock_id": "k_other"})  # two locks are called Twin

@@ -118,8 +118,8 @@ def look(now):
             {"place_id": "s", "place_name": "Closed", "active": False, "lock_name": None, "lock_id": None},
         ],
         "locks": [
-            {"lock_id": "l1", "name": "Studio", "online": True, "iq_online": True, "zone": "America/Toronto"},
-            {"lock_id": "l2", "name": "Attic", "online": True, "iq_online": False, "zone": "America/Toronto"},
+            {"lock_id": "l1", "name": "Studio", "online": True, "iq_online": True, "held_open": False, "privacy_mode": False, "zone": "America/Toronto"},
+            {"lock_id": "l2", "name": "Attic", "online": True, "iq_online": False, "held_open": False, "privacy_mode": False, "zone": "America/Toronto"},
         ],
         "groups": [{"group_id": "g1", "name": "Hector_<b>1</b>"}],
         "members": [{"group_id": "g1", "platform_user_id": "p_1"}],

@@ -145,6 +145,7 @@ def _rows(seen: Snapshot, reservations: pd.DataFrame) -> pd.DataFrame:
         "has_code",
         "online",
         "iq_online",
+        "privacy_mode",
     ]
     return rows.assign(**{name: rows[name].eq(other=True).fillna(value=False).astype("bool") for name in flags})
 
@@ -202,6 +203,12 @@ def _cases(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> li
         _Case(TAG, rows["tag_blocked"], "the tag of " + person + " is blocked in Salto"),
         _Case(LOCK, ~rows["iq_online"], "the IQ of door " + door + " is offline"),
         _Case(LOCK, ~rows["online"], "door " + door + " is offline"),
+        _Case(
+            LOCK,
+            rows["privacy_mode"],
+            "door " + door + " is in privacy mode, so it refuses valid users",
+            "end privacy mode at the lock, from inside",
+        ),
     ]
 
 

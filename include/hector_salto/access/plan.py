@@ -136,6 +136,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         users.problems,
         groups.doors.problems,
         _site_zone_unknown(current),
+        _doors_held_open(desired, current, groups, as_of),
         groups.look_alikes,
         draft.users.problems,
         lacking,
@@ -163,6 +164,18 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         approved_guards=found.approved_guards,
         seat_candidates=scope.seat_candidates,
     )
+
+
+def _doors_held_open(desired: Desired, current: Current, groups: _Groups, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Problems of locks of Hector's places that are open in office mode outside every window (contract, 11.2)."""
+    held = current.locks[current.locks["held_open"]]
+    if held.empty:
+        return problems("door_held_open", held)
+    now = groups.chosen[(groups.chosen["window_start"] <= as_of) & (as_of < groups.chosen["window_end"])]
+    live = groups.wanted.locks.loc[is_in(groups.wanted.locks["reference"], now["reference"]), "lock_id"]
+    bookable = place_locks(desired.places, held)[0]["lock_id"]
+    left = held[is_in(held["lock_id"], bookable) & ~is_in(held["lock_id"], live)]
+    return problems("door_held_open", left.assign(lock=left["name"]))
 
 
 def _hold_dependents(found: Guarded, members: pd.DataFrame) -> pd.DataFrame:

@@ -170,6 +170,13 @@ KINDS = {
             red=True,
         ),
         ProblemKind(
+            "door_held_open",
+            SALTO_ADMIN,
+            "lock {lock}",
+            "the door {lock} stands open in office mode, and no reservation opens it now",
+            "lock it: office mode that a person began has no end of its own",
+        ),
+        ProblemKind(
             "no_lock_names",
             HECTOR_ADMIN,
             "places",

@@ -164,7 +164,7 @@ SALTO_LOCKS = _table(
         "iq_id": _text(null=True),
         "iq_online": _flag(),
         "zone": _text(null=True),  # time_zone of the lock's IQ; of the site when the lock has no IQ
-        "locked_state": _text(null=True),  # locked | office_mode | ... (open)
+        "held_open": _flag(),  # in manual office mode, which has no end
         "privacy_mode": _flag(),  # refuses valid users, as somebody inside has asked for
     },
 )
@@ -364,7 +364,15 @@ SEEN_PLACES = _table(
 )
 SEEN_LOCKS = _table(
     "seen_locks",
-    {"lock_id": _text(unique=True), "name": _text(), "online": _flag(), "iq_online": _flag(), "zone": _text(null=True)},
+    {
+        "lock_id": _text(unique=True),
+        "name": _text(),
+        "online": _flag(),
+        "iq_online": _flag(),
+        "zone": _text(null=True),
+        "held_open": _flag(),
+        "privacy_mode": _flag(),
+    },
 )
 SEEN_GROUPS = _table("seen_groups", {"group_id": _text(unique=True), "name": _text()})  # named like ours
 SEEN_MEMBERS = _table(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hector_salto.doctor.finding import Finding
     from hector_salto.doctor.subject import Subject
 
-OFFICE_MODE = frozenset({"office_mode", "unlocked"})
 MOST_SETTINGS = 50  # locks whose settings are read one by one
 YEAR = timedelta(days=366)
 STEP = timedelta(hours=1)
@@ -36,9 +35,7 @@ def look(subject: Subject) -> Iterator[Finding]:
     yield _listed(
         "lock-privacy", bookable[bookable["privacy_mode"]], "are in privacy mode", "end it at the lock, from inside"
     )
-    yield _listed(
-        "lock-office", bookable[bookable["locked_state"].isin(OFFICE_MODE)], "stand open in office mode", "lock them"
-    )
+    yield _listed("lock-office", bookable[bookable["held_open"]], "stand open in office mode", "lock them")
     yield _look_back(subject, bookable)
 
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
-VERSION = "0002"  # of the tables that this code knows: the last of the migrations
+VERSION = "0003"  # of the tables that this code knows: the last of the migrations
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 RESTART = 30.0  # seconds: a PostgreSQL that restarts is there again

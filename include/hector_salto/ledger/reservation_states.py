@@ -184,9 +184,9 @@ def _reloads(applied: list[Any], whole: Any) -> Select[Any]:  # noqa: ANN401 - S
 
 
 def _offline(connection: Connection, integration: str) -> set[str]:
-    """Locks that learn of nothing new."""
-    locks = connection.execute(_now(SeenLock, integration, ["lock_id", "online", "iq_online"]))
-    return {row.lock_id for row in locks if not (row.online and row.iq_online)}
+    """Locks that learn of nothing new, or refuse valid users."""
+    locks = connection.execute(_now(SeenLock, integration, ["lock_id", "online", "iq_online", "privacy_mode"]))
+    return {row.lock_id for row in locks if row.privacy_mode or not (row.online and row.iq_online)}
 
 
 def states_of(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:

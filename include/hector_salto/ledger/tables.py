@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, DateTime, Double, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import JSON, DateTime, Double, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 if TYPE_CHECKING:
@@ -383,6 +383,8 @@ class SeenLock(_Seen, Table):
     online: Mapped[bool]
     iq_online: Mapped[bool]
     zone: Mapped[str | None]
+    held_open: Mapped[bool] = mapped_column(server_default=false())
+    privacy_mode: Mapped[bool] = mapped_column(server_default=false())
 
 
 class SeenGroup(_Seen, Table):

@@ -109,10 +109,12 @@ def build_week(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     bars = _bars(shown, begin, end)
     chosen = locks[by_door | locks["lock_id"].isin(shown["lock_id"])]
     well = chosen["online"] & chosen["iq_online"]
+    odd = well.map({True: "", False: "offline"}) + chosen["privacy_mode"].map({True: " in privacy mode", False: ""})
+    odd += chosen["held_open"].map({True: " held open", False: ""})
     apart = zones_of_doors(locks, ZoneInfo(str(begin.tzinfo)))
     notes = [
-        ", ".join(filter(None, (there, "" if fine else "offline")))
-        for there, fine in zip(map(_zone_note(locks, apart), chosen["lock_id"]), well, strict=True)
+        ", ".join(filter(None, (there, note.strip())))
+        for there, note in zip(map(_zone_note(locks, apart), chosen["lock_id"]), odd, strict=True)
     ]
     doors = dict(zip(chosen["name"], notes, strict=True))
     doors |= dict.fromkeys(sorted(set(shown.loc[~shown["has_lock"], "door"]) - set(doors)), NO_DOOR)

@@ -101,7 +101,9 @@ def _entering(sources: Sources, found: Doors, moment: pd.Timestamp, since: pd.Da
 
 
 def _offline(found: Doors) -> list[str]:
-    return [str(name) for name in found.locks[~(found.locks["online"] & found.locks["iq_online"])]["name"]]
+    """Names of the locks that learn of nothing new, or refuse valid users."""
+    well = found.locks["online"] & found.locks["iq_online"] & ~found.locks["privacy_mode"]
+    return [str(name) for name in found.locks[~well]["name"]]
 
 
 def _headline(

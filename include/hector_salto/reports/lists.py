@@ -201,6 +201,18 @@ def _locks(seen: Snapshot) -> list[tuple[str, str, pd.DataFrame]]:
             offline.assign(step=_offline_step(offline)),
             "",
         ),
+        _list(
+            "lock-privacy",
+            "Locks in privacy mode",
+            table[table["privacy_mode"]],
+            "end privacy mode at the lock, from inside: until then it refuses valid users",
+        ),
+        _list(
+            "lock-held-open",
+            "Locks held open in office mode",
+            table[table["held_open"]],
+            "lock them when nobody is meant to walk in: office mode that a person began has no end of its own",
+        ),
     ]
 
 
