@@ -15,11 +15,21 @@ from sandbox.web import Reply, json_reply
 
 if TYPE_CHECKING:
     from sandbox.salto_context import SaltoContext
-    from sandbox.salto_state import SaltoState
+    from sandbox.salto_state import Lock, SaltoState
 
 QUERY = frozenset({"$filter", "$top", "$orderby"})
 CLAUSE = re.compile(r"utc_date_time (ge|gt|le|lt) DateTime'(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z?'")
 COMPARED = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
+
+
+def try_tag(state: SaltoState, number: str, lock_name: str, at: dt.datetime) -> bool:
+    """Hold a tag to a lock that no user of the site carries: refused, and the event names the number alone."""
+    lock = state.lock_named(lock_name)
+    if lock is None:
+        raise ValueError(f"the site knows no lock {lock_name}")
+    with state.lock:
+        state.entries.append(_entry(state, lock, at, detail="no_access", number=number))
+    return False
 
 
 def try_door(state: SaltoState, email: str, lock_name: str, at: dt.datetime) -> bool:
@@ -31,29 +41,41 @@ def try_door(state: SaltoState, email: str, lock_name: str, at: dt.datetime) -> 
     opens = may_open(state, person.id, lock.id, at)
     suspended = member is not None and member.subscription_state != "subscribed"
     detail = None if opens else "suspended" if suspended else "no_access"
-    zone = ZoneInfo(state.iqs[lock.iq_id].time_zone or state.site.time_zone)
-    entry = {
-        "id": state.new_id("entry"),
+    tag = state.tags.get(member.tag_id or "") if member else None
+    shown = {
         "event_category": "lock_opened" if opens else "lock_rejected",
+        "user_id": person.id,
+        "user_first_name": person.first_name,
+        "user_last_name": person.last_name,
+        "user_alias": member.alias if member else None,
+    }
+    entry = _entry(state, lock, at, detail=detail, number=tag.number if tag else None) | shown
+    with state.lock:
+        state.entries.append(entry)
+    return opens
+
+
+def _entry(state: SaltoState, lock: Lock, at: dt.datetime, *, detail: str | None, number: str | None) -> dict[str, Any]:
+    zone = ZoneInfo(state.iqs[lock.iq_id].time_zone or state.site.time_zone)
+    return {
+        "id": state.new_id("entry"),
+        "event_category": "lock_rejected",
         "event_detail": detail,
         "utc_date_time": f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}Z",
         "local_date_time": f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
         "lock_id": lock.id,
         "lock_mac_address": lock.mac,
         "lock_customer_reference": lock.name,
-        "user_id": person.id,
-        "user_first_name": person.first_name,
-        "user_last_name": person.last_name,
+        "user_id": None,
+        "user_first_name": None,
+        "user_last_name": None,
         "user_image_url": None,
-        "user_alias": member.alias if member else None,
+        "user_alias": None,
         "iq_id": lock.iq_id,
         "exit_requested": False,
         "access_by": "tag",
-        "access_detail": None,
+        "access_detail": number,
     }
-    with state.lock:
-        state.entries.append(entry)
-    return opens
 
 
 # Of the shape that was seen (salto_connect_api.md, 11.4): quotes, plus, hash and tilde, sent back as it is.

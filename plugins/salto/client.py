@@ -13,6 +13,7 @@ from hector_salto.access.texts import comparable, fold_all
 from hector_salto.access.windows import normalize_zone
 from hector_salto.http_client.addresses import query, segment
 from hector_salto.http_client.errors import AccountNotActiveError, MalformedAnswerError, NotFoundError
+from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.service_response import validate_payload
 from salto import mapping, payloads, sites
 from salto.errors import ACTIVATE_STEP
@@ -155,13 +156,13 @@ class SaltoReader:
         found = read_all(self._transport, path, payloads.TimeSchedule)
         return [mapping.schedule_row(group_id, schedule) for schedule in found]
 
-    def events(self, since: datetime) -> pd.DataFrame:
+    def events(self, since: datetime, fingerprint: mapping.Fingerprinting = no_fingerprint) -> pd.DataFrame:
         """What the doors reported since a moment (DOOR_EVENTS)."""
         path = self._path("entries")
         where = f"utc_date_time ge DateTime'{since.astimezone(UTC):%Y-%m-%dT%H:%M:%S}'"
         exchange = self._transport.service.request_info("GET", path)
         found = read_events(self._transport, path, where)
-        return schemas.frame(schemas.DOOR_EVENTS, (mapping.event_row(event, exchange) for event in found))
+        return schemas.frame(schemas.DOOR_EVENTS, (mapping.event_row(event, exchange, fingerprint) for event in found))
 
     def user(self, site_user_id: str, fingerprint: mapping.Fingerprinting) -> pd.DataFrame:
         """One site user as a table of one row."""

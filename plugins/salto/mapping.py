@@ -24,6 +24,7 @@ ROLES_NOT_ABOVE_USER = frozenset({"site_user", "site_guest", "site_pod_member"})
 POD_OR_GUEST_ROLES = frozenset({"site_guest", "site_pod_member"})
 ADMIN_ROLES = frozenset({"site_owner", "site_admin"})
 OPEN_STATES = frozenset({"office_mode", "unlocked"})
+TAG = "tag"  # how a door was tried
 CUSTOM_ROLE = "custom"  # stands for a role without a code
 
 
@@ -101,7 +102,7 @@ def group_row(group: AccessGroup) -> Row:
     }
 
 
-def event_row(event: DoorEvent, exchange: RequestInfo) -> Row:
+def event_row(event: DoorEvent, exchange: RequestInfo, fingerprint: Fingerprinting) -> Row:
     """An event at a door; its time is UTC, with or without saying so."""
     try:
         at = parse_datetime(event.utc_date_time)
@@ -116,6 +117,9 @@ def event_row(event: DoorEvent, exchange: RequestInfo) -> Row:
         "lock_name": event.lock_customer_reference,
         "platform_user_id": event.user_id,
         "access_by": event.access_by,
+        "tag": fingerprint(event.access_detail) if event.access_by == TAG else None,
+        "hector_user_id": None,
+        "tap_tag": None,
     }
 
 

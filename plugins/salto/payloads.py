@@ -101,7 +101,7 @@ class Iq(SaltoRecord):
 
 
 class DoorEvent(SaltoRecord):
-    """An entry of contract section 6. ``access_detail`` may hold a tag number, and names are not needed: not read."""
+    """An entry of contract section 6; ``access_detail`` may hold a tag number (11.4), names are not needed."""
 
     event_category: str
     event_detail: str | None = None
@@ -110,6 +110,7 @@ class DoorEvent(SaltoRecord):
     lock_customer_reference: str | None = None
     user_id: str | None = None
     access_by: str | None = None
+    access_detail: str | None = Field(default=None, repr=False)
 
 
 class NamedGroup(SaltoRecord):

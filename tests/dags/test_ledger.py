@@ -14,7 +14,7 @@ from rich.console import Console
 
 from hector_salto.ledger.ledger import Ledger
 from hector_salto.ledger.tables import DoorEntry, ProblemRow, Run
-from sandbox.entries import try_door
+from sandbox.entries import try_door, try_tag
 
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
@@ -530,6 +530,22 @@ def test_what_the_doors_themselves_told(school, run_dag, ask, ledger_url, monkey
     assert said.count("tried Studio 204 at") == 4
     assert "with a tag, rejected: no access" in said
     assert "with a tag, opened" in ask(door="Studio 204")[1]
+
+
+def test_a_refused_tag_that_is_the_users_code_but_not_enrolled_is_explained(school, run_dag, ask, ledger_url):
+    bo = school.person("bo")
+    school.sandbox.hector.users[bo]["unique_code"] = "02304711"
+    school.book(bo, "1", start=START)
+    run_dag("sync", "campus", sandbox=school.sandbox, lines="entries: true\n")
+    for number in ("02304711", "02309999"):
+        assert not try_tag(school.salto, number, "Studio 204", datetime.now(UTC))
+    ended = run_dag("sync", "campus", sandbox=school.sandbox, lines="entries: true\n")
+
+    assert ended.state == "success"
+    said = ask(email="bo@campus.example")[1]
+    assert "with a tag that is the user's unique code in Hector, but not enrolled on this site" in said
+    assert "with a tag that is no user's unique code in Hector" in ask(door="Studio 204")[1]
+    assert not [text for text in (said, ended.log, str(state(ledger_url, DoorEntry.tap_tag))) if "02304711" in text]
 
 
 def test_events_that_cannot_be_read_are_a_problem_and_no_failure(school, run_dag):

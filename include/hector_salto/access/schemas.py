@@ -201,6 +201,9 @@ DOOR_EVENTS = _table(
         "lock_name": _text(null=True),
         "platform_user_id": _text(null=True),
         "access_by": _text(null=True),  # tag | pin_code | ... (open)
+        "tag": _text(null=True),  # fingerprint of the number that the lock saw; never kept
+        "hector_user_id": _text(null=True),  # whose unique code that is (taps.py)
+        "tap_tag": _text(null=True),  # TapTag; null: Salto names the user
     },
 )
 

@@ -601,7 +601,7 @@ class Ledger:
             known = set(connection.execute(recent).scalars())
             rows = [
                 row | {"integration": integration, "entry_id": shown}
-                for row in _rows(entries)
+                for row in _rows(entries.drop(columns="tag"))
                 if (shown := _short(row["entry_id"])) not in known
             ]
             _insert(connection, DoorEntry, rows)

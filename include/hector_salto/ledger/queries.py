@@ -139,8 +139,18 @@ def memberships_since(ledger: Ledger, integration: str, at: datetime) -> pd.Data
 
 
 def tries(ledger: Ledger, integration: str, begin: datetime, end: datetime) -> pd.DataFrame:
-    """Events at doors between two moments: at, category, detail, lock_name, lock_id, platform_user_id, access_by."""
-    names = ["at", "category", "detail", "lock_name", "lock_id", "platform_user_id", "access_by"]
+    """Events at doors between two moments, with the columns of DOOR_EVENTS that are kept but for the id."""
+    names = [
+        "at",
+        "category",
+        "detail",
+        "lock_name",
+        "lock_id",
+        "platform_user_id",
+        "access_by",
+        "hector_user_id",
+        "tap_tag",
+    ]
     query = select(*(getattr(DoorEntry, name) for name in names)).where(
         DoorEntry.integration == integration, DoorEntry.at >= begin, DoorEntry.at < end
     )

@@ -252,6 +252,8 @@ class DoorEntry(Table):
     lock_name: Mapped[str | None]
     platform_user_id: Mapped[str | None]
     access_by: Mapped[str | None]
+    hector_user_id: Mapped[str | None]
+    tap_tag: Mapped[str | None]
 
 
 class Alert(Table):

@@ -13,11 +13,12 @@ from hector_salto.access.refusals import SETTLED
 from hector_salto.access.reservations import ACCESS, LEFT
 from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.snapshot import may_enter, same_email
+from hector_salto.access.taps import TAP_WORDS, TapTag
 from hector_salto.access.windows import is_known_zone
 from hector_salto.reports.clock import wall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Mapping
 
     from hector_salto.access.snapshot import Snapshot
 
@@ -425,8 +426,10 @@ RELATED = {
 
 
 def _refused_taps(sources: Sources, person: pd.DataFrame) -> list[str]:
-    mine = sources.tries[sources.tries["platform_user_id"].isin(person["platform_user_id"].dropna())]
-    return _events(sources, mine)
+    tries = sources.tries
+    mine = tries["platform_user_id"].isin(person["platform_user_id"].dropna())
+    mine |= tries["hector_user_id"].isin(person["user_id"].dropna())
+    return _events(sources, tries[mine])
 
 
 def door_events(sources: Sources, locks: pd.Series) -> list[str]:
@@ -434,11 +437,17 @@ def door_events(sources: Sources, locks: pd.Series) -> list[str]:
     return _events(sources, sources.tries[sources.tries["lock_id"].isin(locks)])
 
 
+def _means(row: Mapping[Hashable, object]) -> str:
+    """What a door was tried with."""
+    what = row["tap_tag"]
+    return TAP_WORDS[TapTag(str(what))] if isinstance(what, str) else f"a {row['access_by']}"
+
+
 def _events(sources: Sources, events: pd.DataFrame) -> list[str]:
     """What the locks themselves reported."""
     told = []
     for row in events.tail(10).to_dict("records"):
-        by = f" with a {row['access_by']}" if row["access_by"] else ""
+        by = f" with {_means(row)}" if row["access_by"] else ""
         detail = f": {row['detail'].replace('_', ' ')}" if row["detail"] else ""
         what = row["category"].replace("lock_", "") + detail
         moment = sources.local(pd.Timestamp(row["at"]), pd.Series([row["lock_id"]]))

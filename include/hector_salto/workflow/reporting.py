@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from airflow.providers.common.compat.sdk import Stats
 
+from hector.hook import HectorHook
 from hector_salto.access import schemas
 from hector_salto.access.clocks import timezone_problems
 from hector_salto.access.dependencies import rows
@@ -22,6 +23,7 @@ from hector_salto.access.problems import all_problems, problems
 from hector_salto.access.results import DONE, NO_SEAT, UNKNOWN
 from hector_salto.access.seats import SeatUse, forecast, seat_problems
 from hector_salto.access.snapshot import Snapshot, snapshot_of_groups
+from hector_salto.access.taps import with_tap_tags
 from hector_salto.access.upcoming_failures import risks
 from hector_salto.http_client import request_counter
 from hector_salto.http_client.errors import RestError
@@ -40,6 +42,7 @@ from hector_salto.reports.text import (
     problem_lines,
 )
 from hector_salto.workflow import release, run_history
+from hector_salto.workflow.extraction import hector_of
 from hector_salto.workflow.failures import HistoryError, RunError, StalePlanError, failure_messages, step_costs
 from hector_salto.workflow.planning import Verification, snapshot_of_run
 from hector_salto.workflow.recorder import Book
@@ -262,7 +265,10 @@ def _events(folder: RunFolder, integration: Integration) -> tuple[pd.DataFrame |
         return None, problems("entries_unread", pd.DataFrame())
     since = as_of(folder).to_pydatetime() - timedelta(days=1)
     try:
-        events = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder)).events(since)
+        reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder))
+        events = reader.events(since, HectorHook(integration.hector_conn_id).fingerprint)
+        current, _ = current_of(folder)
+        events = with_tap_tags(events, hector_of(folder)[0].users, current.tags)
     except RestError as error:
         return None, problems("entries_unread", pd.DataFrame([{"why": str(error)}]))
     return events, problems("entries_unread", pd.DataFrame())
