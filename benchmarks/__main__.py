@@ -25,6 +25,7 @@ NAMES = {
     "requests_sent": "requests of everyday runs, by service",
     "airflow_overhead": "the DAG against as many empty tasks, on each executor",
     "growth": "time and memory from 1,000 to 100,000 reservations, and from 1 to 200 sites",
+    "dag_processor": "Airflow's DAG processor with 1 to 400 sites, and what its time-out does",
     "walk_up": "how soon a booking made at the door opens it, and what waiting for it costs",
     "scale": "a simulated evening of up to 1,000 sites, with the costs of the others",
     "page": "server time of the page's views with a year of runs",
