@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 # The first interpreter that is new enough; PYTHON=... names another.
-PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 RUN := PYTHONPATH=.:include:plugins $(PY) -m commands
 # In a locale that knows only ASCII, Python does not start in a checkout whose path holds an accent. What is shown is escaped

@@ -126,7 +126,8 @@ def load_all(folder: IntegrationFolder | None = None) -> tuple[dict[str, Integra
     errors: list[IntegrationError] = []
     folder = folder or integrations_folder()
     if not folder.is_dir():
-        return {}, [IntegrationError(f"{folder} is no folder, so there are no integrations: correct {FOLDER_SETTING}")]
+        missing = "is no Variable of this Airflow" if isinstance(folder, VariableFolder) else "is no folder"
+        return {}, [IntegrationError(f"{folder} {missing}, so there are no integrations: correct {FOLDER_SETTING}")]
     try:
         files = sorted(_files(folder), key=lambda file: file.name)
     except IntegrationError as error:

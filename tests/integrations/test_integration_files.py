@@ -56,7 +56,7 @@ def test_a_variable_that_holds_something_else_is_one_error(variable, value, said
 
 
 def test_a_variable_that_is_missing_is_one_error(variable):
-    assert "is no folder" in str(load_all()[1][0])
+    assert "is no Variable of this Airflow" in str(load_all()[1][0])
 
 
 def test_an_object_store_is_read_like_a_folder(monkeypatch, tmp_path):
