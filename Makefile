@@ -54,6 +54,13 @@ plan: $(VENV)/.ready ## Show what a sync would change; sends nothing but reads
 cleanup: $(VENV)/.ready ## Remove outdated access groups
 	@$(RUN) cleanup --integration "$(INTEGRATION)"
 
+ANSWERS ?=
+export ANSWERS
+
+.PHONY: connect
+connect: $(VENV)/.ready ## Connect a site, from nothing to a first plan (INTEGRATION=<name>: edit it; ANSWERS=<file>: unattended)
+	@$(RUN) connect --integration "$$INTEGRATION" --answers "$$ANSWERS"
+
 .PHONY: doctor
 doctor: $(VENV)/.ready ## Hold every assumption about both services against them: of the sandbox, or of INTEGRATION=<name>; sends only reads (WRITES=<site UID> [PROBE_USER=<email>]: a test site, by writing too)
 	@$(RUN) doctor --integration "$$INTEGRATION" --writes "$$WRITES" --probe-user "$$PROBE_USER"

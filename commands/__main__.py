@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from commands.airflow_api import StartupError
+from commands.connect import AnswerError, connect
 from commands.dag_run import DagRun, lock_site, run_dag
 from commands.demo import NAME, demo, show_timetable
 from commands.doctor import WritesAsked, doctor
@@ -54,7 +55,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
         return INTERRUPTED
-    except (IntegrationError, UsageError, parameters.ParameterError, QuestionError, LedgerError) as error:
+    except (AnswerError, IntegrationError, UsageError, parameters.ParameterError, QuestionError, LedgerError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         return USAGE_ERROR
     except StartupError as error:
@@ -85,6 +86,9 @@ def _arguments() -> argparse.Namespace:
         "--writes", default="", help="a test site's UID, typed again: asks by writing too, and removes it"
     )
     asked.add_argument("--probe-user", default="", help="with --writes: email of a person who is invited, and removed")
+    asked = commands.add_parser("connect", help="connect a site: questions, each checked at once; then doctor and plan")
+    asked.add_argument("--integration", default="", help="name of an integration to edit; empty: a new one")
+    asked.add_argument("--answers", default="", help="a YAML file of answers, for a set-up that no person watches")
     commands.add_parser("up", help="start the sandbox and Airflow in the background (UI_PORT, UI_PASSWORD)")
     commands.add_parser("down", help="end what up has started")
     commands.add_parser("pools", help="make the Airflow pool of one slot that each site needs")
@@ -118,6 +122,15 @@ def _doctor(arguments: argparse.Namespace, console: Console) -> int:
         if writes.email and not writes.site_uid:
             raise UsageError("PROBE_USER is for a test site: name it with WRITES=<site UID> as well")
         return doctor(name or NAME, integration, writes, console)
+
+
+def _connect(arguments: argparse.Namespace, console: Console) -> int:
+    def follow(name: str) -> int:
+        _pools(console)
+        doctor(name, _integration(name), WritesAsked(), console)
+        return _run("plan", name, {"plan_only": True}, console)
+
+    return connect(arguments.integration.strip(), arguments.answers.strip(), console, follow)
 
 
 def _ledger(arguments: argparse.Namespace, console: Console) -> int:
@@ -219,7 +232,7 @@ def _pools(console: Console) -> int:
     return GREEN
 
 
-COMMANDS_WITH_ARGUMENTS = {"doctor": _doctor, "why": _why, "ledger": _ledger}
+COMMANDS_WITH_ARGUMENTS = {"connect": _connect, "doctor": _doctor, "why": _why, "ledger": _ledger}
 COMMANDS_WITHOUT_ARGUMENTS = {"up": up, "down": down, "pools": _pools, "env": make_env}  # those that take no arguments
 
 

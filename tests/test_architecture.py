@@ -23,7 +23,7 @@ FOUNDATION = {
     "alerts",
     "reports",
 }
-PRODUCT = FOUNDATION | {"salto", "hector", "workflow", "doctor"}
+PRODUCT = FOUNDATION | {"salto", "hector", "workflow", "doctor", "connect"}
 # A room, and the rooms that it may import. A room is a package or module of hector_salto, or a folder of that name.
 MAY_IMPORT = {
     "access": set(),
@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "reports": {"access", "ledger"},
     "salto": {"access", "http_client", "settings"},
     "hector": {"access", "http_client"},
-    "workflow": PRODUCT - {"workflow", "doctor"},
+    "workflow": PRODUCT - {"workflow", "doctor", "connect"},
+    "connect": {"access", "http_client", "integration", "salto", "hector"},
     "doctor": {"access", "http_client", "integration", "salto", "hector"},
     "ui": PRODUCT,
     "salto_doors": {"ui"},

@@ -306,6 +306,23 @@ def _parse(text: str) -> Integration | None:
     return found
 
 
+def check_field(path: tuple[str, ...], value: object) -> None:
+    """Check one field's value as a file would be checked.
+
+    Raises:
+        IntegrationError: naming the key and what is allowed.
+    """
+    fields: Any = value
+    for key in reversed(path):
+        fields = {key: fields}
+    required: dict[str, Any] = {"hector_conn_id": "h", "salto_conn_id": "s", "site_id": "i"}
+    try:
+        Integration.model_validate(required | fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise IntegrationError(_fault(fault, ".".join(map(str, _place(fault))), None)) from None
+
+
 class _FaultsError(ValueError):
     """What is wrong with the fields of a file, each with its key."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
@@ -40,6 +40,13 @@ class HectorHook(BaseHook):
         self.hector_conn_id = hector_conn_id
         self._timing = timing
         self._rate_limit = RateLimit(timing=timing)
+
+    @classmethod
+    def of_connection(cls, connection: Connection, *, timing: Timing = SYSTEM_CLOCK) -> Self:
+        """Return the hook of a connection that Airflow need not know (yet)."""
+        hook = cls(connection.conn_id, timing=timing)
+        hook.__dict__["connection"] = connection  # where cached_property keeps what it has found
+        return hook
 
     @cached_property
     def connection(self) -> Connection:

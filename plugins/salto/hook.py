@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from hector_salto.http_client.transport import CallRecorder
+    from salto.payloads import ListedSite
 
 API_VERSIONS = ("v1.1", "v1.2")
 HOST_FIELD = "host (the API URL)"
@@ -83,6 +84,13 @@ class SaltoHook(BaseHook):
         self._timing = timing
         self._readers: dict[str, SaltoReader] = {}
 
+    @classmethod
+    def of_connection(cls, connection: Connection, *, timing: Timing = SYSTEM_CLOCK) -> Self:
+        """Return the hook of a connection that Airflow need not know (yet)."""
+        hook = cls(connection.conn_id, timing=timing)
+        hook.__dict__["connection"] = connection  # where cached_property keeps what it has found
+        return hook
+
     @cached_property
     def connection(self) -> Connection:
         try:
@@ -105,6 +113,10 @@ class SaltoHook(BaseHook):
     def writer(self, site: str, journal: CallRecorder | None = None) -> SaltoWriter:
         """The writing client; each of its requests is written down in the journal first."""
         return SaltoWriter(self._transport(site, WRITE_METHODS, journal), self._version, self.reader(site).site_id)
+
+    def sites(self) -> list[ListedSite]:
+        """Return the sites that the connection's account sees."""
+        return visible_sites(self._transport("", READ_METHODS), self._version)
 
     def probe(self, site_id: str) -> SaltoProbe:
         """A client that looks at what no sync looks at; it only reads.

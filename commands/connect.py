@@ -1,0 +1,220 @@
+"""`make connect`: a guided set-up, from nothing to a first plan; each answer is checked at once.
+
+The answers so far are kept beside Airflow's home, for its owner only, until the end: so it can be left and taken up again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import questionary
+import yaml
+
+from commands.env_file import OWNER_ONLY
+from commands.settings import ROOT, airflow_command, environment, home, migrate_database, set_airflow_home
+from hector_salto.integration import load
+from hector_salto.integration_files import integrations_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from hector_salto.connect.draft import Draft
+    from hector_salto.connect.questions import Fault, Question
+    from hector_salto.connect.services import Choice
+
+PLACES = {
+    "airflow": "the Airflow of this checkout (make sync, make up)",
+    "env": "connections.env, for docker compose",
+    "print": "nowhere: print them as environment variables",
+}
+
+
+class AnswerError(ValueError):
+    """An answer of the file cannot be taken; the message names its question and the next step."""
+
+
+class Terminal:
+    """A person at a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def answer(self, question: Question, choices: Sequence[Choice], default: Any) -> Any:  # noqa: ANN401 - an answer
+        found = _ask(question, choices, default).ask()
+        if found is None:  # Ctrl-C
+            raise KeyboardInterrupt
+        found = found.strip() if isinstance(found, str) else found
+        return default if question.kind == "secret" and not found else found
+
+    def refuse(self, fault: Fault) -> None:
+        self._console.print(fault.text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+    def place(self) -> str:
+        options = [questionary.Choice(shown, value) for value, shown in PLACES.items()]
+        return str(questionary.select("Where shall the two connections go?", options).ask() or "print")
+
+
+def _ask(question: Question, choices: Sequence[Choice], default: Any) -> questionary.Question:  # noqa: ANN401 - an answer
+    if question.kind == "flag":
+        return questionary.confirm(question.text, default=bool(default))
+    if question.kind == "secret":
+        return questionary.password(f"{question.text}{' (empty: as before)' if default else ''}")
+    if not choices:
+        return questionary.text(question.text, default=str(default))
+    options = [questionary.Choice(one.shown, one.value, checked=one.value in (default or ())) for one in choices]
+    if question.kind == "choices":
+        return questionary.checkbox(f"{question.text} (space chooses, enter goes on)", options)
+    known = next((option for option in options if option.value == default), None)
+    return questionary.select(question.text, options, default=known)
+
+
+class AnswersFile:
+    """A file of answers by the keys of their questions, for a set-up that no person watches."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise AnswerError(f"ANSWERS={path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(found, dict):
+            raise AnswerError(f"ANSWERS={path} must hold answers by their keys, such as name: campus")
+        self._answers: dict[str, Any] = found
+
+    def answer(self, question: Question, choices: Sequence[Choice], default: Any) -> Any:  # noqa: ANN401 - an answer
+        if question.key in self._answers:
+            return self._answers[question.key]
+        if default or question.kind == "flag":
+            return default
+        if question.kind == "choices":
+            return []
+        if choices:
+            return self._only(question, choices)
+        raise AnswerError(f"{question.key} has no answer in the file: {question.text}")
+
+    def refuse(self, fault: Fault) -> None:
+        raise AnswerError(f"{fault.key}: {fault.text}")
+
+    def place(self) -> str:
+        found = str(self._answers.get("connections", "airflow"))
+        if found not in PLACES:
+            raise AnswerError(f"connections: {found!r} is no place for them; allowed are {', '.join(PLACES)}")
+        return found
+
+    def _only(self, question: Question, choices: Sequence[Choice]) -> str:
+        if len(choices) == 1 or question.key == "timezone":
+            return choices[0].value
+        listed = ", ".join(one.shown for one in choices)
+        raise AnswerError(f"{question.key} has no answer in the file: {question.text} There are: {listed}")
+
+
+def connect(name: str, answers: str, console: Console, follow: Callable[[str], int]) -> int:
+    """Ask everything, write the file and the connections, then let ``follow`` show what holds and the first plan.
+
+    Args:
+        name: of an integration to edit; empty: asked.
+        answers: path of a file of answers; empty: a person answers.
+        console: the terminal.
+        follow: makes the pool, examines and plans the integration of a name; its status is returned.
+
+    Raises:
+        AnswerError: when an answer of the file cannot be taken.
+    """
+    os.environ.update(environment())
+    set_airflow_home()
+    migrate_database()
+    from hector_salto.connect.conversation import converse  # noqa: PLC0415 - imports Airflow, once its home is known
+
+    answerer: Terminal | AnswersFile = AnswersFile(Path(answers)) if answers else Terminal(console)
+    draft = converse(_begin(name), answerer, _keep)
+    _write_integration(draft, console)
+    _write_connections(draft, answerer.place(), console)
+    _memory().unlink(missing_ok=True)
+    status = follow(str(draft.get("name")))
+    console.print(_next_step(draft), highlight=False, soft_wrap=True)
+    return status
+
+
+def _memory() -> Path:
+    return home() / "connect.json"
+
+
+def _keep(draft: Draft) -> None:
+    write_private(_memory(), json.dumps(dict(draft.answers)))
+
+
+def _begin(name: str) -> Draft:
+    """Return the answers of a set-up that was left, else of the file that is edited, else none."""
+    from hector_salto.connect.draft import Draft  # noqa: PLC0415 - as above
+
+    left = json.loads(_memory().read_text(encoding="utf-8")) if _memory().exists() else {}
+    path = integrations_folder() / f"{name}.yaml"
+    if name and path.exists() and left.get("name") != name:
+        return Draft.of(name, load(path)).with_connections()
+    if name and left.get("name") not in {None, name}:
+        return Draft({"name": name})
+    return Draft(left or ({"name": name} if name else {}))
+
+
+def _write_integration(draft: Draft, console: Console) -> None:
+    path = Path(str(integrations_folder())) / f"{draft.get('name')}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(draft.yaml(), encoding="utf-8")
+    load(path)  # what was asked and checked is what a file may hold
+    console.print(f"written: {path}", highlight=False, soft_wrap=True)
+
+
+def _write_connections(draft: Draft, place: str, console: Console) -> None:
+    found = draft.connections()
+    lines = [f"AIRFLOW_CONN_{name.upper()}='{json.dumps(fields)}'" for name, fields in found.items()]
+    for line in lines:  # the steps that follow read them from here, wherever they are to stay
+        variable, _, value = line.partition("=")
+        os.environ[variable] = value.strip("'")
+    if place == "print":
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    elif place == "env":
+        path = ROOT / "connections.env"
+        kept = [line for line in _lines(path) if line.partition("=")[0] not in {one.partition("=")[0] for one in lines}]
+        write_private(path, "\n".join([*kept, *lines]) + "\n")
+        console.print(f"written: {path}: {', '.join(found)}", highlight=False, soft_wrap=True)
+    else:
+        _import_connections(found)
+        console.print(f"in Airflow: the connections {', '.join(found)}", highlight=False, soft_wrap=True)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _import_connections(found: dict[str, dict[str, Any]]) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # for its owner only
+        json.dump(found, file)
+        file.flush()
+        command = airflow_command("connections", "import", "--overwrite", file.name)
+        ended = subprocess.run(command, env=environment(), check=False, capture_output=True, text=True)
+    if ended.returncode:
+        raise AnswerError(
+            "Airflow did not take the connections; print them instead, and make them under Admin > Connections"
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8") as file:
+        path.chmod(OWNER_ONLY)
+        file.write(text)
+
+
+def _next_step(draft: Draft) -> str:
+    name = draft.get("name")
+    return (
+        f"\nBefore a door opens: mend what the table above asks for, in Hector and in Salto, and read the plan.\n"
+        f"Then: make sync INTEGRATION={name}"
+    )
