@@ -56,7 +56,7 @@ def main() -> int:
         console.print("interrupted; run again: a run goes on from whatever state it finds", style="yellow")
         return INTERRUPTED
     except (AnswerError, IntegrationError, UsageError, parameters.ParameterError, QuestionError, LedgerError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return USAGE_ERROR
     except StartupError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

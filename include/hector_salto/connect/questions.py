@@ -116,11 +116,9 @@ def _field(key: str, path: tuple[str, ...]) -> Callable[[Draft, Services], Fault
     """Check an answer as the integration file would."""
 
     def check(draft: Draft, _services: Services) -> Fault | None:
-        value: Any = draft.fields()
-        for step in path:
-            value = value[step]
+        value = draft.get(key)
         try:
-            check_field(path, value)
+            check_field(path, int(value) if path[0] == "grace_period" else value or None)
         except IntegrationError as error:
             return Fault(key, str(error))
         return None
