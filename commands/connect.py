@@ -131,8 +131,15 @@ def connect(name: str, answers: str, console: Console, follow: Callable[[str], i
     migrate_database()
     from hector_salto.connect.conversation import converse  # noqa: PLC0415 - imports Airflow, once its home is known
 
-    answerer: Terminal | AnswersFile = AnswersFile(Path(answers)) if answers else Terminal(console)
-    draft = converse(_begin(name), answerer, _keep)
+    answerer: Terminal | AnswersFile
+    if answers:
+        answerer = AnswersFile(Path(answers))
+        draft = converse(_begin(name, {}), answerer)
+    else:
+        answerer, left = Terminal(console), _left()
+        if left:
+            console.print("going on with the set-up that was left: each question begins with the answer from before")
+        draft = converse(_begin(name, left), answerer, _keep)
     _write_integration(draft, console)
     _write_connections(draft, answerer.place(), console)
     _memory().unlink(missing_ok=True)
@@ -149,11 +156,14 @@ def _keep(draft: Draft) -> None:
     write_private(_memory(), json.dumps(dict(draft.answers)))
 
 
-def _begin(name: str) -> Draft:
+def _left() -> dict[str, Any]:
+    return json.loads(_memory().read_text(encoding="utf-8")) if _memory().exists() else {}
+
+
+def _begin(name: str, left: dict[str, Any]) -> Draft:
     """Return the answers of a set-up that was left, else of the file that is edited, else none."""
     from hector_salto.connect.draft import Draft  # noqa: PLC0415 - as above
 
-    left = json.loads(_memory().read_text(encoding="utf-8")) if _memory().exists() else {}
     path = integrations_folder() / f"{name}.yaml"
     if name and path.exists() and left.get("name") != name:
         return Draft.of(name, load(path)).with_connections()
