@@ -245,6 +245,11 @@ HECTOR = [
         lambda hector: next(iter(hector.users.values())).update(status="on_leave"),
         "report these statuses",
     ),
+    (
+        "hector-codes",
+        lambda hector: hector.add_user(email="dan@school.example", unique_code=None, first_name="dan"),
+        "enter the unique codes",
+    ),
 ]
 
 

@@ -28,15 +28,15 @@ def test_first_steps_are_done_from_complete_evidence(integrations, monkeypatch):
         sandbox.hector.add_user(email="a@example.org", unique_code="111")
         user = sandbox.hector.add_user(email="b@example.org", unique_code=None)
         found = onboarding.found_steps(load(path))
-        assert [step.done for step in found[4:]] == [False, True, False, True]
-        assert "1 of 2 named locks" in found[4].told
-        assert found[6].told == "1 of 2 active users have a unique code"
+        assert [step.done for step in found[5:]] == [False, True, False, True]
+        assert "1 of 2 named locks" in found[5].told
+        assert found[7].told.startswith("1 of 2 active users have a unique code; enter")
 
         sandbox.hector.users[user]["unique_code"] = "222"
         sandbox.hector.places[place]["attributes"] = []
         found = onboarding.found_steps(load(path))
-    assert [step.done for step in found[4:]] == [True, True, True, False]
-    assert "1 of 2 codes are tags of the site" in found[7].told
+    assert [step.done for step in found[5:]] == [True, True, True, False]
+    assert "1 of 2 codes are tags of the site" in found[8].told
 
 
 def test_first_steps_tell_their_age_and_forget_other_settings(integrations, monkeypatch):
@@ -67,10 +67,10 @@ def test_steps_of_a_host_that_refuses_end_at_once(integrations, monkeypatch):
     for name in ("hector", "salto"):
         made = {"conn_type": name, "host": address, "login": "x", "password": "x"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}_CAMPUS", json.dumps(made))
-    found = onboarding.found_steps(load(integrations("campus", SITE)))[1]
+    found = onboarding.found_steps(load(integrations("campus", SITE)))[0]
 
     assert found.done is False
-    assert f"refuses connections at {address}: check host and port" in found.told
+    assert f"refuses connections at {address}; check host and port" in found.told
 
 
 def test_steps_that_fail_say_what_to_do_and_those_after_them_wait(integrations):
@@ -79,4 +79,4 @@ def test_steps_that_fail_say_what_to_do_and_those_after_them_wait(integrations):
 
     assert found[0].done is False
     assert "cannot be found or read in Airflow" in found[0].told
-    assert {step.done for step in found[1:]} == {None}
+    assert {step.done for step in found[3:]} == {None}

@@ -376,6 +376,14 @@ _HECTOR = (
         test="test_doctor_hector",
     ),
     _A(
+        "hector-codes",
+        H,
+        "I",
+        "every active user has a unique code",
+        "a user without one carries no tag; a problem where one has a reservation",
+        test="test_doctor_hector",
+    ),
+    _A(
         "hector-status",
         H,
         "I",

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hector.hook import HectorHook
 from hector_salto.doctor import hector_data, invited, lists, locks, published, scratch, tags, way_in
@@ -20,11 +20,12 @@ from hector_salto.http_client.timing import WITHOUT_RETRIES, Timing
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from hector_salto.integration import Integration
 
 LOG = logging.getLogger(__name__)
+Look: TypeAlias = "Callable[[Subject], Iterable[Finding]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Examination:
         return {"integration": self.integration, "at": self.at.isoformat(), "well": self.is_well, "findings": rows}
 
 
-STAGES: tuple[tuple[Callable[[Subject], Iterable[Finding]], tuple[str, ...]], ...] = (
+STAGES: tuple[tuple[Look, tuple[str, ...]], ...] = (
     (way_in.look_at_hector, ("hector-reached", "hector-token", "clock-hector")),
     (way_in.look_at_salto, ("salto-pair", "salto-reached", "salto-grant", "salto-account", "salto-token-life")),
     (way_in.look_at_site, ("site-found", "site-role", "site-released", "site-seats", "clock-salto", "api-versions")),
@@ -74,14 +75,19 @@ STAGES: tuple[tuple[Callable[[Subject], Iterable[Finding]], tuple[str, ...]], ..
         hector_data.look,
         ("hector-lists", "hector-attribute", "hector-locks", "hector-office", "hector-emails", "hector-status"),
     ),
-    (tags.look, ("tag-shape", "tag-match", "tag-near")),
+    (tags.look, ("tag-shape", "hector-codes", "tag-match", "tag-near")),
 )
 
 
 def examine(
-    name: str, integration: Integration, *, now: datetime | None = None, timing: Timing = WITHOUT_RETRIES
+    name: str,
+    integration: Integration,
+    *,
+    now: datetime | None = None,
+    timing: Timing = WITHOUT_RETRIES,
+    stages: Collection[Look] | None = None,
 ) -> tuple[Examination, Subject]:
-    """Ask about everything that a read can answer; return the findings, and what was read for them."""
+    """Ask about everything that a read can answer, or the stages that are named; return the findings, and what was read."""
     subject = Subject(
         integration,
         HectorHook(integration.hector_conn_id, timing=timing),
@@ -89,11 +95,12 @@ def examine(
         now or datetime.now(UTC),
     )
     found: dict[str, Finding] = {}
-    for look, ids in STAGES:
+    chosen = [stage for stage in STAGES if stages is None or stage[0] in stages]
+    for look, ids in chosen:
         for one in _asked(look, ids, subject):
             found.setdefault(one.assumption, one)
     order = ids_of(Probe.READ)
-    return Examination(name, subject.now, tuple(found[one] for one in order)), subject
+    return Examination(name, subject.now, tuple(found[one] for one in order if one in found)), subject
 
 
 def examine_by_writing(

@@ -28,7 +28,10 @@ def look(subject: Subject) -> Iterator[Finding]:
     users = subject.people.users
     active = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
     coded = active[active["tag"].notna()]
-    yield from matches(active, coded, subject.tags)
+    seen = f"{len(coded)} of {len(active)} active users have a unique code"
+    without = few(sorted(active.loc[active["tag"].isna(), "user_id"]))
+    yield judged("hector-codes", len(coded) == len(active), seen, f"enter the unique codes of {without}", matters=False)
+    yield from matches(coded, subject.tags)
 
 
 def shapes(codes: Counter[TagPattern], tags: Counter[TagPattern]) -> Finding:
@@ -44,11 +47,11 @@ def _histogram(patterns: Counter[TagPattern]) -> str:
     return "; ".join(shown) + (f"; {len(patterns) - MOST} more forms" if len(patterns) > MOST else "")
 
 
-def matches(active: pd.DataFrame, coded: pd.DataFrame, tags: pd.DataFrame) -> Iterator[Finding]:
+def matches(coded: pd.DataFrame, tags: pd.DataFrame) -> Iterator[Finding]:
     """Judge how many codes are tags as they are, and how many would be but for their form."""
     there = coded["tag"].isin(tags["tag"].dropna())
     missing = coded[~there]
-    seen = f"{int(there.sum())} of {len(coded)} codes are tags of the site; {len(active) - len(coded)} of {len(active)} active users have none"
+    seen = f"{int(there.sum())} of {len(coded)} codes are tags of the site"
     yield judged(
         "tag-match", missing.empty, seen, f"{ENROL}: {few(sorted(missing['user_id']))}", matters=not there.any()
     )

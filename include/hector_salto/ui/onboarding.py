@@ -8,34 +8,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hector.hook import HectorHook
-from hector_salto.access.people import unknown_office_names
-from hector_salto.access.places import place_locks
-from hector_salto.access.texts import few, fold_all
-from hector_salto.http_client.errors import RestError
-from hector_salto.http_client.timing import WITHOUT_RETRIES
-from salto.hook import SaltoHook
+from hector_salto.doctor import hector_data, tags, way_in
+from hector_salto.doctor.examination import examine
+from hector_salto.doctor.finding import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    import pandas as pd
-
-    from hector_salto.access.people import HectorPeople
-    from hector_salto.access.settings import OfficeMode
+    from hector_salto.doctor.finding import Finding
     from hector_salto.integration import Integration
 
 AGAIN_AFTER = 15.0  # seconds: an open page must not keep the services busy
-TITLES = (
-    "Both connections are in Airflow",
-    "Hector answers",
-    "The Salto account is active and Site Admin",
-    "The place attribute Salto Lock Id exists in Hector",
-    "Every lock that a place names is on the site",
-    "The groups and departments of office_mode exist in Hector",
-    "Every active user has a unique code",
-    "Every code is a tag of the site",
-)
+STEPS = {
+    "Hector answers, and takes the token": ("hector-reached", "hector-token"),
+    "Salto answers, and takes client and account": ("salto-pair", "salto-reached", "salto-account"),
+    "The Salto account is active and Site Admin": ("site-found", "site-role", "site-released"),
+    "The clocks agree": ("clock-hector", "clock-salto"),
+    "The place attribute Salto Lock Id exists in Hector": ("hector-attribute",),
+    "Every lock that a place names is on the site": ("hector-locks",),
+    "The groups and departments of office_mode exist in Hector": ("hector-office",),
+    "Every active user has a unique code": ("hector-codes",),
+    "Every code is a tag of the site": ("tag-match",),
+}
+TITLES = tuple(STEPS)
+TOLERATED = frozenset({"salto-pair"})  # of another host than Salto's own it cannot be told
+STAGES = (way_in.look_at_hector, way_in.look_at_salto, way_in.look_at_site, hector_data.look, tags.look)
 
 
 @dataclass(frozen=True)
@@ -110,61 +107,17 @@ CHECKLIST = Checklist()
 
 
 def found_steps(integration: Integration) -> list[Step]:
-    """Every step, asked now; what waits for an earlier one is not known."""
-    asked = _steps(integration)
-    found: list[Step] = []
-    for title in TITLES:
-        try:
-            done, told = next(asked)
-        except RestError as error:
-            found.append(Step(title, done=False, told=str(error)))
-            break
-        except Exception as error:  # noqa: BLE001 - a checklist that dies would tick nothing
-            found.append(
-                Step(title, done=False, told=f"could not be asked ({type(error).__name__}); see the server's log")
-            )
-            break
-        found.append(Step(title, done=done, told=told))
-    return found + [Step(title, None, "waits for the steps above") for title in TITLES[len(found) :]]
+    """Every step, asked now by the doctor's own checks; what waits for an earlier one is not known."""
+    examination, _ = examine("", integration, stages=STAGES)
+    found = {one.assumption: one for one in examination.findings}
+    return [_step(title, [found[name] for name in names if name in found]) for title, names in STEPS.items()]
 
 
-def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
-    hector = HectorHook(integration.hector_conn_id, timing=WITHOUT_RETRIES)
-    salto = SaltoHook(integration.salto_conn_id, timing=WITHOUT_RETRIES)
-    _ = hector.connection, salto.connection
-    yield True, f"{integration.hector_conn_id} and {integration.salto_conn_id}"
-    yield True, hector.reader.environment().name
-    reader = salto.reader(integration.site_id)
-    reader.require_site_admin()
-    yield True, f"site {reader.site.name} ({reader.site.site_uid})"
-    exists = hector.reader.has_lock_attribute()
-    yield exists, "" if exists else "the first sync makes it: Sync now"
-    yield _places(hector.reader.places(), reader.locks(reader.site.zone))
-    people = hector.reader.users(hector.fingerprint)
-    yield _office(people, integration.rules().office_mode)
-    active = people.users[people.users["status"].str.strip().str.casefold().eq("active")]
-    codes = active["tag"].dropna()
-    yield 0 < len(codes) == len(active), f"{len(codes)} of {len(active)} active users have a unique code"
-    there = int(codes.isin(set(reader.tags(hector.fingerprint)["tag"])).sum())
-    yield 0 < there == len(codes), f"{there} of {len(codes)} codes are tags of the site; others: Site > Tags > Add Tags"
-
-
-def _places(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[bool, str]:
-    """Judge all active places by the rule that a run uses."""
-    active = places[places["active"]]
-    named = int(fold_all(active["lock_name"]).notna().sum())
-    right = place_locks(active, locks)[0]["place_id"].nunique()
-    counts = f"{right} of {named} named locks are on the site; {len(active) - named} of {len(active)} places name none"
-    return 0 < right == named, counts
-
-
-def _office(people: HectorPeople, office: OfficeMode) -> tuple[bool, str]:
-    asked = len(office.groups) + len(office.departments)
-    if not asked:
-        return True, "none is named: office mode is for nobody"
-    missing = unknown_office_names(people, office)
-    known = f"{asked - len(missing)} of {asked} exist in Hector"
-    if missing.empty:
-        return True, known
-    names = few(list(missing["what"] + " " + missing["name"].map(repr)))
-    return False, f"{known}; missing: {names}; correct office_mode in the integration file, or make them in Hector"
+def _step(title: str, findings: list[Finding]) -> Step:
+    """One step of the findings that it is made of: the first that does not hold says why."""
+    for one in findings:
+        if one.verdict is not Verdict.HOLDS and one.assumption not in TOLERATED:
+            waits = one.verdict is Verdict.UNKNOWN
+            told = "waits for the steps above" if waits else f"{one.seen}; {one.step}".rstrip("; ")
+            return Step(title, None if waits else False, told)
+    return Step(title, done=True, told=findings[-1].seen if findings else "")
