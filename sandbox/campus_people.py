@@ -79,7 +79,7 @@ class _Register:
         number = len(self.hector.users)
         usual: dict[str, Any] = {
             "email": email_of(first, last),
-            "unique_code": f"04A2{number:04X}B1",
+            "unique_code": f"0230{number:04}",
             "first_name": first,
             "last_name": last,
             "groups": [self.groups[("Students", "Teachers", "Teachers (AAD)")[number % 3]]],

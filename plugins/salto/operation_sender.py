@@ -227,6 +227,11 @@ class OperationSender:
         else:
             self._seats[user_id] = self._subscribe(changed.site_user_id)
 
+    @property
+    def has_seekers(self) -> bool:
+        """Whether a user was not seen with a seat yet."""
+        return bool(self._seat_seekers)
+
     def seat_of(self, user_id: str) -> tuple[str, str] | None:
         """Return whether a user who looked for a seat has one, as their tag showed; None: it did not."""
         return self._seats.get(user_id)

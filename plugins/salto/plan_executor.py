@@ -46,6 +46,7 @@ LOG = logging.getLogger(__name__)
 WRITE_THREADS = 12
 # Salto may not know a new user everywhere for up to a minute (salto_connect_api.md, 3.3).
 CREATION_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0)
+SEEKING = frozenset({"user_create", "user_subscribe"})  # a seat
 DELETION_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 
 
@@ -97,6 +98,7 @@ class PlanExecutor:
         self._seats_short = seats_short
         self._recorder = recorder
         self._sleep = sleep
+        self._ranks = {str(op["user_id"]): int(str(op["rank"])) for op in self._operations if op["kind"] in SEEKING}
         self._circuit_breaker = CircuitBreaker()
         self._outcomes: dict[str, tuple[str, str]] = {}
         self.created_ids = CreatedIds()
@@ -131,11 +133,20 @@ class PlanExecutor:
             LOG.info("phase %s: %d operations", PHASES[int(str(stage[0]["phase"]))], len(stage))
             chains = _by_unit(stage)
             workers = WRITE_THREADS
-            if self._seats_short and _takes_seats(stage):
-                workers, chains = 1, sorted(chains, key=_seat_rank)
+            if self._seats_short and self._takes_seats(stage):
+                workers, chains = 1, sorted(chains, key=self._seat_rank)
             with ThreadPoolExecutor(workers) as pool:
                 late = [operation for left in pool.map(self._run_chain, chains) for operation in left]
             self._retry_late(late)
+
+    def _takes_seats(self, stage: Sequence[Operation]) -> bool:
+        """Whether these take seats: who has got none yet may get it with the tag."""
+        kinds = SEEKING | ({"tag_on"} if self._sender.has_seekers else set())
+        return any(operation["kind"] in kinds for operation in stage)
+
+    def _seat_rank(self, chain: list[Operation]) -> tuple[int, str]:
+        ranks = [self._ranks[str(op["user_id"])] for op in chain if str(op["user_id"]) in self._ranks]
+        return (min(ranks, default=-1), str(chain[0]["unit"]))
 
     def _run_chain(self, chain: list[Operation]) -> list[Operation]:
         """Send one chain; return what Salto is not ready for yet (it concerns a user made a moment ago)."""
@@ -217,11 +228,10 @@ class PlanExecutor:
     def _record_seat(self, tag_on: Operation) -> None:
         """Correct what became of the user's seat, if the tag has shown it."""
         seat = self._sender.seat_of(str(tag_on["user_id"]))
-        seeking = {"user_create", "user_subscribe"}
         if seat is None:
             return
         for operation in self._operations:
-            if operation["kind"] in seeking and operation["user_id"] == tag_on["user_id"]:
+            if operation["kind"] in SEEKING and operation["user_id"] == tag_on["user_id"]:
                 self._record_outcome(operation, *seat)
 
     def _concerns_new_user(self, batch: list[Operation]) -> bool:
@@ -289,12 +299,3 @@ def _in_batches(chain: list[Operation]) -> Iterable[list[Operation]]:
     """Neighbours of one kind and one group: the contract's bulk requests."""
     for _, same in groupby(chain, key=lambda op: (op["kind"], op["group_id"], op["group_name"])):
         yield list(same)
-
-
-def _takes_seats(stage: Sequence[Operation]) -> bool:
-    return any(operation["kind"] in {"user_create", "user_subscribe"} for operation in stage)
-
-
-def _seat_rank(chain: list[Operation]) -> tuple[int, str]:
-    ranks = [int(str(op["rank"])) for op in chain if op["kind"] in {"user_create", "user_subscribe"}]
-    return (min(ranks, default=-1), str(chain[0]["unit"]))

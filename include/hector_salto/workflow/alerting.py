@@ -51,7 +51,7 @@ LISTED = 25  # changes of one kind in one message
 _LOOKING = ThreadPoolExecutor(8, thread_name_prefix="deadline")  # of the triggerer, whose own threads others need
 TITLES = {alert.ENTERED: "New", alert.WORSENED: "Worse", alert.RECOVERED: "Recovered"}
 HELD_CAUSE = re.compile(r"\d+ operations? (is|are) held\b")  # as the report words it (reporting.py)
-NOT_BEGUN = "the run did not begin, and nothing was written: see the log of the task begin"
+NOT_BEGUN = "the run did not begin, and nothing was written: see the log of the task start_run"
 NOT_REPORTED = "the report was not finished: see the log of the task report"
 WITHOUT_LEDGER = "ledger_away.json"  # beside the runs' folders: who was alerted that the ledger cannot be used
 

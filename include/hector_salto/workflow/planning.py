@@ -39,7 +39,7 @@ from hector_salto.workflow.run_start import as_of
 from hector_salto.workflow.site_cache import current_of, keep_current, load_site_cache, read_at_of, site_id_of
 from hector_salto.workflow.site_lock import refuse_other_owner
 from salto.hook import SaltoHook
-from salto.site_state import LiveSiteState, read_after
+from salto.site_state import TAG_KINDS, LiveSiteState, read_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -125,6 +125,14 @@ def _log_plan(made: Plan, approver: str) -> None:
         ids = few(list(invited))
         LOG.info(
             "Salto will send up to %d invitations, it invites every email it is given: users %s", len(invited), ids
+        )
+    retagged = made.operations.loc[made.operations["kind"].isin(TAG_KINDS), "user_id"].unique()
+    if len(retagged):
+        ids = few(sorted(retagged))
+        LOG.info(
+            "Salto may notify up to %d users that their tag changes (a switch of the site): users %s",
+            len(retagged),
+            ids,
         )
     for hold in made.holds:
         LOG.warning("held by the guard %s: %s; approve with %s", hold.guard, hold.why, made.digest)

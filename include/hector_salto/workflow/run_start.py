@@ -67,7 +67,7 @@ def start_run(  # noqa: PLR0913 - what a run is known by, each named
     try:
         folder.write_json("run", started | about)
     except StorageError as error:
-        book.ledger.end_run(book.run_id, ended_at=datetime.now(UTC), causes=[f"begin: {error}"])
+        book.ledger.end_run(book.run_id, ended_at=datetime.now(UTC), causes=[f"start_run: {error}"])
         raise
     LOG.info("run folder: %s", folder)
     return folder
@@ -80,7 +80,7 @@ def require_started(folder: str | None) -> RunFolder:
         RunError: when it did not.
     """
     if folder is None:
-        raise RunError("the run did not begin, and nothing was written; see the log of the task begin")
+        raise RunError("the run did not begin, and nothing was written; see the log of the task start_run")
     return RunFolder(folder)
 
 
