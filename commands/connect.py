@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.questions import Fault, Question
-    from hector_salto.connect.services import Choice
+    from hector_salto.connect.questions import Fault, SetupQuestion
+    from hector_salto.connect.services import Option
 
 PLACES = {
     "airflow": "the Airflow of this checkout (make sync, make up)",
@@ -46,7 +46,7 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def answer(self, question: Question, choices: Sequence[Choice], default: Any) -> Any:  # noqa: ANN401 - an answer
+    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
         found = _ask(question, choices, default).ask()
         if found is None:  # Ctrl-C
             raise KeyboardInterrupt
@@ -61,7 +61,7 @@ class Terminal:
         return str(questionary.select("Where shall the two connections go?", options).ask() or "print")
 
 
-def _ask(question: Question, choices: Sequence[Choice], default: Any) -> questionary.Question:  # noqa: ANN401 - an answer
+def _ask(question: SetupQuestion, choices: Sequence[Option], default: Any) -> questionary.Question:  # noqa: ANN401 - an answer
     if question.kind == "flag":
         return questionary.confirm(question.text, default=bool(default))
     if question.kind == "secret":
@@ -87,7 +87,7 @@ class AnswersFile:
             raise AnswerError(f"ANSWERS={path} must hold answers by their keys, such as name: campus")
         self._answers: dict[str, Any] = found
 
-    def answer(self, question: Question, choices: Sequence[Choice], default: Any) -> Any:  # noqa: ANN401 - an answer
+    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
         if question.key in self._answers:
             return self._answers[question.key]
         if default or question.kind == "flag":
@@ -107,7 +107,7 @@ class AnswersFile:
             raise AnswerError(f"connections: {found!r} is no place for them; allowed are {', '.join(PLACES)}")
         return found
 
-    def _only(self, question: Question, choices: Sequence[Choice]) -> str:
+    def _only(self, question: SetupQuestion, choices: Sequence[Option]) -> str:
         if len(choices) == 1 or question.key == "timezone":
             return choices[0].value
         listed = ", ".join(one.shown for one in choices)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from commands.settings import environment, home, set_airflow_home
 from hector_salto.doctor.assumptions import ASSUMPTIONS
-from hector_salto.doctor.finding import Verdict
+from hector_salto.doctor.finding import Judgement
 from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hector_salto.integration import Integration
 
 WELL, UNWELL, REFUSED = 0, 1, 2
-STYLES = {Verdict.HOLDS: "green", Verdict.DIFFERS: "yellow", Verdict.UNKNOWN: "dim"}
+STYLES = {Judgement.HOLDS: "green", Judgement.DIFFERS: "yellow", Judgement.UNKNOWN: "dim"}
 WIDE = 150  # columns from which the table names what the product does
 
 
@@ -78,7 +78,7 @@ def show(examination: Examination, console: Console) -> None:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    counts = dict.fromkeys(Verdict, 0)
+    counts = dict.fromkeys(Judgement, 0)
     for one in findings:
         counts[one.verdict] += 1
     return ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items())
@@ -94,7 +94,7 @@ def findings_table(findings: Iterable[Finding], *, wide: bool) -> Table:
     for one in findings:
         about = ASSUMPTIONS[one.assumption]
         style = "red" if one.matters else STYLES[one.verdict]
-        product = about.product if one.verdict is Verdict.DIFFERS else ""
+        product = about.product if one.verdict is Judgement.DIFFERS else ""
         cells = [one.assumption, f"{about.section} ({about.label})", f"[{style}]{one.verdict.value}[/{style}]"]
         table.add_row(*cells, *map(_plain, (one.seen, *((product,) if wide else ()), one.step)))
     return table

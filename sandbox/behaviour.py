@@ -27,7 +27,7 @@ class Behaviour:
 
     Each switch from ``bare_arrays_cut`` to ``schedule_dates`` is an assumption of docs/assumptions.md that can fall both
     ways. ``tag_cleared_by``: "empty" ignores a null, "empty_only" refuses it. ``search="no_emails"`` finds everybody and
-    hides the emails; "site_users" finds nobody who is not on the site. Without ``seat_without_tag`` a person takes a seat
+    hides the emails; "site_users" finds only users of the site. Without ``seat_without_tag`` a person takes a seat
     with the tag, by themselves or (``seat_with_tag``) when a client asks for it. ``schedule_dates="without_time"`` shows
     dates of midnight to the day.
 

@@ -39,6 +39,14 @@ def test_the_ledger_is_checked_and_upgraded(tmp_path):
     assert run(tmp_path, "ledger", "check")[0] == 0
 
 
+def test_the_doctor_of_an_integration_that_is_not_there_is_one_error(tmp_path):
+    status, _, error = run(tmp_path, "doctor", "nowhere")
+
+    assert status == 2
+    assert "nowhere.yaml" in error
+    assert "Traceback" not in error
+
+
 def test_the_page_registers_itself_once():
     """By the entry point where the package is installed, else by the file in plugins/."""
     names = [point.value for point in entry_points(group="airflow.plugins", name="hector_salto_doors")]

@@ -304,7 +304,7 @@ class OperationSender:
                 )
             )
         except RefusedError as error:
-            # Told that the email is taken: who is found by it alone, although the search shows no emails, is meant.
+            # Salto says that the email is taken: who is found by it alone, although the search shows no emails, is meant.
             nameless = {one.platform_user_id for one in found}
             if error.code != INVALID_VALUE_CODE or named or len(nameless) != 1:
                 raise

@@ -217,7 +217,7 @@ class LiveSiteState:
         if self._users is None:
             return current
         ids = set(operations["site_user_id"].dropna()) - self._users
-        # A filter that minds letter case does not find a user whose email was typed in capitals: nobody is made unseen.
+        # A filter that minds letter case does not find a user whose email was typed in capitals: no user is made unseen.
         unseen = operations["kind"].eq("user_create").any()
         if not ids and not unseen:
             return current

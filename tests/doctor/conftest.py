@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from hector_salto.doctor.examination import examine, examine_by_writing
-from hector_salto.doctor.finding import Verdict
+from hector_salto.doctor.finding import Judgement
 from hector_salto.http_client.timing import Timing
 from hector_salto.integration import load
 from salto.hook import clear_grants
@@ -72,4 +72,4 @@ def school(practice):
     return practice
 
 
-HOLDS, DIFFERS, UNKNOWN = Verdict.HOLDS, Verdict.DIFFERS, Verdict.UNKNOWN
+HOLDS, DIFFERS, UNKNOWN = Judgement.HOLDS, Judgement.DIFFERS, Judgement.UNKNOWN

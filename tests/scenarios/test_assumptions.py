@@ -1,4 +1,4 @@
-"""What nobody here knows of Salto KS, both ways: each switch of the sandbox is flipped, and the product stays safe and works."""
+"""What is not known of Salto KS, both ways: each switch of the sandbox is flipped, and the product stays safe and works."""
 
 from __future__ import annotations
 

@@ -201,6 +201,12 @@ def _cases(rows: pd.DataFrame, now: pd.Timestamp, at: pd.Timestamp | None) -> li
         _Case(TAG, ~rows["has_tag"] & ~rows["has_code"], person + " has no unique code in Hector and no tag in Salto"),
         _Case(TAG, ~rows["has_tag"], person + " has a unique code in Hector, but no tag in Salto"),
         _Case(TAG, rows["tag_blocked"], "the tag of " + person + " is blocked in Salto"),
+        *_lock_cases(rows, door),
+    ]
+
+
+def _lock_cases(rows: pd.DataFrame, door: pd.Series) -> list[_Case]:
+    return [
         _Case(LOCK, ~rows["iq_online"], "the IQ of door " + door + " is offline"),
         _Case(LOCK, ~rows["online"], "door " + door + " is offline"),
         _Case(

@@ -135,8 +135,7 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         desired.problems,
         users.problems,
         groups.doors.problems,
-        _site_zone_unknown(current),
-        _doors_held_open(desired, current, groups, as_of),
+        *_site_problems(desired, current, groups, as_of),
         groups.look_alikes,
         draft.users.problems,
         lacking,
@@ -164,6 +163,10 @@ def make_plan(  # noqa: PLR0913 - the inputs of a plan, each named
         approved_guards=found.approved_guards,
         seat_candidates=scope.seat_candidates,
     )
+
+
+def _site_problems(desired: Desired, current: Current, groups: _Groups, as_of: pd.Timestamp) -> list[pd.DataFrame]:
+    return [_site_zone_unknown(current), _doors_held_open(desired, current, groups, as_of)]
 
 
 def _doors_held_open(desired: Desired, current: Current, groups: _Groups, as_of: pd.Timestamp) -> pd.DataFrame:

@@ -165,7 +165,7 @@ SALTO_LOCKS = _table(
         "iq_online": _flag(),
         "zone": _text(null=True),  # time_zone of the lock's IQ; of the site when the lock has no IQ
         "held_open": _flag(),  # in manual office mode, which has no end
-        "privacy_mode": _flag(),  # refuses valid users, as somebody inside has asked for
+        "privacy_mode": _flag(),  # refuses valid users, as a person inside has asked for
     },
 )
 SALTO_GROUPS = _table(

@@ -16,7 +16,7 @@ class TapTag(StrEnum):
 
     STRANGE = "strange"  # no user's unique code, and no tag of the site
     NOT_ENROLLED = "not_enrolled"  # a user's unique code, but no tag of the site
-    FREE = "free"  # a tag of the site that nobody carries, and no user's code
+    FREE = "free"  # a tag of the site that is free, and no user's code
     NOT_ASSIGNED = "not_assigned"  # a user's unique code and a tag of the site, but not on that user
 
 

@@ -126,7 +126,7 @@ def with_seats(operations: pd.DataFrame, seats: Seats, users: pd.DataFrame) -> t
     free_now = seats.free_after(0)
     if free_now is None or len(takers) <= max(free_now, 0):
         return operations, problems("no_seat", takers.iloc[:0]), False
-    # Whether a person without a tag takes a seat is not known; where they take none, nobody waits for them.
+    # Whether a person without a tag takes a seat is not known; where they take none, no other user waits for them.
     tagged = takers[takers["kind"].ne("user_create") | is_in(takers["user_id"], _tagged_users(ready))]
     late = tagged.iloc[max(free_now + _count_freed_seats(ready, users), 0) :]
     unseated = late[late["kind"].eq("user_subscribe")]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hector_salto.connect.questions import BY_KEY, FIXED_CHOICES, QUESTIONS, Fault
-from hector_salto.connect.services import Choice, Services
+from hector_salto.connect.services import Option, Services
 from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.questions import Question
+    from hector_salto.connect.questions import SetupQuestion
 
 
 class Answerer(Protocol):
     """Who answers."""
 
-    def answer(self, question: Question, choices: Sequence[Choice], default: Any) -> Any:  # noqa: ANN401 - an answer
+    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
         """Return the answer to a question."""
 
     def refuse(self, fault: Fault) -> None:
@@ -52,7 +52,7 @@ def converse(draft: Draft, answerer: Answerer, keep: Callable[[Draft], None] = l
     return draft
 
 
-def _asked(question: Question, draft: Draft, services: Services, answerer: Answerer) -> tuple[Draft, Fault | None]:
+def _asked(question: SetupQuestion, draft: Draft, services: Services, answerer: Answerer) -> tuple[Draft, Fault | None]:
     try:
         choices = choices_of(question, services)
     except RestError as error:
@@ -61,14 +61,14 @@ def _asked(question: Question, draft: Draft, services: Services, answerer: Answe
     return draft.put(question.key, answer), None
 
 
-def _checked(question: Question, draft: Draft, services: Services) -> Fault | None:
+def _checked(question: SetupQuestion, draft: Draft, services: Services) -> Fault | None:
     try:
         return question.check(draft, services) if question.check else None
     except RestError as error:
         return Fault(question.key, str(error))
 
 
-def choices_of(question: Question, services: Services) -> Sequence[Choice]:
+def choices_of(question: SetupQuestion, services: Services) -> Sequence[Option]:
     """Return what there is to choose from; nothing: anything may be typed."""
     fixed = FIXED_CHOICES.get(question.key, ())
-    return [Choice(one, one) for one in fixed] or (question.choices(services) if question.choices else [])
+    return [Option(one, one) for one in fixed] or (question.choices(services) if question.choices else [])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.services import Choice, Services
+    from hector_salto.connect.services import Option, Services
 
 
 class Kind(StrEnum):
@@ -38,7 +38,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SetupQuestion:
     """One question.
 
     Attributes:
@@ -55,7 +55,7 @@ class Question:
     text: str
     kind: Kind = Kind.TEXT
     default: Any = ""
-    choices: Callable[[Services], Sequence[Choice]] | None = None
+    choices: Callable[[Services], Sequence[Option]] | None = None
     check: Callable[[Draft, Services], Fault | None] | None = None
     needed: Callable[[Draft], bool] = lambda _draft: True
 
@@ -144,58 +144,60 @@ def _has_both(draft: Draft) -> bool:
 
 
 QUESTIONS = (
-    Question("name", "A short name for this integration (a-z, 0-9, _)", check=_name),
-    Question("hector_url", "Hector: address of its API, such as https://acme.example/api/v1"),
-    Question("hector_token", "Hector: token", Kind.SECRET, check=_hector),
-    Question(
+    SetupQuestion("name", "A short name for this integration (a-z, 0-9, _)", check=_name),
+    SetupQuestion("hector_url", "Hector: address of its API, such as https://acme.example/api/v1"),
+    SetupQuestion("hector_token", "Hector: token", Kind.SECRET, check=_hector),
+    SetupQuestion(
         "environment",
         "Salto KS: production, accept (its test environment), or other addresses",
         Kind.CHOICE,
         "production",
     ),
-    Question("salto_url", "Salto KS: address of its API", needed=_is_other),
-    Question("identity_url", "Salto KS: address of its identity server", needed=_is_other),
-    Question("client_id", "Salto KS: client id"),
-    Question("client_secret", "Salto KS: client secret", Kind.SECRET),
-    Question("username", "Salto KS: email of the account made for this integration (a Site Admin)"),
-    Question("user_password", "Salto KS: password of that account", Kind.SECRET, check=_salto),
-    Question("site_id", "Which site?", Kind.CHOICE, choices=lambda services: services.site_choices(), check=_site),
-    Question(
+    SetupQuestion("salto_url", "Salto KS: address of its API", needed=_is_other),
+    SetupQuestion("identity_url", "Salto KS: address of its identity server", needed=_is_other),
+    SetupQuestion("client_id", "Salto KS: client id"),
+    SetupQuestion("client_secret", "Salto KS: client secret", Kind.SECRET),
+    SetupQuestion("username", "Salto KS: email of the account made for this integration (a Site Admin)"),
+    SetupQuestion("user_password", "Salto KS: password of that account", Kind.SECRET, check=_salto),
+    SetupQuestion("site_id", "Which site?", Kind.CHOICE, choices=lambda services: services.site_choices(), check=_site),
+    SetupQuestion(
         "office_groups",
         "Groups whose users may toggle office mode",
         Kind.CHOICES,
         choices=lambda services: services.group_choices(),
         check=_office("office_groups"),
     ),
-    Question(
+    SetupQuestion(
         "office_departments",
         "Departments whose users may toggle office mode",
         Kind.CHOICES,
         choices=lambda services: services.department_choices(),
         check=_office("office_departments"),
     ),
-    Question("office_match", "Must both match, or is one enough? (all, any)", Kind.CHOICE, "all", needed=_has_both),
-    Question(
+    SetupQuestion(
+        "office_match", "Must both match, or is one enough? (all, any)", Kind.CHOICE, "all", needed=_has_both
+    ),
+    SetupQuestion(
         "grace_before",
         "Minutes before a reservation in which its door opens",
         default="15",
         check=_minutes("grace_before", "before"),
     ),
-    Question("grace_after", "Minutes after it", default="15", check=_minutes("grace_after", "after")),
-    Question(
+    SetupQuestion("grace_after", "Minutes after it", default="15", check=_minutes("grace_after", "after")),
+    SetupQuestion(
         "timezone",
         "Time zone of the schedule",
         Kind.CHOICE,
         choices=lambda services: services.zones(),
         check=_field("timezone", ("timezone",)),
     ),
-    Question(
+    SetupQuestion(
         "schedule",
         "When to sync (cron of five fields; empty: only when started by hand)",
         default="0 21 * * *",
         check=_field("schedule", ("schedule",)),
     ),
-    Question("delete_users", "Delete Salto users who are no longer part of Hector?", Kind.FLAG, default=False),
+    SetupQuestion("delete_users", "Delete Salto users who are no longer part of Hector?", Kind.FLAG, default=False),
 )
 FIXED_CHOICES = {"environment": ("production", "accept", "other"), "office_match": ("all", "any")}
 BY_KEY = {one.key: one for one in QUESTIONS}

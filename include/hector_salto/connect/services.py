@@ -27,7 +27,7 @@ REACHING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Option:
     """One thing to choose: what the answer holds, and what is shown."""
 
     value: str
@@ -63,11 +63,11 @@ class Services:
     def people(self) -> HectorPeople:
         return self.hector.reader.users(no_fingerprint)
 
-    def site_choices(self) -> list[Choice]:
+    def site_choices(self) -> list[Option]:
         named = sorted(self.sites, key=lambda site: site.customer_reference.casefold())
-        return [Choice(site.site_uid, f"{site.customer_reference} ({site.site_uid})") for site in named]
+        return [Option(site.site_uid, f"{site.customer_reference} ({site.site_uid})") for site in named]
 
-    def group_choices(self) -> list[Choice]:
+    def group_choices(self) -> list[Option]:
         """Return Hector's official groups, each with how many active users it has."""
         groups = self.people.groups
         official = groups[groups["official"]] if groups["official"].any() else groups
@@ -77,14 +77,14 @@ class Services:
             counts[row["alias_of"]] = counts.get(row["alias_of"], 0) + counts.get(row["group_id"], 0)
         return _counted(official, "group_id", counts)
 
-    def department_choices(self) -> list[Choice]:
+    def department_choices(self) -> list[Option]:
         return _counted(self.people.departments, "department_id", self._active["department_id"].value_counts())
 
-    def zones(self) -> list[Choice]:
+    def zones(self) -> list[Option]:
         """Return the zones of the site's locks, the most usual first, then the site's own."""
         reader = self.salto.reader(self._draft.get("site_id"))
         found = [str(zone) for zone in reader.locks(reader.site.zone)["zone"].dropna().value_counts().index]
-        return [Choice(zone, zone) for zone in dict.fromkeys([*found, reader.site.zone, "UTC"]) if zone]
+        return [Option(zone, zone) for zone in dict.fromkeys([*found, reader.site.zone, "UTC"]) if zone]
 
     @cached_property
     def _active(self) -> pd.DataFrame:
@@ -92,9 +92,9 @@ class Services:
         return users[users["status"].str.strip().str.lower().eq(ACTIVE)]
 
 
-def _counted(rows: pd.DataFrame, key: str, counts: pd.Series) -> list[Choice]:
+def _counted(rows: pd.DataFrame, key: str, counts: pd.Series) -> list[Option]:
     named = rows.sort_values("name")
     return [
-        Choice(str(row["name"]), f"{row['name']} ({int(counts.get(row[key], 0))} active users)")
+        Option(str(row["name"]), f"{row['name']} ({int(counts.get(row[key], 0))} active users)")
         for row in named.to_dict("records")
     ]

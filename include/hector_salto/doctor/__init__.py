@@ -1,1 +1,1 @@
-"""What this product takes for granted about both services, and whether it holds where one asks: reads only, unless told."""
+"""What this product takes for granted about both services, and whether it holds where one asks: by reads alone, unless writes are asked for."""

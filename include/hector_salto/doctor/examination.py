@@ -1,4 +1,4 @@
-"""Asks both services about every assumption that a read can answer, in an order that stops where nothing more can be told."""
+"""Asks both services about every assumption that a read can answer, in an order that stops where nothing more can be learnt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hector.hook import HectorHook
 from hector_salto.doctor import hector_data, invited, lists, locks, published, scratch, tags, way_in
 from hector_salto.doctor.assumptions import ASSUMPTIONS, Probe, ids_of
-from hector_salto.doctor.finding import Finding, Verdict, differs, unknown
+from hector_salto.doctor.finding import Finding, Judgement, differs, unknown
 from hector_salto.doctor.invited import remove_left_user
 from hector_salto.doctor.scratch import WriteClients, remove_leftovers, require_typed_site
 from hector_salto.doctor.subject import Subject
@@ -112,7 +112,7 @@ def examine_by_writing(
         examination: of the reads.
         subject: who was examined.
         typed: the site's UID, typed once more.
-        email: of a person who is invited; empty: nobody is.
+        email: of a person who is invited; empty: none is.
         sleep: seconds; replaced in tests.
 
     Raises:
@@ -134,7 +134,7 @@ def examine_by_writing(
 
 
 def _asked(look: Callable[[Subject], Iterable[Finding]], ids: tuple[str, ...], subject: Subject) -> Iterator[Finding]:
-    """Each finding of a stage; what an error kept it from asking cannot be told, and the first of them says why."""
+    """Each finding of a stage; what an error kept it from asking is unknown, and the first of them says why."""
     left = list(ids)
     try:
         for one in look(subject):
@@ -155,9 +155,9 @@ def _unanswered(ids: list[str], why: str, step: str) -> Iterator[Finding]:
             yield unknown(name, f"waits for {ids[0]}")
 
 
-def count_of(findings: Iterable[Finding]) -> dict[Verdict, int]:
+def count_of(findings: Iterable[Finding]) -> dict[Judgement, int]:
     """Return how many findings there are of each verdict."""
-    counts = dict.fromkeys(Verdict, 0)
+    counts = dict.fromkeys(Judgement, 0)
     for one in findings:
         counts[one.verdict] += 1
     return counts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Judgement(StrEnum):
     """Whether an assumption holds where it was asked about."""
 
     HOLDS = "holds"
@@ -27,22 +27,22 @@ class Finding:
     """
 
     assumption: str
-    verdict: Verdict
+    verdict: Judgement
     seen: str
     step: str = ""
     matters: bool = False
 
 
 def holds(assumption: str, seen: str) -> Finding:
-    return Finding(assumption, Verdict.HOLDS, seen)
+    return Finding(assumption, Judgement.HOLDS, seen)
 
 
 def differs(assumption: str, seen: str, step: str = "", *, matters: bool = False) -> Finding:
-    return Finding(assumption, Verdict.DIFFERS, seen, step, matters)
+    return Finding(assumption, Judgement.DIFFERS, seen, step, matters)
 
 
 def unknown(assumption: str, seen: str, step: str = "") -> Finding:
-    return Finding(assumption, Verdict.UNKNOWN, seen, step)
+    return Finding(assumption, Judgement.UNKNOWN, seen, step)
 
 
 def judged(assumption: str, fits: bool, seen: str, step: str = "", *, matters: bool = True) -> Finding:

@@ -65,7 +65,7 @@ def _office(subject: Subject) -> Finding:
     missing = unknown_office_names(people, office)
     known = {"group": list(people.groups["name"]), "department": list(people.departments["name"])}
     lines = [f"{row['what']} {_nearest(row['name'], known[row['what']])}" for row in missing.to_dict("records")]
-    seen = f"{asked - len(missing)} of {asked} exist" if asked else "none is named: office mode is for nobody"
+    seen = f"{asked - len(missing)} of {asked} exist" if asked else "none is named: office mode is for no user"
     return judged("hector-office", missing.empty, seen, f"correct office_mode, or make in Hector: {few(lines)}")
 
 

@@ -32,7 +32,7 @@ def remove_left_user(site: WriteClients, email: str) -> bool:
     """Remove the user that an earlier examination has left.
 
     Raises:
-        UserThereError: when somebody else put this person on the site.
+        UserThereError: when another hand put this person on the site.
     """
     found = site.reader.users_of_email(email, no_fingerprint)
     if found.empty:
@@ -102,7 +102,7 @@ def _free_tag(site: WriteClients) -> str | None:
 def _tags(site: WriteClients, user: CreatedUser, tag_id: str | None) -> Iterator[Finding]:
     if tag_id is None:
         for name in ("tag-on", "tag-off"):
-            yield unknown(name, "the site has no free tag", "enrol one that nobody carries")
+            yield unknown(name, "the site has no free tag", "enrol one that no user carries")
         return
     given = site.writer.change_user(user.site_user_id, UserChange(tag_id=tag_id))
     yield judged("tag-on", given.has_tag, f"shown: {given.has_tag}; the user is {given.subscription_state}")

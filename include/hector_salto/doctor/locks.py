@@ -107,5 +107,5 @@ def _look_back(subject: Subject, bookable: pd.DataFrame) -> Finding:
     lasting = {name: count for name, count in days.items() if count}
     shown = f"{len(lasting)} of {len(days)} locks let in remembered keys while offline"
     longest = f", up to {max(lasting.values())} days: {few(sorted(lasting))}" if lasting else ""
-    step = "set offline_access_by_audit_trail_day_count of these locks to 0, or accept it: while a lock is offline, whoever came in lately still does"
+    step = "set offline_access_by_audit_trail_day_count of these locks to 0, or accept it: while a lock is offline, users who came in lately still do"
     return judged("lock-lookback", not lasting, shown + longest, step, matters=False)

@@ -47,7 +47,7 @@ class WriteClients:
 
 
 def require_typed_site(typed: str, site_uid: str) -> None:
-    """Check that whoever asks for writes has named the site once more.
+    """Check that the site was named once more by the person who asks for writes.
 
     Raises:
         WrongSiteError: when another was named.

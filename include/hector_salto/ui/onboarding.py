@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hector_salto.doctor import hector_data, tags, way_in
 from hector_salto.doctor.examination import examine
-from hector_salto.doctor.finding import Verdict
+from hector_salto.doctor.finding import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ STEPS = {
     "Every code is a tag of the site": ("tag-match",),
 }
 TITLES = tuple(STEPS)
-TOLERATED = frozenset({"salto-pair"})  # of another host than Salto's own it cannot be told
+TOLERATED = frozenset({"salto-pair"})  # of another host than Salto's own it is not known
 STAGES = (way_in.look_at_hector, way_in.look_at_salto, way_in.look_at_site, hector_data.look, tags.look)
 
 
@@ -116,8 +116,8 @@ def found_steps(integration: Integration) -> list[Step]:
 def _step(title: str, findings: list[Finding]) -> Step:
     """One step of the findings that it is made of: the first that does not hold says why."""
     for one in findings:
-        if one.verdict is not Verdict.HOLDS and one.assumption not in TOLERATED:
-            waits = one.verdict is Verdict.UNKNOWN
+        if one.verdict is not Judgement.HOLDS and one.assumption not in TOLERATED:
+            waits = one.verdict is Judgement.UNKNOWN
             told = "waits for the steps above" if waits else f"{one.seen}; {one.step}".rstrip("; ")
             return Step(title, None if waits else False, told)
     return Step(title, done=True, told=findings[-1].seen if findings else "")
