@@ -232,6 +232,12 @@ class OperationSender:
         """Whether a user was not seen with a seat yet."""
         return bool(self._seat_seekers)
 
+    def lacks_seat(self, operation: Operation) -> bool:
+        """Whether this made a user who came back without a seat, and whose tag has not shown one since."""
+        user_id = str(operation["user_id"])
+        is_seeker = operation["kind"] == "user_create" and user_id in self._seat_seekers
+        return is_seeker and user_id not in self._seats
+
     def seat_of(self, user_id: str) -> tuple[str, str] | None:
         """Return whether a user who looked for a seat has one, as their tag showed; None: it did not."""
         return self._seats.get(user_id)

@@ -117,6 +117,7 @@ class PlanExecutor:
                 self._record_outcome(operation, HELD_BACK, reason_held(operation))
         for phase in PHASES:
             self._run_phase([op for op in self._operations if op["phase"] == phase and op["state"] != HELD])
+        self._report_unseated()
         self._await_deletions()
         if self._fatal_error is not None:
             raise self._fatal_error
@@ -233,6 +234,23 @@ class PlanExecutor:
         for operation in self._operations:
             if operation["kind"] in SEEKING and operation["user_id"] == tag_on["user_id"]:
                 self._record_outcome(operation, *seat)
+
+    def _report_unseated(self) -> None:
+        """Say of users without a tag whom Salto made without a seat that none was free, where the site is full.
+
+        Elsewhere they take none before they have a tag (salto_connect_api.md, 5.2).
+        """
+        unseated = [op for op in self._operations if self._outcome_of(op) == DONE and self._sender.lacks_seat(op)]
+        if not unseated or not self._seats_short or self._fatal_error is not None:
+            return
+        try:
+            site = self._site.reader.resolve_site(self._site.reader.site_id)
+        except RestError as error:
+            LOG.warning("%d users have no seat, and reading the site's seats failed: %s", len(unseated), error)
+            return
+        if site.seats is not None and (site.seats_used is None or site.seats_used >= site.seats):
+            for operation in unseated:
+                self._record_outcome(operation, NO_SEAT, "Salto made the user, but suspended: no seat was free")
 
     def _concerns_new_user(self, batch: list[Operation]) -> bool:
         return (

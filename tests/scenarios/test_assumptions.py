@@ -137,6 +137,18 @@ def test_when_no_seat_is_left_the_earliest_get_one_and_the_others_are_reported(b
         assert FAILED not in found.outcomes["state"].tolist()
 
 
+def test_users_without_a_tag_lack_a_seat_where_the_site_is_full_and_none_elsewhere():
+    for seat_without_tag, lacking in ((True, 2), (False, 0)):
+        with world(seat_without_tag=seat_without_tag) as h:
+            h.person("ana", "ben", "cleo")
+            for name in ("ana", "ben", "cleo"):
+                h.hector.users[h.people[name]]["unique_code"] = None
+            h.salto.site.subscribed_user_amount = h.salto.seats_used() + 1
+            found = h.run()
+
+            assert outcomes(found, "user_create").count(NO_SEAT) == lacking
+
+
 # --- filter-case ------------------------------------------------------------------------------------------------------
 
 
