@@ -27,7 +27,7 @@ WRITES = 11  # of the run that is killed: a user, a tag, groups with schedules, 
 
 
 @pytest.fixture
-def campus(sandbox, run_dag):
+def campus(airflow_db, sandbox, run_dag):
     """One reservation in step and then cancelled; two new ones, one of somebody new; and a group that is not ours."""
     for number in ("04A2B3C4", "04A2B3C5"):
         sandbox.salto.enrol_tag(number)
