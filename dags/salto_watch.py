@@ -56,7 +56,10 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         default_args={"retries": 15, "retry_delay": timedelta(seconds=30), "owner": integration.owner},
     ) as dag:
         watch = HectorChangeSensor(
-            task_id="watch", hector_conn_id=integration.hector_conn_id, position=tasks.watch_position(name)
+            task_id="watch",
+            hector_conn_id=integration.hector_conn_id,
+            reports=integration.hector_reports and integration.hector_reports.model_dump(exclude_none=True),
+            position=tasks.watch_position(name),
         )
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from hector.hook import HectorHook
-from hector.triggers import HectorChangeTrigger, add_due_retries, event_payload, poll_changes
+from hector.triggers import HectorChangeTrigger, add_due_retries, event_payload, poll_changes, watched_hook
 from hector_salto.access.texts import few
 from hector_salto.access.watermark import Watermark
 
@@ -48,6 +48,7 @@ class HectorChangeSensor(BaseSensorOperator):
 
     :param hector_conn_id: the connection.
     :param position: called with the context, says where to begin; default: changes from now on.
+    :param reports: the block hector_reports of an integration file; None: the connection is one of Hector's API.
     :param deferrable: wait in the triggerer, without a worker.
     """
 
@@ -56,6 +57,7 @@ class HectorChangeSensor(BaseSensorOperator):
         *,
         hector_conn_id: str = HectorHook.default_conn_name,
         position: Callable[[Context], Position] = position_now,
+        reports: dict[str, Any] | None = None,
         deferrable: bool = True,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
@@ -64,6 +66,7 @@ class HectorChangeSensor(BaseSensorOperator):
             raise ValueError("mode='reschedule' forgets which changes were seen; use deferrable=True")
         self.hector_conn_id = hector_conn_id
         self.position = position
+        self.reports = reports
         self.deferrable = deferrable
         self._mark: Watermark | None = None
         self._retries: dict[str, str] = {}
@@ -75,14 +78,16 @@ class HectorChangeSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         until = (datetime.now(UTC) + timedelta(seconds=self.timeout)).isoformat()
-        trigger = HectorChangeTrigger(self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries)
+        trigger = HectorChangeTrigger(
+            self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries, self.reports
+        )
         return self.defer(trigger=trigger, method_name="execute_complete")
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Ask Hector once."""
         if self._mark is None:  # pragma: no cover - execute sets it
             raise AirflowFailException("the sensor was asked before it was started")
-        found, self._mark = poll_changes(HectorHook(self.hector_conn_id), self._mark)
+        found, self._mark = poll_changes(watched_hook(self.hector_conn_id, self.reports), self._mark)
         found = add_due_retries(found, self._retries, datetime.now(UTC))
         return PokeReturnValue(is_done=bool(found), xcom_value=event_payload(found, self._mark))
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access.people import unknown_office_names
 from hector_salto.access.places import place_locks
 from hector_salto.access.texts import few, fold_all
@@ -129,7 +129,7 @@ def found_steps(integration: Integration) -> list[Step]:
 
 
 def _steps(integration: Integration) -> Iterator[tuple[bool, str]]:
-    hector = HectorHook(integration.hector_conn_id, timing=WITHOUT_RETRIES)
+    hector = hector_hook(integration, timing=WITHOUT_RETRIES)
     salto = SaltoHook(integration.salto_conn_id, timing=WITHOUT_RETRIES)
     _ = hector.connection, salto.connection
     yield True, f"{integration.hector_conn_id} and {integration.salto_conn_id}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access import schemas
 from hector_salto.access.absence import HectorList, with_more_loaners, with_more_people, with_more_places
 from hector_salto.access.desired import Desired, build_desired_state
@@ -21,6 +21,9 @@ from hector_salto.workflow.run_start import as_of
 
 if TYPE_CHECKING:
     from hector.client import HectorReader
+    from hector.hook import HectorHook
+    from hector.reports import HectorReportsReader
+    from hector.reports_hook import HectorReportsHook
     from hector_salto.integration import Integration
     from hector_salto.workflow.run_folder import RunFolder
 
@@ -48,7 +51,7 @@ _DESIRED = {
 
 def extract_people(integration: Integration, folder: RunFolder) -> None:
     """All Hector users with groups and departments, complete or an error."""
-    hook = HectorHook(integration.hector_conn_id)
+    hook = hector_hook(integration)
     people = hook.reader.users(hook.fingerprint)
     _write_people(folder, people)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
@@ -65,7 +68,7 @@ def _write_people(folder: RunFolder, people: HectorPeople) -> None:
     folder.write("hector_departments", people.departments)
 
 
-def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame:
+def _token(hook: HectorHook | HectorReportsHook, connection: str, folder: RunFolder) -> pd.DataFrame:
     """A problem (PROBLEMS) when Hector's token is about to expire.
 
     An account that may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
@@ -83,7 +86,7 @@ def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame
 
 def extract_places(integration: Integration, folder: RunFolder) -> None:
     """All places with the attribute that names their lock."""
-    reader = HectorHook(integration.hector_conn_id).reader
+    reader = hector_hook(integration).reader
     active = reader.has_lock_attribute()
     if not active:
         LOG.warning("the place attribute Salto Lock Id does not exist in Hector yet; applying a plan makes it")
@@ -95,7 +98,7 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
 
 def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
-    reader = HectorHook(integration.hector_conn_id).reader
+    reader = hector_hook(integration).reader
     loaners = _loaners(reader, integration, folder)
     _write_loaners(folder, loaners)
     folder.write_json("hector_clock", asdict(reader.clock))
@@ -109,7 +112,9 @@ def hector_clock(folder: RunFolder) -> ClockReading:
     return ClockReading(**(folder.read_json("hector_clock") or unknown))
 
 
-def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorReservations:
+def _loaners(
+    reader: HectorReader | HectorReportsReader, integration: Integration, folder: RunFolder
+) -> HectorReservations:
     begin_, end = _horizon(integration, folder)
     return reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
 
@@ -132,7 +137,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: HectorList)
     Returns:
         how many entries that is; the desired state is built again when there are any.
     """
-    hook = HectorHook(integration.hector_conn_id)
+    hook = hector_hook(integration)
     people, places, loaners = hector_of(folder)
     if listing is HectorList.PEOPLE:
         all_people, more = with_more_people(people, hook.reader.users(hook.fingerprint))
