@@ -102,22 +102,27 @@ def test_numbers_of_rows_count_lines_of_a_text_file():
         read(content)
 
 
-@pytest.mark.parametrize(
-    ("content", "error", "named"),
-    [
-        (b"Number,Begin,Resources\n1,2,3\n", ReportLayoutError, "has no column named Start: correct hector_reports"),
-        (b"Number,Start,Start,Resources\n1,2,3,4\n", ReportLayoutError, "two columns named Start in row 1"),
-        (b"Number,Start,Resources\n1,a,b,c\n", ReportContentError, "more cells in row 2"),
-        (b'Number,Start,Resources\n1,a,"b" c\n', ReportContentError, "cannot be read in row 2"),
-        (b"Number,Start,Resources\n1\n", ReportContentError, "has no Start in row 2"),
-        (b"", ReportContentError, "no .xlsx and no text: choose Excel"),
-        (b"\xd0\xcf\x11\xe0\0\0\0\0", ReportContentError, "no .xlsx and no text"),
-        (b"<html><table>Number Start Resources", ReportContentError, "no .xlsx and no text"),
-        (workbook([["Number", "Start"]])[:2000], ReportContentError, "no .xlsx and no text"),
-        (workbook([["Number", "Start"]]), ReportLayoutError, "no column named Resources"),
-    ],
-)
-def test_a_wrong_file_is_one_sentence(content, error, named):
+WRONG = {
+    "missing": (
+        b"Number,Begin,Resources\n1,2,3\n",
+        ReportLayoutError,
+        "has no column named Start: correct hector_reports",
+    ),
+    "twice": (b"Number,Start,Start,Resources\n1,2,3,4\n", ReportLayoutError, "two columns named Start in row 1"),
+    "shifted": (b"Number,Start,Resources\n1,a,b,c\n", ReportContentError, "more cells in row 2"),
+    "quotes": (b'Number,Start,Resources\n1,a,"b" c\n', ReportContentError, "cannot be read in row 2"),
+    "short": (b"Number,Start,Resources\n1\n", ReportContentError, "has no Start in row 2"),
+    "empty": (b"", ReportContentError, "no .xlsx and no text: choose Excel"),
+    "xls": (b"\xd0\xcf\x11\xe0\0\0\0\0", ReportContentError, "no .xlsx and no text"),
+    "html": (b"<html><table>Number Start Resources", ReportContentError, "no .xlsx and no text"),
+    "cut": (workbook([["Number", "Start"]])[:2000], ReportContentError, "no .xlsx and no text"),
+    "lacking": (workbook([["Number", "Start"]]), ReportLayoutError, "no column named Resources"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_file_is_one_sentence(case):
+    content, error, named = WRONG[case]
     with pytest.raises(error, match=rf"^Hector's reports \(connection hector_campus\): file Loaners.xlsx .*{named}"):
         read(content)
 

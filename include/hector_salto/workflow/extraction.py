@@ -17,6 +17,7 @@ from hector_salto.access.problems import token_problems
 from hector_salto.access.reservations import HectorReservations
 from hector_salto.http_client.clock_skew import ClockReading
 from hector_salto.http_client.errors import AccountNotActiveError, NotFoundError, RefusedError
+from hector_salto.workflow.report_guard import check_reports
 from hector_salto.workflow.run_start import as_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def extract_people(integration: Integration, folder: RunFolder) -> None:
     """All Hector users with groups and departments, complete or an error."""
     hook = hector_hook(integration)
     people = hook.reader.users(hook.fingerprint)
+    check_reports(hook.reader, integration, folder)
     _write_people(folder, people)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
     folder.write("token", _token(hook, integration.hector_conn_id, folder))
@@ -91,6 +93,7 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
     if not active:
         LOG.warning("the place attribute Salto Lock Id does not exist in Hector yet; applying a plan makes it")
     places = reader.places()
+    check_reports(reader, integration, folder)
     folder.write("hector_places", places)
     folder.write_json("activation", {"attribute_exists": active})
     LOG.info("Hector shows %d places, %d of them name a lock", len(places), places["lock_name"].notna().sum())
@@ -100,6 +103,7 @@ def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
     reader = hector_hook(integration).reader
     loaners = _loaners(reader, integration, folder)
+    check_reports(reader, integration, folder)
     _write_loaners(folder, loaners)
     folder.write_json("hector_clock", asdict(reader.clock))
     begin_, end = _horizon(integration, folder)
@@ -148,6 +152,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: HectorList)
     else:
         all_loaners, more = with_more_loaners(loaners, _loaners(hook.reader, integration, folder))
         _write_loaners(folder, all_loaners)
+    check_reports(hook.reader, integration, folder)
     if more:
         build_desired(integration, folder)
     return more

@@ -20,6 +20,7 @@ from hector_salto.workflow.applied_changes import keep_made
 from hector_salto.workflow.failures import ChangedPlanError, StalePlanError
 from hector_salto.workflow.planning import plan_again
 from hector_salto.workflow.recorder import Book
+from hector_salto.workflow.report_guard import remember_reports
 from hector_salto.workflow.site_lock import check_plan, lock_site, other_run, refuse
 from hector_salto.workflow.storage import UnreadableFileError
 from salto.hook import SaltoHook
@@ -65,6 +66,7 @@ def apply(
         raise StalePlanError("the ledger has no plan of this run, so nothing is sent; start a new run")
     with lock_site(book, site_id, run_start.seconds_left(folder, now)) as claim:
         operations = _current_plan(integration, folder, (book, claim), fingerprint, clock)
+        remember_reports(folder)
         journal = book.journal(claim.holder)
         _activate(integration, folder, journal)
         if operations.empty:
