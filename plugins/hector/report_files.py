@@ -323,6 +323,8 @@ def _csv_lines(rows: Any, exchange: RequestInfo) -> Iterator[_Line]:  # noqa: AN
 def _decode(content: bytes, exchange: RequestInfo) -> str:
     """Return the text of a file in one of the encodings that reports have."""
     start = content[:TEXT_START]
+    if start.startswith(b"PK"):
+        raise ReportContentError(exchange, "is a workbook of which a part is missing", "have the report made again")
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     elif b"\0" in start:

@@ -115,7 +115,7 @@ WRONG = {
     "empty": (b"", ReportContentError, "no .xlsx and no text: choose Excel"),
     "xls": (b"\xd0\xcf\x11\xe0\0\0\0\0", ReportContentError, "no .xlsx and no text"),
     "html": (b"<html><table>Number Start Resources", ReportContentError, "no .xlsx and no text"),
-    "cut": (workbook([["Number", "Start"]])[:2000], ReportContentError, "no .xlsx and no text"),
+    "cut": (workbook([["Number", "Start"]])[:2000], ReportContentError, "workbook of which a part is missing"),
     "lacking": (workbook([["Number", "Start"]]), ReportLayoutError, "no column named Resources"),
 }
 
