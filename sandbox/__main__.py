@@ -133,13 +133,14 @@ def _write(path: Path, whole: dict[str, Any]) -> None:
 
 def _keep(sandbox: Sandbox, options: argparse.Namespace, stop: threading.Event) -> None:
     """Wait for the end; soon after each change, and at the end, the state is saved; reports are written again too."""
-    _save(sandbox, options)
-    saved = len(sandbox.writes), sandbox.edits
-    while not stop.wait(SAVE_SECONDS):
+    saved = (-1, -1)
+    while True:
         changes = len(sandbox.writes), sandbox.edits
         if changes != saved:
             saved = changes
             _save(sandbox, options)
+        if stop.wait(SAVE_SECONDS):
+            break
     if options.state:
         save(sandbox, options.state)
 

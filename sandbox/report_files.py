@@ -103,7 +103,8 @@ def _loaner(hector: HectorState, loaner: Row) -> list[Any]:
     zone = ZoneInfo(hector.environment["time_zone"])
     start, finish = (_wall_clock(loaner[name], zone) for name in ("start", "finish"))
     borrower = hector.users.get(loaner["borrower"]["id"], {"email": None})["email"]
-    return [loaner["reference"], loaner["status"]["name"], start, finish, borrower]
+    status = loaner["status"].get("name") or loaner["status"]["code"]  # a change by hand may give the code alone
+    return [loaner["reference"], status, start, finish, borrower]
 
 
 def _wall_clock(text: str, zone: ZoneInfo) -> dt.datetime:

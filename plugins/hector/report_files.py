@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hector.report_errors import ReportContentError, ReportLayoutError
 from hector_salto.access.texts import comparable, few, plain
+from hector_salto.http_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -238,8 +239,11 @@ def _is_blank(cell: Cell) -> bool:
 
 def _workbook(content: bytes, exchange: RequestInfo) -> list[_Sheet]:
     """Return the visible sheets of a workbook."""
-    import openpyxl  # noqa: PLC0415 - takes a while, and only reports need it
-
+    try:
+        import openpyxl  # noqa: PLC0415 - takes a while, and only reports need it
+    except ImportError:
+        step = "install the extra: pip install hector-salto[reports]"
+        raise ConfigurationError(exchange, "needs the package openpyxl, which is not installed", step) from None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             too_large = sum(part.file_size for part in packed.infolist()) > MAX_BYTES
