@@ -15,7 +15,7 @@ from hector.report_errors import ReportContentError, ReportLayoutError
 from hector.report_files import text_of
 from hector_salto.access.people import ACTIVE
 from hector_salto.access.texts import comparable, one_line
-from hector_salto.http_client.timestamps import parse_datetime
+from hector_salto.http_client.timestamps import InvalidTimestampError, parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -30,6 +30,23 @@ YES = frozenset({"yes", "y", "true", "1", "x", "oui", "o", "vrai"})
 NO = frozenset({"", "no", "n", "false", "0", "non", "faux"})
 NOT_A_USER = Party(type="contact", id="unknown")  # a borrower whom the report shows without an email
 HALF_A_SECOND = timedelta(microseconds=500_000)  # serials are fractions of a day
+
+
+def email_of(text: str) -> str | None:
+    """Return the email of a cell that holds one, alone or as ``Name <email>``; None: it holds none."""
+    address = next(iter(re.findall(r"<([^<>]*)>\s*$", text)), text).strip()
+    return address if "@" in address and not re.search(r"\s", address) else None
+
+
+def _by_iso(text: str) -> datetime:
+    """Return a time of ISO 8601; a day alone has lost its time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if ":" not in text:
+        raise InvalidTimestampError("no time of day")
+    return parse_datetime(text)
 
 
 def name_id(name: str) -> str:
@@ -97,7 +114,7 @@ class ReportReading:
         if isinstance(cell, int | float):
             return self._of_serial(float(cell))
         text = text_of(cell)
-        for read in (self._by_format, parse_datetime):
+        for read in (self._by_format, _by_iso):
             try:
                 return read(text)
             except ValueError:
@@ -275,7 +292,8 @@ def map_loaners(reading: ReportReading, known: Known) -> tuple[list[ReportedLoan
     merged: dict[_LoanerFields, _Rows] = {}
     for row in reading.table.rows:
         rows = merged.setdefault(_loaner_fields(reading, row, known), _Rows(row.number))
-        rows.participants |= dict.fromkeys(_user_id(name, known) for name in reading.names(row, "participants"))
+        emails = filter(None, map(email_of, reading.names(row, "participants")))
+        rows.participants |= dict.fromkeys(_user_id(email, known) for email in emails)
         rows.resources |= dict.fromkeys(_resources(reading, row, known))
     ids = _distinct_ids((fields.reference, rows.number) for fields, rows in merged.items())
     loaners = [_loaner(one, fields, rows, known) for one, (fields, rows) in zip(ids, merged.items(), strict=True)]
@@ -285,20 +303,20 @@ def map_loaners(reading: ReportReading, known: Known) -> tuple[list[ReportedLoan
 def _require_emails(reading: ReportReading) -> None:
     """Refuse a column that holds names: read on, it would take all access away."""
     borrowers = [text for row in reading.table.rows if (text := reading.text(row, "borrower"))]
-    if borrowers and not any("@" in text for text in borrowers):
+    if borrowers and not any(map(email_of, borrowers)):
         step = "choose the field that holds the borrower's email for this column in Hector"
         what = f"has a column {reading.headings['borrower']} without any email"
         raise ReportLayoutError(reading.exchange, what, step)
 
 
 def _loaner_fields(reading: ReportReading, row: ReportRow, known: Known) -> _LoanerFields:
-    borrower = reading.text(row, "borrower")
+    borrower = email_of(reading.text(row, "borrower"))
     return _LoanerFields(
         reference=one_line(reading.text(row, "reference")),
         status=reading.status(row),
         start=reading.moment(row, "start", fold=0),
         finish=reading.moment(row, "finish", fold=1),
-        borrower=Party(type="user", id=_user_id(borrower, known)) if "@" in borrower else NOT_A_USER,
+        borrower=NOT_A_USER if borrower is None else Party(type="user", id=_user_id(borrower, known)),
         blocking=reading.is_yes(row, "blocking"),
     )
 

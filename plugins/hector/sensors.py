@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 POLL_INTERVAL = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+REPORTS_POLL_INTERVAL = 60.0  # seconds: files come by the hour, and a mail server is spared logins
 MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
 
 
@@ -38,6 +39,11 @@ class Position(TypedDict):
 def position_now(_context: Context) -> Position:
     """Begin with changes from now on."""
     return {"mark": Watermark(pd.Timestamp(datetime.now(UTC))).as_json(), "retries": {}}
+
+
+def poll_interval(reports: object) -> float:
+    """Return the seconds between two questions: to Hector's API, or to where its reports are."""
+    return POLL_INTERVAL if reports is None else REPORTS_POLL_INTERVAL
 
 
 class HectorChangeSensor(BaseSensorOperator):
@@ -61,7 +67,7 @@ class HectorChangeSensor(BaseSensorOperator):
         deferrable: bool = True,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
-        super().__init__(**{"poke_interval": POLL_INTERVAL, "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
+        super().__init__(**{"poke_interval": poll_interval(reports), "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
         if self.reschedule:
             raise ValueError("mode='reschedule' forgets which changes were seen; use deferrable=True")
         self.hector_conn_id = hector_conn_id

@@ -181,7 +181,7 @@ def test_the_hour_that_exists_twice_is_open_in_both_of_its_turns():
     assert (row["start"].hour, row["start"].minute, row["finish"].hour, row["finish"].minute) == (5, 15, 6, 45)
 
 
-@pytest.mark.parametrize("bad", ["14/01/2026 10h15", "soon", "0", "12"])
+@pytest.mark.parametrize("bad", ["14/01/2026 10h15", "soon", "0", "12", "2026-01-14"])
 def test_a_time_that_cannot_be_read_ends_the_run(bad):
     with pytest.raises(ReportContentError, match=r"Loaners has a Start in row 2 that is no time: correct date_format"):
         loaners_of(ROW.replace("2026-01-14 10:15", bad))
@@ -207,8 +207,10 @@ def test_a_reference_with_two_starts_stays_two_loaners():
 
 
 def test_a_borrower_without_email_is_no_user_and_a_column_without_any_is_an_error():
-    found = loaners_of(ROW + "7,New,2026-01-14 10:15,2026-01-14 12:00,Site office,Studio 204\n")
-    assert list(found.people["person_type"]) == ["user", "contact"]
+    times = "New,2026-01-14 10:15,2026-01-14 12:00"
+    found = loaners_of(f"{ROW}7,{times},Site office,Studio 204\n8,{times},Bo Li <Bo@x.org>,Studio 204\n")
+    assert list(found.people["person_type"]) == ["user", "contact", "user"]
+    assert list(found.people["person_id"]) == ["ana@x.org", "unknown", "bo@x.org"]
 
     with pytest.raises(ReportLayoutError, match="column Borrower email without any email: choose the field"):
         loaners_of(ROW.replace("Ana@x.org", "Ana Roy"))
@@ -216,7 +218,7 @@ def test_a_borrower_without_email_is_no_user_and_a_column_without_any_is_an_erro
 
 def test_participants_and_blocking_are_read_where_a_report_has_them():
     heading = HEADING.strip() + ",Participants,Blocking\n"
-    rows = ROW.strip() + ",bo@x.org; ana@x.org,no\n" + ROW.strip().replace("10452", "8") + ",,Oui\n"
+    rows = ROW.strip() + ",bo@x.org; ana@x.org; Cy,no\n" + ROW.strip().replace("10452", "8") + ",,Oui\n"
     found = reader(
         Loaners=heading + rows, fields=columns("loaners", participants="Participants", blocking="Blocking")
     ).loaners(NOW, NOW + timedelta(days=1))
