@@ -81,8 +81,8 @@ why: $(VENV)/.ready ## Why a door opens or not: ABOUT=<any name or id shown>, RE
 	@$(RUN) why --answered --integration "$$INTEGRATION" --about "$$ABOUT" --reference "$$REFERENCE" --email "$$EMAIL" --door "$$DOOR" --at "$$AT" --live "$$LIVE"
 
 .PHONY: sandbox
-sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl
-	@PYTHONPATH=. $(PY) -m sandbox
+sandbox: $(VENV)/.ready ## Leave the sandbox running, for trying things with curl (REPORTS=<folder>: with Hector's reports as files there)
+	@PYTHONPATH=. $(PY) -m sandbox $(if $(REPORTS),--reports "$(REPORTS)")
 
 .PHONY: env
 env: $(VENV)/.ready ## Make .env and connections.env for docker compose, with new secrets; what has a value stays

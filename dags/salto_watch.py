@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG
 from airflow.utils.state import DagRunState
 
-from hector.sensors import MAX_DEFERRAL, POLL_INTERVAL, HectorChangeSensor
+from hector.sensors import MAX_DEFERRAL, HectorChangeSensor, poll_interval
 from hector_salto.workflow import tasks
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of
@@ -22,6 +22,7 @@ DOC = """
 
 **What it does.** Asks Hector (connection `{hector}`) every {every} seconds which reservations have changed, without holding a
 worker, and starts `salto_sync__{name}` for just those: what is booked at 10:05 for 10:15 opens its door within a minute.
+Where Hector is read from reports, it looks for new files instead, and starts a sync of everything a minute or two after they came.
 A run ends when something has changed; the next begins at once. Skipped runs have seen nothing for hours.
 
 **It needs** a sync that has been run once, `salto_sync__{name}` unpaused, and a triggerer. It starts paused: unpause it for
@@ -41,7 +42,10 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         dag_id=f"salto_watch__{name}",
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
         doc_md=DOC.format(
-            site=integration.site_id, name=name, hector=integration.hector_conn_id, every=int(POLL_INTERVAL)
+            site=integration.site_id,
+            name=name,
+            hector=integration.hector_conn_id,
+            every=int(poll_interval(integration.hector_reports)),
         ),
         schedule="@continuous",
         catchup=False,
@@ -56,7 +60,10 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         default_args={"retries": 15, "retry_delay": timedelta(seconds=30), "owner": integration.owner},
     ) as dag:
         watch = HectorChangeSensor(
-            task_id="watch", hector_conn_id=integration.hector_conn_id, position=tasks.watch_position(name)
+            task_id="watch",
+            hector_conn_id=integration.hector_conn_id,
+            reports=integration.hector_reports and integration.hector_reports.model_dump(exclude_none=True),
+            position=tasks.watch_position(name),
         )
         start_sync = TriggerDagRunOperator(
             task_id="start_sync",

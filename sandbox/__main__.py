@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with sandbox:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
-        sys.stdout.write(_welcome(sandbox))
+        sys.stdout.write(_welcome(sandbox, options.reports))
         sys.stdout.flush()
         if options.announce:
             announce(sandbox, options.announce)
@@ -71,6 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--state", type=Path, default=None, help="file to go on from, kept up to date")
     parser.add_argument("--announce", type=Path, default=None, help="file that says where it is, while it runs")
+    parser.add_argument("--reports", type=Path, default=None, help="folder of Hector's reports, kept up to date")
     return parser.parse_args(arguments)
 
 
@@ -131,18 +132,29 @@ def _write(path: Path, whole: dict[str, Any]) -> None:
 
 
 def _keep(sandbox: Sandbox, options: argparse.Namespace, stop: threading.Event) -> None:
-    """Wait for the end; soon after each write, and at the end, the state is saved."""
+    """Wait for the end; soon after each change, and at the end, the state is saved; reports are written again too."""
     saved = (-1, -1)
-    while not stop.wait(SAVE_SECONDS):
+    while True:
         changes = len(sandbox.writes), sandbox.edits
-        if options.state and changes != saved:
+        if changes != saved:
             saved = changes
-            save(sandbox, options.state)
+            _save(sandbox, options)
+        if stop.wait(SAVE_SECONDS):
+            break
     if options.state:
         save(sandbox, options.state)
 
 
-def _welcome(sandbox: Sandbox) -> str:
+def _save(sandbox: Sandbox, options: argparse.Namespace) -> None:
+    if options.state:
+        save(sandbox, options.state)
+    if options.reports:
+        from sandbox.report_files import write_reports  # noqa: PLC0415 - openpyxl takes a while
+
+        write_reports(sandbox.hector, options.reports)
+
+
+def _welcome(sandbox: Sandbox, reports: Path | None) -> str:
     exports = "\n".join(f"export {name}='{value}'" for name, value in sandbox.connections("sandbox").items())
     known = sandbox.credentials
     token = (
@@ -163,7 +175,23 @@ curl -s '{sandbox.salto_url}/_sandbox/doors'
 Change Hector by hand (beside its contract):
 curl -s -X PATCH '{sandbox.hector_url.removesuffix("/api/v1")}/_sandbox/loaners/{loaner}' -d '{{"status": {{"code": "cancelled"}}}}'
 
-Ctrl-C ends it.
+{_about_reports(sandbox, reports) if reports else ""}Ctrl-C ends it.
+"""
+
+
+def _about_reports(sandbox: Sandbox, folder: Path) -> str:
+    """Return how an integration reads this Hector by its reports."""
+    from sandbox.report_files import BLOCK  # noqa: PLC0415 - openpyxl takes a while
+
+    fields = {"conn_type": "hector_reports", "host": f"file://{folder.resolve()}"}
+    fields["extra"] = json.dumps({"fingerprint_key": sandbox.credentials.hector_token.ljust(16, "0")})
+    block = json.dumps(BLOCK | {"timezone": sandbox.hector.environment["time_zone"]}, indent=1)
+    return f"""Hector's reports are in {folder}, written again after each change; an integration file reads them with:
+
+export AIRFLOW_CONN_HECTOR_REPORTS='{json.dumps(fields)}'
+hector_conn_id: hector_reports
+hector_reports: {block}
+
 """
 
 

@@ -18,6 +18,8 @@ FOUNDATION = {
     "integration",
     "integration_files",
     "settings",
+    "field_types",
+    "report_fields",
     "scalars",
     "ledger",
     "alerts",
@@ -30,13 +32,15 @@ MAY_IMPORT = {
     "http_client": {"access"},
     "scalars": set(),
     "settings": set(),
-    "integration": {"access", "scalars"},
+    "field_types": set(),
+    "report_fields": {"access", "field_types"},
+    "integration": {"access", "field_types", "report_fields", "scalars"},
     "integration_files": {"integration", "settings"},
     "ledger": {"access"},
     "alerts": {"access", "ledger"},
     "reports": {"access", "ledger"},
     "salto": {"access", "http_client", "settings"},
-    "hector": {"access", "http_client"},
+    "hector": {"access", "http_client", "report_fields"},
     "workflow": PRODUCT - {"workflow", "doctor", "connect"},
     "connect": {"access", "http_client", "integration", "salto", "hector"},
     "doctor": {"access", "http_client", "integration", "salto", "hector"},
@@ -48,7 +52,17 @@ MAY_IMPORT = {
     "sandbox": set(),
 }
 FOLDERS = {"hector", "salto", "commands", "dags", "sandbox"}  # rooms outside hector_salto
-AIRFLOW_FREE = {"access", "integration", "scalars", "ledger", "alerts", "reports", "sandbox"}
+AIRFLOW_FREE = {
+    "access",
+    "field_types",
+    "report_fields",
+    "integration",
+    "scalars",
+    "ledger",
+    "alerts",
+    "reports",
+    "sandbox",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -10,17 +10,18 @@ import itertools
 import logging
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypedDict
-from zoneinfo import available_timezones
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypedDict, get_args
 
 import yaml
 from croniter import CroniterError, croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from hector_salto.access.addresses import is_address
 from hector_salto.access.settings import AccessRules, Limits, OfficeMode
 from hector_salto.access.statuses import ALIASES, DEFAULT_ACCESS_STATUSES, STATUSES
 from hector_salto.access.texts import few, plain
+from hector_salto.field_types import LONGEST_TEXT, STRICT, Text, Zone
+from hector_salto.report_fields import ReportFields  # noqa: TC001 - pydantic reads it
 from hector_salto.scalars import odd_numbers, quotes_needed, quotes_too_many, scalars
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ NAME = re.compile(r"[a-z0-9_]+")
 CRON_FIELDS = 5
 ALLOWED_CRON = 'allowed is a cron expression of five fields such as "0 21 * * *", or null'
 LISTED = 12  # faults of a file in one message
-LONGEST_TEXT = 200  # names of DAGs and pools are made of it; Airflow takes 250 letters
 FIRST_DAY, FORTNIGHT = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=14)
 
 
@@ -55,12 +55,6 @@ def _cron(text: str) -> str:
     return text
 
 
-def _zone(text: str) -> str:
-    if text not in available_timezones():
-        raise ValueError("allowed is an IANA time zone such as America/Toronto")
-    return text
-
-
 def _status(code: str) -> str:
     known = ALIASES.get(code, code)
     if known not in STATUSES:
@@ -74,7 +68,6 @@ def _email(text: str) -> str:
     return plain(text)
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, strip_whitespace=True)]
 Minutes = Annotated[int, Field(ge=0, le=1440)]
 
 
@@ -99,7 +92,7 @@ class IntegrationFile(Protocol):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = STRICT
 
 
 class GracePeriod(_Strict):
@@ -140,8 +133,9 @@ class Integration(_Strict):
     hector_conn_id: Text
     salto_conn_id: Text
     site_id: Text
+    hector_reports: ReportFields | None = None
     schedule: Annotated[str, AfterValidator(_cron)] | None = "0 21 * * *"
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Zone = "UTC"
     grace_period: GracePeriod = GracePeriod()
     office_mode: OfficeModeFields = OfficeModeFields()
     delete_users: bool = False
@@ -352,8 +346,8 @@ def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
     model: type[BaseModel] = Integration
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        kinds = get_args(annotation) or (annotation,)  # a block that may be left out is a union with None
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
     return list(model.model_fields)
 
 

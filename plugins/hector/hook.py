@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from hector.client import WRITE_METHODS, HectorReader, HectorWriter, hector_service, hector_transport
+from hector.reports_hook import HectorReportsHook
 from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
 from hector_salto.http_client.fingerprint import Fingerprint
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from hector_salto.http_client.transport import CallRecorder, Service
+    from hector_salto.report_fields import ReportFields
+
+
+class Source(Protocol):
+    """What of an integration says where Hector is read.
+
+    Attributes:
+        hector_conn_id: the connection.
+        hector_reports: None: its API; else its reports.
+    """
+
+    @property
+    def hector_conn_id(self) -> str: ...
+
+    @property
+    def hector_reports(self) -> ReportFields | None: ...
 
 
 class HectorHook(BaseHook):
@@ -50,11 +67,21 @@ class HectorHook(BaseHook):
 
     @cached_property
     def connection(self) -> Connection:
+        """Return the connection.
+
+        Raises:
+            ConfigurationError: when there is none, or it is one of reports.
+        """
         try:
-            return self.get_connection(self.hector_conn_id)
+            found = self.get_connection(self.hector_conn_id)
         except AirflowNotFoundException:
             step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.hector_conn_id.upper()} to valid JSON"
             raise ConfigurationError(self._request_info, "cannot be found or read in Airflow", step) from None
+        if found.conn_type == HectorReportsHook.conn_type:
+            what = f"is of type {found.conn_type}, but the integration file has no hector_reports"
+            step = "add that block to the integration file (docs/reports.md), or make the connection of type hector"
+            raise ConfigurationError(self._request_info, what, step)
+        return found
 
     @cached_property
     def reader(self) -> HectorReader:
@@ -122,3 +149,13 @@ class HectorHook(BaseHook):
     @property
     def _request_info(self) -> RequestInfo:
         return RequestInfo("Hector", self.hector_conn_id)
+
+
+def hector_hook(source: Source, *, timing: Timing = SYSTEM_CLOCK) -> HectorHook | HectorReportsHook:
+    """Return the hook of an integration: of Hector's API, or of its reports.
+
+    The connection is read on first use; one of the other type is an error then.
+    """
+    if source.hector_reports is None:
+        return HectorHook(source.hector_conn_id, timing=timing)
+    return HectorReportsHook(source.hector_conn_id, source.hector_reports)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from hector.hook import HectorHook
-from hector.triggers import HectorChangeTrigger, add_due_retries, event_payload, poll_changes
+from hector.triggers import HectorChangeTrigger, add_due_retries, event_payload, poll_changes, watched_hook
 from hector_salto.access.texts import few
 from hector_salto.access.watermark import Watermark
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 POLL_INTERVAL = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+REPORTS_POLL_INTERVAL = 60.0  # seconds: files come by the hour, and a mail server is spared logins
 MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
 
 
@@ -40,6 +41,11 @@ def position_now(_context: Context) -> Position:
     return {"mark": Watermark(pd.Timestamp(datetime.now(UTC))).as_json(), "retries": {}}
 
 
+def poll_interval(reports: object) -> float:
+    """Return the seconds between two questions: to Hector's API, or to where its reports are."""
+    return POLL_INTERVAL if reports is None else REPORTS_POLL_INTERVAL
+
+
 class HectorChangeSensor(BaseSensorOperator):
     """Waits until reservations change in Hector; returns their references and the new watermark.
 
@@ -48,6 +54,7 @@ class HectorChangeSensor(BaseSensorOperator):
 
     :param hector_conn_id: the connection.
     :param position: called with the context, says where to begin; default: changes from now on.
+    :param reports: the block hector_reports of an integration file; None: the connection is one of Hector's API.
     :param deferrable: wait in the triggerer, without a worker.
     """
 
@@ -56,14 +63,16 @@ class HectorChangeSensor(BaseSensorOperator):
         *,
         hector_conn_id: str = HectorHook.default_conn_name,
         position: Callable[[Context], Position] = position_now,
+        reports: dict[str, Any] | None = None,
         deferrable: bool = True,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
-        super().__init__(**{"poke_interval": POLL_INTERVAL, "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
+        super().__init__(**{"poke_interval": poll_interval(reports), "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
         if self.reschedule:
             raise ValueError("mode='reschedule' forgets which changes were seen; use deferrable=True")
         self.hector_conn_id = hector_conn_id
         self.position = position
+        self.reports = reports
         self.deferrable = deferrable
         self._mark: Watermark | None = None
         self._retries: dict[str, str] = {}
@@ -75,14 +84,16 @@ class HectorChangeSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         until = (datetime.now(UTC) + timedelta(seconds=self.timeout)).isoformat()
-        trigger = HectorChangeTrigger(self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries)
+        trigger = HectorChangeTrigger(
+            self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries, self.reports
+        )
         return self.defer(trigger=trigger, method_name="execute_complete")
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Ask Hector once."""
         if self._mark is None:  # pragma: no cover - execute sets it
             raise AirflowFailException("the sensor was asked before it was started")
-        found, self._mark = poll_changes(HectorHook(self.hector_conn_id), self._mark)
+        found, self._mark = poll_changes(watched_hook(self.hector_conn_id, self.reports), self._mark)
         found = add_due_retries(found, self._retries, datetime.now(UTC))
         return PokeReturnValue(is_done=bool(found), xcom_value=event_payload(found, self._mark))
 

@@ -13,8 +13,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from hector.hook import HectorHook
+from hector.reports_hook import HectorReportsHook
 from hector_salto.access.watermark import AHEAD, BACK, News, Watermark, news
 from hector_salto.http_client.errors import RestError
+from hector_salto.report_fields import ReportFields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,10 +37,17 @@ class HectorChangeTrigger(BaseTrigger):
     :param every: seconds between two questions.
     :param until: when to end without news (aware, ISO).
     :param retries: when to start again what a red sync was about (aware, ISO), by reference; "": a sync of all.
+    :param reports: the block hector_reports of an integration file; None: the connection is one of Hector's API.
     """
 
-    def __init__(
-        self, hector_conn_id: str, mark: dict[str, Any], every: float, until: str, retries: dict[str, str] | None = None
+    def __init__(  # noqa: PLR0913, PLR0917 - what a trigger is made again of
+        self,
+        hector_conn_id: str,
+        mark: dict[str, Any],
+        every: float,
+        until: str,
+        retries: dict[str, str] | None = None,
+        reports: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's own
         self.hector_conn_id = hector_conn_id
@@ -46,13 +55,14 @@ class HectorChangeTrigger(BaseTrigger):
         self.every = every
         self.until = until
         self.retries = retries or {}
+        self.reports = reports
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        fields = ("hector_conn_id", "mark", "every", "until", "retries")
+        fields = ("hector_conn_id", "mark", "every", "until", "retries", "reports")
         return "hector.triggers.HectorChangeTrigger", {name: getattr(self, name) for name in fields}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        hook, mark, silent = HectorHook(self.hector_conn_id), Watermark.from_json(self.mark), 0.0
+        hook, mark, silent = watched_hook(self.hector_conn_id, self.reports), Watermark.from_json(self.mark), 0.0
         while datetime.now(UTC) < datetime.fromisoformat(self.until):
             try:
                 found, mark = await sync_to_async(poll_changes, thread_sensitive=False, executor=_POLL_THREADS)(
@@ -91,7 +101,14 @@ def fire_event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's own
 
 
-def poll_changes(hook: HectorHook, mark: Watermark) -> tuple[News, Watermark]:
+def watched_hook(connection: str, reports: dict[str, Any] | None) -> HectorHook | HectorReportsHook:
+    """Return the hook that is asked: of Hector's API, or of the reports that a block hector_reports describes."""
+    if reports is None:
+        return HectorHook(connection)
+    return HectorReportsHook(connection, ReportFields.model_validate(reports))
+
+
+def poll_changes(hook: HectorHook | HectorReportsHook, mark: Watermark) -> tuple[News, Watermark]:
     """One question: what has changed since the mark, and the mark after it.
 
     Raises:

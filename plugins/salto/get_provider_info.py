@@ -1,4 +1,4 @@
-"""Tells Airflow of both connection types, and how their forms look."""
+"""Tells Airflow of the connection types, and how their forms look."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "hector-salto",
         "name": "Hector and Salto KS",
         "description": "Keeps a Salto KS site in step with Hector's reservations.",
-        "connection-types": [HECTOR, SALTO_KS],
+        "connection-types": [HECTOR, HECTOR_REPORTS, SALTO_KS],
         "hooks": [
-            {"integration-name": "Hector", "python-modules": ["hector.hook"]},
+            {"integration-name": "Hector", "python-modules": ["hector.hook", "hector.reports_hook"]},
             {"integration-name": "Salto KS", "python-modules": ["salto.hook"]},
         ],
         "operators": [{"integration-name": "Salto KS", "python-modules": ["salto.operators"]}],
@@ -42,6 +42,35 @@ HECTOR = {
         "hidden-fields": ["schema", "port", "login", "extra"],
         "relabeling": {"host": "Base URL", "password": "Token"},
         "placeholders": {"host": "https://acme.example/api/v1", "password": "API token made in Hector"},
+    },
+}
+
+HECTOR_REPORTS = {
+    "connection-type": "hector_reports",
+    "hook-name": "Hector's reports",
+    "hook-class-name": "hector.reports_hook.HectorReportsHook",
+    "conn-fields": {
+        "sender": {
+            "label": "Sender",
+            "schema": TEXT,
+            "description": "Of a mailbox: the address from which Hector sends its reports",
+        },
+        "mail_folder": {"label": "Mail folder", "schema": TEXT, "description": "Of a mailbox; INBOX when empty"},
+        "verified_by": {
+            "label": "Verified by",
+            "schema": TEXT,
+            "description": "Of a mailbox: the mail server whose Authentication-Results must say dmarc=pass",
+        },
+        "fingerprint_key": {
+            "label": "Fingerprint key",
+            "schema": TEXT | {"format": "password"},
+            "description": "16 letters or more, made at random once; a mailbox may do without: then its password is the key",
+        },
+    },
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Folder, bucket or mailbox"},
+        "placeholders": {"host": "file:///srv/reports, s3://connection@bucket/folder or imaps://imap.example.org"},
     },
 }
 

@@ -196,7 +196,26 @@ def test_plugins_load_without_shadowing_packages(airflow_db):
     errors = plugins_manager.import_errors if hasattr(plugins_manager, "import_errors") else None  # Airflow 3.1
     assert not (plugins_manager.get_import_errors() if errors is None else errors)
     assert hector.hook.HectorHook.conn_type == "hector"
+    assert hector.hook.HectorReportsHook.conn_type == "hector_reports"
     assert salto.hook.SaltoHook.conn_type == "salto_ks"
+
+
+def test_the_watch_of_reports_knows_their_files(dag_bag, integrations):
+    """And no DAG file loads what reads them."""
+    import sys
+
+    import yaml
+
+    from sandbox.report_files import BLOCK
+
+    loaded = sys.modules.pop("openpyxl", None)
+    integrations("campus", GOOD + yaml.safe_dump({"hector_reports": BLOCK}))
+    watch = dag_bag().dags["salto_watch__campus"].get_task("watch")
+
+    assert watch.reports["users"]["file"] == "Users*.xlsx"
+    assert "openpyxl" not in sys.modules
+    if loaded is not None:
+        sys.modules["openpyxl"] = loaded
 
 
 def test_run_parameters_are_the_three_of_the_interface_and_verify(dag_bag):

@@ -6,8 +6,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import requests
 
 CAMPUS = ["--now", "2026-01-14T15:07:00+00:00", "--hector-port", "0", "--salto-port", "0"]
 
@@ -27,6 +29,11 @@ class Running:
     def curl(self, number):
         line = [line for line in self.said if line.startswith("curl ")][number]
         return json.loads(subprocess.run(shlex.split(line), capture_output=True, check=True).stdout)
+
+    def cancel_a_loaner(self, hector):
+        line = next(line for line in self.said if "_sandbox/loaners/" in line)
+        address = hector.removesuffix("/api/v1") + "/_sandbox/loaners/" + line.split("loaners/")[1].split("'")[0]
+        requests.patch(address, json={"status": {"code": "cancelled"}}, timeout=5).raise_for_status()
 
     def end(self, number):
         self.process.send_signal(number)
@@ -60,3 +67,24 @@ def test_its_curl_lines_work_and_a_change_outlives_it(tmp_path):
     assert second.end(signal.SIGTERM) == (0, "")
     assert json.loads(state.read_text())["hector"]["loaners"] == saved
     assert next(iter(saved.values()))["status"]["code"] == "cancelled"
+
+
+def test_it_writes_reports_and_writes_them_again_after_a_change(tmp_path):
+    running = Running("--reports", str(tmp_path))
+    loaners = tmp_path / "Loaners.xlsx"
+    wait_until(loaners.exists)
+    before = loaners.read_bytes()
+    assert any(line.startswith("hector_reports:") for line in running.said)
+
+    hector = next(line.split()[1] for line in running.said if line.startswith("Hector "))
+    running.cancel_a_loaner(hector)
+    wait_until(lambda: loaners.read_bytes() != before)
+    assert {path.name for path in tmp_path.iterdir()} == {"Users.xlsx", "Places.xlsx", "Loaners.xlsx"}
+    assert running.end(signal.SIGTERM) == (0, "")
+
+
+def wait_until(is_so):
+    ends = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.05)

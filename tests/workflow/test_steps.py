@@ -93,7 +93,7 @@ def test_what_is_about_to_go_is_written_down_before_the_first_request(folder, mo
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
     for name in ("SaltoHook", "SiteClients"):
         monkeypatch.setattr(plan_application, name, Mock())
-    monkeypatch.setattr(plan_application, "HectorHook", Mock())
+    monkeypatch.setattr(plan_application, "hector_hook", Mock())
     known = []
 
     def run():

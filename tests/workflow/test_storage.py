@@ -201,7 +201,7 @@ def test_what_was_sent_is_remembered_although_outcomes_find_no_room(folder, full
     """Each of the three files is tried for itself."""
     planned(folder, ("group_delete",))
     folder.write("members", schemas.frame(schemas.SALTO_GROUP_USERS, []))
-    for name in ("SaltoHook", "SiteClients", "HectorHook"):
+    for name in ("SaltoHook", "SiteClients", "hector_hook"):
         monkeypatch.setattr(plan_application, name, Mock())
     key = folder.read("operations")["key"].iloc[0]
     done = schemas.frame(schemas.OUTCOMES, [{"key": key, "state": "done", "message": ""}])

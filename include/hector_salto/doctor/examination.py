@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.doctor import hector_data, invited, lists, locks, published, scratch, tags, way_in
 from hector_salto.doctor.assumptions import ASSUMPTIONS, Probe, ids_of
 from hector_salto.doctor.finding import Finding, Judgement, differs, unknown
@@ -90,7 +90,7 @@ def examine(
     """Ask about everything that a read can answer, or the stages that are named; return the findings, and what was read."""
     subject = Subject(
         integration,
-        HectorHook(integration.hector_conn_id, timing=timing),
+        hector_hook(integration, timing=timing),
         SaltoHook(integration.salto_conn_id, timing=timing),
         now or datetime.now(UTC),
     )

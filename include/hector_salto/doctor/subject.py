@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hector.hook import HectorHook
+    from hector.reports_hook import HectorReportsHook
     from hector_salto.access.people import HectorPeople
     from hector_salto.integration import Integration
     from salto.client import SaltoReader
@@ -29,7 +30,7 @@ class Subject:
     """
 
     integration: Integration
-    hector: HectorHook
+    hector: HectorHook | HectorReportsHook
     salto: SaltoHook
     now: datetime
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access import schemas
 from hector_salto.access.absence import HectorList, with_more_loaners, with_more_people, with_more_places
 from hector_salto.access.desired import Desired, build_desired_state
@@ -17,10 +17,14 @@ from hector_salto.access.problems import token_problems
 from hector_salto.access.reservations import HectorReservations
 from hector_salto.http_client.clock_skew import ClockReading
 from hector_salto.http_client.errors import AccountNotActiveError, NotFoundError, RefusedError
+from hector_salto.workflow.report_guard import check_reports
 from hector_salto.workflow.run_start import as_of
 
 if TYPE_CHECKING:
     from hector.client import HectorReader
+    from hector.hook import HectorHook
+    from hector.reports import HectorReportsReader
+    from hector.reports_hook import HectorReportsHook
     from hector_salto.integration import Integration
     from hector_salto.workflow.run_folder import RunFolder
 
@@ -48,8 +52,9 @@ _DESIRED = {
 
 def extract_people(integration: Integration, folder: RunFolder) -> None:
     """All Hector users with groups and departments, complete or an error."""
-    hook = HectorHook(integration.hector_conn_id)
+    hook = hector_hook(integration)
     people = hook.reader.users(hook.fingerprint)
+    check_reports(hook.reader, integration, folder)
     _write_people(folder, people)
     folder.write_json("fingerprint", {"check": hook.fingerprint(integration.hector_conn_id)})
     folder.write("token", _token(hook, integration.hector_conn_id, folder))
@@ -65,7 +70,7 @@ def _write_people(folder: RunFolder, people: HectorPeople) -> None:
     folder.write("hector_departments", people.departments)
 
 
-def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame:
+def _token(hook: HectorHook | HectorReportsHook, connection: str, folder: RunFolder) -> pd.DataFrame:
     """A problem (PROBLEMS) when Hector's token is about to expire.
 
     An account that may read users need not be allowed to read the environment: then nothing is known, and nothing is said.
@@ -83,11 +88,12 @@ def _token(hook: HectorHook, connection: str, folder: RunFolder) -> pd.DataFrame
 
 def extract_places(integration: Integration, folder: RunFolder) -> None:
     """All places with the attribute that names their lock."""
-    reader = HectorHook(integration.hector_conn_id).reader
+    reader = hector_hook(integration).reader
     active = reader.has_lock_attribute()
     if not active:
         LOG.warning("the place attribute Salto Lock Id does not exist in Hector yet; applying a plan makes it")
     places = reader.places()
+    check_reports(reader, integration, folder)
     folder.write("hector_places", places)
     folder.write_json("activation", {"attribute_exists": active})
     LOG.info("Hector shows %d places, %d of them name a lock", len(places), places["lock_name"].notna().sum())
@@ -95,8 +101,9 @@ def extract_places(integration: Integration, folder: RunFolder) -> None:
 
 def extract_loaners(integration: Integration, folder: RunFolder) -> None:
     """Every reservation whose window can touch the horizon, any status."""
-    reader = HectorHook(integration.hector_conn_id).reader
+    reader = hector_hook(integration).reader
     loaners = _loaners(reader, integration, folder)
+    check_reports(reader, integration, folder)
     _write_loaners(folder, loaners)
     folder.write_json("hector_clock", asdict(reader.clock))
     begin_, end = _horizon(integration, folder)
@@ -109,7 +116,9 @@ def hector_clock(folder: RunFolder) -> ClockReading:
     return ClockReading(**(folder.read_json("hector_clock") or unknown))
 
 
-def _loaners(reader: HectorReader, integration: Integration, folder: RunFolder) -> HectorReservations:
+def _loaners(
+    reader: HectorReader | HectorReportsReader, integration: Integration, folder: RunFolder
+) -> HectorReservations:
     begin_, end = _horizon(integration, folder)
     return reader.loaners(begin_.to_pydatetime(), end.to_pydatetime())
 
@@ -132,7 +141,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: HectorList)
     Returns:
         how many entries that is; the desired state is built again when there are any.
     """
-    hook = HectorHook(integration.hector_conn_id)
+    hook = hector_hook(integration)
     people, places, loaners = hector_of(folder)
     if listing is HectorList.PEOPLE:
         all_people, more = with_more_people(people, hook.reader.users(hook.fingerprint))
@@ -143,6 +152,7 @@ def read_again(integration: Integration, folder: RunFolder, listing: HectorList)
     else:
         all_loaners, more = with_more_loaners(loaners, _loaners(hook.reader, integration, folder))
         _write_loaners(folder, all_loaners)
+    check_reports(hook.reader, integration, folder)
     if more:
         build_desired(integration, folder)
     return more

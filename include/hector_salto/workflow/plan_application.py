@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access import schemas
 from hector_salto.access.plan import fingerprint_of, members_by_group
 from hector_salto.access.results import DONE
@@ -20,6 +20,7 @@ from hector_salto.workflow.applied_changes import keep_made
 from hector_salto.workflow.failures import ChangedPlanError, StalePlanError
 from hector_salto.workflow.planning import plan_again
 from hector_salto.workflow.recorder import Book
+from hector_salto.workflow.report_guard import remember_reports
 from hector_salto.workflow.site_lock import check_plan, lock_site, other_run, refuse
 from hector_salto.workflow.storage import UnreadableFileError
 from salto.hook import SaltoHook
@@ -65,13 +66,14 @@ def apply(
         raise StalePlanError("the ledger has no plan of this run, so nothing is sent; start a new run")
     with lock_site(book, site_id, run_start.seconds_left(folder, now)) as claim:
         operations = _current_plan(integration, folder, (book, claim), fingerprint, clock)
+        remember_reports(folder)
         journal = book.journal(claim.holder)
         _activate(integration, folder, journal)
         if operations.empty:
             folder.write("outcomes", schemas.frame(schemas.OUTCOMES, []))
             return {}
         hook = SaltoHook(integration.salto_conn_id)
-        tags = HectorHook(integration.hector_conn_id).fingerprint if fingerprinted else no_fingerprint
+        tags = hector_hook(integration).fingerprint if fingerprinted else no_fingerprint
         reader = hook.reader(integration.site_id, site_id)
         site = SiteClients(reader, hook.writer(integration.site_id, journal), tags)
         return _send(folder, site, operations, journal)
@@ -144,7 +146,7 @@ def _activate(integration: Integration, folder: RunFolder, journal: AuditLog) ->
     """Activating the integration makes the place attribute, once (guide, "Users & Locks"). All reads were complete."""
     if (folder.read_json("activation") or {"attribute_exists": True})["attribute_exists"]:
         return
-    HectorHook(integration.hector_conn_id).writer(journal).create_lock_attribute()
+    hector_hook(integration).writer(journal).create_lock_attribute()
     LOG.info("made the place attribute Salto Lock Id in Hector: fill it with the names of the locks")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access import schemas
 from hector_salto.access.absence import HECTOR, HectorList, Shown, locks_in_doubt, unconfirmed_lists
 from hector_salto.access.dependencies import rows
@@ -237,7 +237,7 @@ def _tag_fingerprints(integration: Integration, folder: RunFolder) -> tuple[Call
     Raises:
         StalePlanError: Hector's users were read with another token.
     """
-    fingerprint = HectorHook(integration.hector_conn_id).fingerprint
+    fingerprint = hector_hook(integration).fingerprint
     check = fingerprint(integration.hector_conn_id)
     if (folder.read_json("fingerprint") or {}).get("check") != check:
         raise StalePlanError("Hector's token changed while the run was under way; start a new run")

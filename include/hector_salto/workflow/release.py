@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access.release import Gate, ReleaseDecision, Target, Trigger, gate, is_release
 from hector_salto.http_client.errors import ConfigurationError
 from hector_salto.reports.text import plan_only_sentence
@@ -69,7 +69,7 @@ def _target(integration: Integration, folder: RunFolder, site_id: str) -> Target
     if read is not None:
         return Target(site_id, read["base_url"], read["instance_id"])
     try:  # the cleanup does not ask Hector, and works without its connection
-        return Target(site_id, HectorHook(integration.hector_conn_id).base_url)
+        return Target(site_id, hector_hook(integration).base_url)
     except ConfigurationError:
         return Target(site_id)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from airflow.providers.common.compat.sdk import Stats
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access import schemas
 from hector_salto.access.clocks import timezone_problems
 from hector_salto.access.dependencies import rows
@@ -266,7 +266,7 @@ def _events(folder: RunFolder, integration: Integration) -> tuple[pd.DataFrame |
     since = as_of(folder).to_pydatetime() - timedelta(days=1)
     try:
         reader = SaltoHook(integration.salto_conn_id).reader(integration.site_id, site_id_of(folder))
-        events = reader.events(since, HectorHook(integration.hector_conn_id).fingerprint)
+        events = reader.events(since, hector_hook(integration).fingerprint)
         current, _ = current_of(folder)
         events = with_tap_tags(events, hector_of(folder)[0].users, current.tags)
     except RestError as error:

@@ -2,6 +2,7 @@
 
 ``history/<run>.removals.json``: keys of the removals a run set out to send, written before the first of them, so that
 they count also when the process dies; ``history/good.json``: what the last green sync of everything, or the last approved one, had read;
+``history/reports.json``: the report files that were used last, where Hector is read from reports;
 ``history/watched.json``: how far the watch has seen Hector's changes;
 ``history/<digest>.asked.json`` and ``.approved.json``: when approval of a held set was asked for, and who approved it.
 Ids only: no name, no email but the approver's own, as Airflow shows it.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hector.hook import HectorHook
+from hector.hook import hector_hook
 from hector_salto.access.desired import build_desired_state
 from hector_salto.access.plan import make_plan
 from hector_salto.access.snapshot import Snapshot, take_snapshot
@@ -25,7 +25,7 @@ def read_live(integration: Integration, now: datetime) -> tuple[Snapshot, pd.Dat
     Raises:
         RestError: when a read is not complete.
     """
-    hector, rules, as_of = HectorHook(integration.hector_conn_id), integration.rules(), pd.Timestamp(now)
+    hector, rules, as_of = hector_hook(integration), integration.rules(), pd.Timestamp(now)
     people, places = hector.reader.users(hector.fingerprint), hector.reader.places()
     begin, end = as_of - rules.grace_after, as_of + rules.horizon + rules.grace_before + pd.Timedelta(minutes=1)
     loaners = hector.reader.loaners(begin.to_pydatetime(), end.to_pydatetime())
