@@ -85,11 +85,13 @@ class ReportTable:
         rows: those with a key.
         without_key: how many were left out.
         serials_since: day 0 of dates that are numbers.
+        unmapped: headings of columns that are not read.
     """
 
     rows: tuple[ReportRow, ...]
     without_key: int = 0
     serials_since: datetime = SERIALS_SINCE
+    unmapped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,12 @@ def _table(sheet: _Sheet, heading: _Heading, columns: ReportColumns, exchange: R
         if sheet.aligned and not all(map(_is_blank, line.cells[len(top.cells) :])):
             raise ReportContentError(exchange, f"has more cells in row {line.number} than its heading")
         rows.append(row)
-    return ReportTable(tuple(rows), without_key, sheet.serials_since)
+    return ReportTable(tuple(rows), without_key, sheet.serials_since, _unmapped(top, columns))
+
+
+def _unmapped(top: _Line, columns: ReportColumns) -> tuple[str, ...]:
+    mapped = {_fold(name) for name in columns.headings.values()}
+    return tuple(plain(cell) for cell in top.cells if isinstance(cell, str) and _fold(cell) not in {"", *mapped})
 
 
 def _cells(line: _Line, heading: _Heading) -> dict[str, Cell]:

@@ -52,12 +52,14 @@ class UsedReport:
         file: its name.
         at: when it was made; aware.
         rows: how many it shows.
+        unmapped: headings of columns that are not read.
     """
 
     kind: str
     file: str
     at: datetime
     rows: int
+    unmapped: tuple[str, ...] = ()
 
 
 class HectorReportsReader:
@@ -167,7 +169,7 @@ class HectorReportsReader:
         exchange = file_info(self._connection, file.name)
         columns = self._columns(kind)
         table = read_report(file.load(), columns, exchange)
-        self._note(kind, UsedReport(kind, file.name, file.at, len(table.rows)), table.without_key)
+        self._note(kind, UsedReport(kind, file.name, file.at, len(table.rows), table.unmapped), table.without_key)
         return ReportReading(table, columns.headings, self._fields, exchange)
 
     def _note(self, kind: str, used: UsedReport, without_key: int) -> None:

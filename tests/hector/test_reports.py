@@ -242,6 +242,13 @@ def test_only_loaners_of_the_span_are_shown():
     assert found.used[0].rows == 2
 
 
+def test_columns_that_are_not_mapped_are_known():
+    found = reader(Places="Name,Floor,Salto Lock Id, ,Seats\nStudio 204,2,Studio 204,,3\n")
+    found.places()
+
+    assert found.used[0].unmapped == ("Floor", "Seats")
+
+
 def test_a_place_with_two_locks_ends_the_run():
     with pytest.raises(ReportContentError, match="Salto Lock Id in row 4 that is not the one that an earlier row"):
         reader(Places=PLACES + "studio 204,Other\n").places()

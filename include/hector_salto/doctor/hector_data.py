@@ -6,6 +6,7 @@ import difflib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from hector.reports import HectorReportsReader
 from hector_salto.access.addresses import addresses
 from hector_salto.access.people import ACTIVE, DEPARTED, unknown_office_names
 from hector_salto.access.places import place_locks
@@ -27,7 +28,7 @@ def look(subject: Subject) -> Iterator[Finding]:
     span = subject.now, subject.now + timedelta(days=subject.integration.horizon_days)
     loaners = subject.hector.reader.loaners(*span)
     counts = f"{len(people.users)} users, {len(places)} places, {len(loaners.reservations)} reservations of the horizon"
-    yield holds("hector-lists", counts)
+    yield holds("hector-lists", counts + _unmapped(subject))
     yield judged(
         "hector-attribute",
         subject.hector.reader.has_lock_attribute(),
@@ -39,6 +40,15 @@ def look(subject: Subject) -> Iterator[Finding]:
     yield _office(subject)
     yield _emails(people.users)
     yield _statuses(people.users, loaners.reservations)
+
+
+def _unmapped(subject: Subject) -> str:
+    """Return which columns of reports are not read; empty with Hector's API."""
+    reader = subject.hector.reader
+    reports = reader.used if isinstance(reader, HectorReportsReader) else ()
+    return "".join(
+        f"; columns of {one.file} that are not mapped: {few(one.unmapped)}" for one in reports if one.unmapped
+    )
 
 
 def _locks(places: pd.DataFrame, locks: pd.DataFrame) -> Finding:
