@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "field_types": set(),
     "report_fields": {"access", "field_types"},
     "integration": {"access", "field_types", "report_fields", "scalars"},
-    "integration_files": {"integration", "settings"},
+    "integration_files": {"access", "integration", "settings"},
     "ledger": {"access"},
     "alerts": {"access", "ledger"},
     "reports": {"access", "ledger"},

@@ -43,7 +43,7 @@ def test_the_doctor_of_an_integration_that_is_not_there_is_one_error(tmp_path):
     status, _, error = run(tmp_path, "doctor", "nowhere")
 
     assert status == 2
-    assert "nowhere.yaml" in error
+    assert "has no integration nowhere; known:" in error
     assert "Traceback" not in error
 
 

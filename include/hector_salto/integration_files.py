@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, cast
 
+from hector_salto.access.texts import few
 from hector_salto.integration import Integration, IntegrationError, IntegrationFile, load
 from hector_salto.settings import setting
 
@@ -117,7 +118,17 @@ def load_integration(name: str) -> Integration:
     Raises:
         IntegrationError: naming the file, each wrong key and what is allowed.
     """
-    return load(integrations_folder() / f"{name}.yaml")
+    folder = integrations_folder()
+    path = folder / f"{name}.yaml"
+    try:
+        return load(path)
+    except IntegrationError:  # that it is not there reads otherwise than that it is wrong
+        if not folder.is_dir():
+            raise load_all(folder)[1][0] from None
+        if not path.exists():
+            known = few(sorted(load_all(folder)[0])) or "none"
+            raise IntegrationError(f"{folder} has no integration {name}; known: {known}") from None
+        raise
 
 
 def load_all(folder: IntegrationFolder | None = None) -> tuple[dict[str, Integration], list[IntegrationError]]:

@@ -99,7 +99,7 @@ def test_a_run_that_finds_no_room_ends_in_the_ledger(tmp_path, monkeypatch, full
     with ledger().reading() as connection:
         state, causes = connection.exec_driver_sql("select state, causes from runs").one()
     assert state == "red"
-    assert "begin: no space left in" in causes
+    assert "start_run: no space left in" in causes
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])

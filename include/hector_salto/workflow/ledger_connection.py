@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import psycopg2  # type: ignore[import-untyped]  # it ships no types
-from psycopg2.extensions import make_dsn  # type: ignore[import-untyped]
 from sqlalchemy import URL
 
 from hector_salto.ledger.ledger import LedgerError
@@ -87,11 +85,23 @@ def _options(connection: Connection, extra: Mapping[str, Any]) -> dict[str, str]
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise _connection_error(connection, f"{name!r}, whose value is neither text nor number")
     options = {name: str(value) for name, value in found.items()}
+    _check_dsn(connection, options)
+    return options
+
+
+def _check_dsn(connection: Connection, options: Mapping[str, str]) -> None:
+    """Let the driver read its options; it is only there where a ledger in PostgreSQL was asked for."""
     try:
-        make_dsn(**options)
+        import psycopg2.extensions  # type: ignore[import-untyped]  # noqa: PLC0415 - it ships no types
+    except ModuleNotFoundError:
+        raise LedgerError(
+            f"the ledger's connection {connection.conn_id} is of PostgreSQL, whose driver is not installed: install "
+            "hector-salto[postgres]"
+        ) from None
+    try:
+        psycopg2.extensions.make_dsn(**options)
     except psycopg2.Error as error:
         raise _connection_error(connection, f"what PostgreSQL's driver does not know ({_first_line(error)})") from None
-    return options
 
 
 def _port(connection: Connection, value: object) -> int:
