@@ -442,9 +442,10 @@ def test_the_first_steps_are_asked_of_the_services_and_tick_themselves(
         while "asking" in (text := client.get("/steps").text) and time.monotonic() < end:
             time.sleep(0.05)
     states = re.findall(r'<li class="(\w+)">', text)
-    assert states == ["done", "done", "done", "done", "done", "open", "open", "open"]
+    assert states == ["done"] * 6 + ["open"] * 3
     assert "1 of 1 named locks are on the site; 1 of 2 places name none" in text
-    assert "1 of 2 exist in Hector; missing: group &#39;Techers&#39;" in text
+    assert "1 of 2 exist; correct office_mode" in text
+    assert "&#39;Techers&#39;, nearest is &#39;Teachers&#39;" in text
     assert "every 4s" in text
     assert re.search(r"asked \d+ s ago", text)
     assert visit("viewer").get("/steps").status_code == 403

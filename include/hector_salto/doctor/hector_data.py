@@ -61,7 +61,12 @@ def _locks(places: pd.DataFrame, locks: pd.DataFrame) -> Finding:
     seen = (
         f"{int(right.sum())} of {len(named)} named locks are on the site; {len(active) - len(named)} places name none"
     )
-    return judged("hector-locks", wrong.empty, seen, f"correct Salto Lock Id of {few(lines)}")
+    step = (
+        f"correct Salto Lock Id of {few(lines)}"
+        if lines
+        else "enter the locks' names in the place attribute Salto Lock Id"
+    )
+    return judged("hector-locks", 0 < int(right.sum()) == len(named), seen, step)
 
 
 def _nearest(wanted: str, names: list[str]) -> str:

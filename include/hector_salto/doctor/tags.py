@@ -30,7 +30,9 @@ def look(subject: Subject) -> Iterator[Finding]:
     coded = active[active["tag"].notna()]
     seen = f"{len(coded)} of {len(active)} active users have a unique code"
     without = few(sorted(active.loc[active["tag"].isna(), "user_id"]))
-    yield judged("hector-codes", len(coded) == len(active), seen, f"enter the unique codes of {without}", matters=False)
+    yield judged(
+        "hector-codes", 0 < len(coded) == len(active), seen, f"enter the unique codes of {without}", matters=False
+    )
     yield from matches(coded, subject.tags)
 
 
@@ -53,7 +55,11 @@ def matches(coded: pd.DataFrame, tags: pd.DataFrame) -> Iterator[Finding]:
     missing = coded[~there]
     seen = f"{int(there.sum())} of {len(coded)} codes are tags of the site"
     yield judged(
-        "tag-match", missing.empty, seen, f"{ENROL}: {few(sorted(missing['user_id']))}", matters=not there.any()
+        "tag-match",
+        0 < int(there.sum()) == len(coded),
+        seen,
+        f"{ENROL}: {few(sorted(missing['user_id']))}",
+        matters=not there.any(),
     )
     near = missing[missing["near"].notna() & missing["near"].isin(tags["near"].dropna())]
     yield judged(
