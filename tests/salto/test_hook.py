@@ -152,10 +152,10 @@ def test_trying_a_connection_asks_for_a_token_of_its_own(hook, web):
     assert hook().test_connection()[0] is False
 
 
-def test_airflow_is_told_of_both_connection_types():
+def test_airflow_is_told_of_every_connection_type():
     types = {one["connection-type"]: one for one in get_provider_info()["connection-types"]}
 
-    assert set(types) == {"hector", "salto_ks"}
+    assert set(types) == {"hector", "hector_reports", "salto_ks"}
     assert types["salto_ks"]["conn-fields"]["user_password"]["schema"]["format"] == "password"
     assert types["hector"]["ui-field-behaviour"]["relabeling"] == {"host": "Base URL", "password": "Token"}
 

@@ -58,9 +58,7 @@ def _locks(places: pd.DataFrame, locks: pd.DataFrame) -> Finding:
     wrong = named[~right]
     near = [_nearest(str(row["lock_name"]), list(locks["name"])) for row in wrong.to_dict("records")]
     lines = [f"{place} ({near_one})" for place, near_one in zip(wrong["name"], near, strict=True)]
-    seen = (
-        f"{int(right.sum())} of {len(named)} named locks are on the site; {len(active) - len(named)} places name none"
-    )
+    seen = f"{int(right.sum())} of {len(named)} named locks are on the site; {len(active) - len(named)} of {len(active)} places name none"
     step = (
         f"correct Salto Lock Id of {few(lines)}"
         if lines

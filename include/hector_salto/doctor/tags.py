@@ -31,7 +31,11 @@ def look(subject: Subject) -> Iterator[Finding]:
     seen = f"{len(coded)} of {len(active)} active users have a unique code"
     without = few(sorted(active.loc[active["tag"].isna(), "user_id"]))
     yield judged(
-        "hector-codes", 0 < len(coded) == len(active), seen, f"enter the unique codes of {without}", matters=False
+        "hector-codes",
+        0 < len(coded) == len(active),
+        seen,
+        f"enter the unique codes of {without or 'users'}",
+        matters=False,
     )
     yield from matches(coded, subject.tags)
 
@@ -58,7 +62,7 @@ def matches(coded: pd.DataFrame, tags: pd.DataFrame) -> Iterator[Finding]:
         "tag-match",
         0 < int(there.sum()) == len(coded),
         seen,
-        f"{ENROL}: {few(sorted(missing['user_id']))}",
+        f"{ENROL}: {few(sorted(missing['user_id'])) or 'none has one'}",
         matters=not there.any(),
     )
     near = missing[missing["near"].notna() & missing["near"].isin(tags["near"].dropna())]
