@@ -35,18 +35,18 @@ asked meanwhile, so that no other reservation waits.
 """
 
 
+def _doc(name: str, integration: Integration) -> str:
+    every = int(poll_interval(integration.hector_reports))
+    return DOC.format(site=integration.site_id, name=name, hector=integration.hector_conn_id, every=every)
+
+
 def watch_dag(name: str, integration: Integration) -> DAG:
     """Build one integration's DAG: watch, start_sync, and what was due is done or tried again."""
     with DAG(
         auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_watch__{name}",
         description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
-        doc_md=DOC.format(
-            site=integration.site_id,
-            name=name,
-            hector=integration.hector_conn_id,
-            every=int(poll_interval(integration.hector_reports)),
-        ),
+        doc_md=_doc(name, integration),
         schedule="@continuous",
         catchup=False,
         max_active_runs=1,
