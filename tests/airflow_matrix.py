@@ -130,7 +130,7 @@ def _install(airflow: Airflow, folder: Path) -> str:
     for left in ("build", "hector_salto.egg-info"):
         shutil.rmtree(ROOT / left, ignore_errors=True)
     (wheel,) = (folder / "dist").glob("*.whl")
-    _uv(["pip", "install", "--compile-bytecode", "--python", python, f"{wheel}[sandbox]", *airflow.limits])
+    _uv(["pip", "install", "--compile-bytecode", "--python", python, f"{wheel}[sandbox,reports]", *airflow.limits])
     changed = sorted(before - _frozen(python))
     if changed:
         raise FailedError(f"our wheel replaced {', '.join(changed)}")
