@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import questionary
 import yaml
 
-from commands.env_file import OWNER_ONLY
+from commands.env_file import write_private
 from commands.settings import ROOT, airflow_command, environment, home, migrate_database, set_airflow_home
 from hector_salto.integration import load
 from hector_salto.integration_files import integrations_folder
@@ -212,14 +212,6 @@ def _import_connections(found: dict[str, dict[str, Any]]) -> None:
         raise AnswerError(
             "Airflow did not take the connections; print them instead, and make them under Admin > Connections"
         )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8") as file:
-        path.chmod(OWNER_ONLY)
-        file.write(text)
 
 
 def _next_step(draft: Draft) -> str:

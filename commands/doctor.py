@@ -11,7 +11,7 @@ from rich.table import Table
 
 from commands.settings import environment, home, set_airflow_home
 from hector_salto.doctor.assumptions import ASSUMPTIONS
-from hector_salto.doctor.finding import Judgement
+from hector_salto.doctor.finding import Judgement, count_of
 from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ def show(examination: Examination, console: Console) -> None:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    counts = dict.fromkeys(Judgement, 0)
-    for one in findings:
-        counts[one.verdict] += 1
-    return ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items())
+    return ", ".join(f"{count} {verdict.value}" for verdict, count in count_of(findings).items())
 
 
 def findings_table(findings: Iterable[Finding], *, wide: bool) -> Table:

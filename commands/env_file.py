@@ -39,18 +39,20 @@ def make_env(console: Console, folder: Path = ROOT) -> int:
             lines.append(f"{name}={SECRETS[name]()}")
         else:
             lines.append(line)
-    _write(target, "\n".join(lines) + "\n")
+    write_private(target, "\n".join(lines) + "\n")
     console.print(f".env: {', '.join(made) if made else 'every secret was there'}", highlight=False)
     connections = folder / "connections.env"
     if not connections.exists():
-        _write(connections, (folder / "connections.env.example").read_text(encoding="utf-8"))
+        write_private(connections, (folder / "connections.env.example").read_text(encoding="utf-8"))
     console.print(
         "connections.env: write the two connections of each site into it; then docker compose build", highlight=False
     )
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8") as file:
         path.chmod(OWNER_ONLY)
         file.write(text)

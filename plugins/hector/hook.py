@@ -13,7 +13,7 @@ from airflow.sdk.log import mask_secret
 
 from hector.client import WRITE_METHODS, HectorReader, HectorWriter, hector_service, hector_transport
 from hector.reports_hook import HectorReportsHook
-from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
+from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields, missing_connection
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
 from hector_salto.http_client.fingerprint import Fingerprint
 from hector_salto.http_client.rate_limit import RateLimit
@@ -75,8 +75,7 @@ class HectorHook(BaseHook):
         try:
             found = self.get_connection(self.hector_conn_id)
         except AirflowNotFoundException:
-            step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.hector_conn_id.upper()} to valid JSON"
-            raise ConfigurationError(self._request_info, "cannot be found or read in Airflow", step) from None
+            raise missing_connection(self.hector_conn_id, self._request_info) from None
         if found.conn_type == HectorReportsHook.conn_type:
             what = f"is of type {found.conn_type}, but the integration file has no hector_reports"
             step = "add that block to the integration file (docs/reports.md), or make the connection of type hector"

@@ -16,7 +16,7 @@ from hector.reports import HectorReportsReader
 from hector_salto.access.addresses import is_address
 from hector_salto.access.texts import plain
 from hector_salto.http_client.addresses import is_loopback
-from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
+from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields, missing_connection
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
 from hector_salto.http_client.fingerprint import Fingerprint
 
@@ -60,8 +60,7 @@ class HectorReportsHook(BaseHook):
         try:
             found = self.get_connection(self.hector_conn_id)
         except AirflowNotFoundException:
-            step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.hector_conn_id.upper()} to valid JSON"
-            raise ConfigurationError(self._request_info, "cannot be found or read in Airflow", step) from None
+            raise missing_connection(self.hector_conn_id, self._request_info) from None
         if found.conn_type != self.conn_type:
             what = f"is of type {found.conn_type}, but the integration file has hector_reports"
             step = f"make the connection of type {self.conn_type}, or remove hector_reports from the file"

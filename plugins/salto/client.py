@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from hector_salto.access import schemas
 from hector_salto.access.texts import comparable, fold_all
 from hector_salto.access.windows import normalize_zone
-from hector_salto.http_client.addresses import query, segment
+from hector_salto.http_client.addresses import query
 from hector_salto.http_client.errors import AccountNotActiveError, MalformedAnswerError, NotFoundError
 from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.service_response import validate_payload
@@ -20,7 +20,7 @@ from salto.errors import ACTIVATE_STEP
 from salto.events import read_events
 from salto.models import FoundUser, OwnAccount, SaltoSite
 from salto.pages import count_entries, quote_literal, read_all
-from salto.versions import version_of
+from salto.versions import site_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,8 +211,7 @@ class SaltoReader:
         return [FoundUser(*one) for one in (hidden | {key: same for key, same in shown.items() if same}).items()]
 
     def _path(self, *segments: str) -> str:
-        version = version_of(self._version, *segments)
-        return "/".join([f"/{version}/sites", *map(segment, (self.site_id, *segments))])
+        return site_path(self._version, self.site_id, *segments)
 
     def _user_frame(self, users: list[payloads.SiteUser], fingerprint: mapping.Fingerprinting) -> pd.DataFrame:
         if len({user.user.id for user in users}) < len(users):

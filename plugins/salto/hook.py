@@ -12,7 +12,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from hector_salto.access.texts import comparable
-from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields
+from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields, missing_connection
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
 from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.rate_limit import RateLimit
@@ -96,8 +96,7 @@ class SaltoHook(BaseHook):
         try:
             return self.get_connection(self.salto_conn_id)
         except AirflowNotFoundException:
-            step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{self.salto_conn_id.upper()} to valid JSON"
-            raise ConfigurationError(self.request_info, "cannot be found or read in Airflow", step) from None
+            raise missing_connection(self.salto_conn_id, self.request_info) from None
 
     def reader(self, site: str, site_id: str | None = None) -> SaltoReader:
         """The reading client of a site, given by UUID, site UID or name.

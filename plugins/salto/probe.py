@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
-from hector_salto.http_client.addresses import query, segment
+from hector_salto.http_client.addresses import query
 from hector_salto.http_client.errors import NotFoundError, RefusedError, RestError
 from hector_salto.http_client.tag_numbers import pattern_of
 from salto import payloads
 from salto.oauth import GRANT_PATH
 from salto.pages import quote_literal, read_all
-from salto.versions import version_of
+from salto.versions import site_path
 
 if TYPE_CHECKING:
     from hector_salto.http_client.tag_numbers import TagPattern
@@ -128,5 +128,4 @@ class SaltoProbe:
         return value if isinstance(value, dict) and isinstance(value.get("paths"), dict) else None
 
     def _path(self, *segments: str) -> str:
-        version = version_of(self._version, *segments)
-        return "/".join([f"/{version}/sites", *map(segment, (self._site_id, *segments))])
+        return site_path(self._version, self._site_id, *segments)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import TypeAdapter
 
 from hector_salto.access.schemas import WEEKDAYS
-from hector_salto.http_client.addresses import segment
 from hector_salto.http_client.errors import NotFoundError
 from salto import payloads
 from salto.models import LEAVE_OUT, AccessSchedule, ChangedUser, CreatedUser, NewUser, UserChange
-from salto.versions import version_of
+from salto.versions import site_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,8 +111,7 @@ class SaltoWriter:
         self._remove("users", site_user_id)
 
     def _path(self, *segments: str) -> str:
-        version = version_of(self._version, *segments)
-        return "/".join([f"/{version}/sites", *map(segment, (self.site_id, *segments))])
+        return site_path(self._version, self.site_id, *segments)
 
     def _create(self, *segments: str, body: object) -> str:
         return self._transport.write_for("POST", self._path(*segments), body, _RECORD).id

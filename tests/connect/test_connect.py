@@ -8,7 +8,8 @@ import stat
 import pytest
 import yaml
 
-from commands.connect import AnswerError, AnswersFile, write_private
+from commands.connect import AnswerError, AnswersFile
+from commands.env_file import write_private
 from hector_salto.connect.conversation import converse
 from hector_salto.connect.draft import Draft
 from hector_salto.connect.questions import QUESTIONS, Kind

@@ -89,7 +89,7 @@ def our_groups(
     groups = current.groups
     table = groups_named_like_ours(groups.groups)
     former = current.former_schedules
-    former = former[is_in(former["group_id"], pd.Series(bare_groups(groups), dtype="str"))]
+    former = former[~is_in(former["group_id"], groups.schedules["group_id"])]
     ends = _ends(
         replace(groups, schedules=pd.concat([groups.schedules, former], ignore_index=True)),
         current.locks,

@@ -46,7 +46,7 @@ def select_desired_users(people: HectorPeople, rules: AccessRules) -> tuple[pd.D
         ``problems`` (PROBLEMS).
     """
     users = people.users.assign(email=fold_all(people.users["email"]), address=addresses(people.users["email"]))
-    users = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
+    users = active_users(users)
     users = users.assign(code_shared=users["tag"].notna() & users.duplicated("tag", keep=False))
     sharing = users[users["code_shared"]]  # also those without an email: the code is as ambiguous through them
     users = users[users["email"].notna()]
@@ -60,7 +60,7 @@ def select_desired_users(people: HectorPeople, rules: AccessRules) -> tuple[pd.D
     )[~email_shared]
     found = [
         problems("email_twice", _with_others(users[email_shared], "email")),
-        problems("user_status_unknown", _of_unknown_status(people.users)),
+        problems("user_status_unknown", of_unknown_status(people.users)),
         problems("code_twice", _with_others(sharing, "tag")),
         problems("office_group_unknown", unknown_office_names(people, rules.office_mode)),
     ]
@@ -68,7 +68,12 @@ def select_desired_users(people: HectorPeople, rules: AccessRules) -> tuple[pd.D
     return desired, users.loc[email_shared, ["user_id", "email"]].reset_index(drop=True), pd.concat(found)
 
 
-def _of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
+def active_users(users: pd.DataFrame) -> pd.DataFrame:
+    """Those of HECTOR_USERS who may have access."""
+    return users[users["status"].str.strip().str.lower().eq(ACTIVE)]
+
+
+def of_unknown_status(users: pd.DataFrame) -> pd.DataFrame:
     """They get no access, as users who are not active; but Hector does not say that they left, so nothing is deleted."""
     status = users["status"].str.strip().str.lower()
     return users[~status.isin({ACTIVE, *DEPARTED})]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hector.hook import HectorHook
-from hector_salto.access.people import ACTIVE
+from hector_salto.access.people import active_users
 from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.timing import WITHOUT_RETRIES
 from salto.hook import SaltoHook
@@ -88,8 +88,7 @@ class Services:
 
     @cached_property
     def _active(self) -> pd.DataFrame:
-        users = self.people.users
-        return users[users["status"].str.strip().str.lower().eq(ACTIVE)]
+        return active_users(self.people.users)
 
 
 def _counted(rows: pd.DataFrame, key: str, counts: pd.Series) -> list[Option]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hector.hook import hector_hook
 from hector_salto.doctor import hector_data, invited, lists, locks, published, scratch, tags, way_in
 from hector_salto.doctor.assumptions import ASSUMPTIONS, Probe, ids_of
-from hector_salto.doctor.finding import Finding, Judgement, differs, unknown
+from hector_salto.doctor.finding import Finding, differs, unknown
 from hector_salto.doctor.invited import remove_left_user
 from hector_salto.doctor.scratch import WriteClients, remove_leftovers, require_typed_site
 from hector_salto.doctor.subject import Subject
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 Look: TypeAlias = "Callable[[Subject], Iterable[Finding]]"
+Stage: TypeAlias = tuple[Look, tuple[str, ...]]  # what looks, and the assumptions that it speaks of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Examination:
         return {"integration": self.integration, "at": self.at.isoformat(), "well": self.is_well, "findings": rows}
 
 
-STAGES: tuple[tuple[Look, tuple[str, ...]], ...] = (
+STAGES: tuple[Stage, ...] = (
     (way_in.look_at_hector, ("hector-reached", "hector-token", "clock-hector")),
     (way_in.look_at_salto, ("salto-pair", "salto-reached", "salto-grant", "salto-account", "salto-token-life")),
     (way_in.look_at_site, ("site-found", "site-role", "site-released", "site-seats", "clock-salto", "api-versions")),
@@ -85,9 +86,9 @@ def examine(
     *,
     now: datetime | None = None,
     timing: Timing = WITHOUT_RETRIES,
-    stages: Collection[Look] | None = None,
+    stages: Collection[Stage] = STAGES,
 ) -> tuple[Examination, Subject]:
-    """Ask about everything that a read can answer, or the stages that are named; return the findings, and what was read."""
+    """Ask about everything that a read can answer, or in other stages; return the findings, and what was read."""
     subject = Subject(
         integration,
         hector_hook(integration, timing=timing),
@@ -95,8 +96,7 @@ def examine(
         now or datetime.now(UTC),
     )
     found: dict[str, Finding] = {}
-    chosen = [stage for stage in STAGES if stages is None or stage[0] in stages]
-    for look, ids in chosen:
+    for look, ids in stages:
         for one in _asked(look, ids, subject):
             found.setdefault(one.assumption, one)
     order = ids_of(Probe.READ)
@@ -153,11 +153,3 @@ def _unanswered(ids: list[str], why: str, step: str) -> Iterator[Finding]:
             yield differs(name, why, step, matters=True)
         else:
             yield unknown(name, f"waits for {ids[0]}")
-
-
-def count_of(findings: Iterable[Finding]) -> dict[Judgement, int]:
-    """Return how many findings there are of each verdict."""
-    counts = dict.fromkeys(Judgement, 0)
-    for one in findings:
-        counts[one.verdict] += 1
-    return counts

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Judgement(StrEnum):
@@ -48,3 +52,11 @@ def unknown(assumption: str, seen: str, step: str = "") -> Finding:
 def judged(assumption: str, fits: bool, seen: str, step: str = "", *, matters: bool = True) -> Finding:
     """Return that it holds, or that it differs with a step."""
     return holds(assumption, seen) if fits else differs(assumption, seen, step, matters=matters)
+
+
+def count_of(findings: Iterable[Finding]) -> dict[Judgement, int]:
+    """Return how many findings there are of each verdict."""
+    counts = dict.fromkeys(Judgement, 0)
+    for one in findings:
+        counts[one.verdict] += 1
+    return counts

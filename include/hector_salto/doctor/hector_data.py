@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hector.reports import HectorReportsReader
 from hector_salto.access.addresses import addresses
-from hector_salto.access.people import ACTIVE, DEPARTED, unknown_office_names
+from hector_salto.access.people import active_users, of_unknown_status, unknown_office_names
 from hector_salto.access.places import place_locks
 from hector_salto.access.statuses import STATUSES, canonical_status
 from hector_salto.access.texts import few, fold_all
@@ -83,7 +83,7 @@ def _office(subject: Subject) -> Finding:
 
 
 def _emails(users: pd.DataFrame) -> Finding:
-    active = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
+    active = active_users(users)
     folded = fold_all(active["email"])
     without, twice = active[folded.isna()], active[folded.notna() & folded.duplicated(keep=False)]
     odd = active[folded.notna() & addresses(active["email"]).isna()]
@@ -94,7 +94,7 @@ def _emails(users: pd.DataFrame) -> Finding:
 
 
 def _statuses(users: pd.DataFrame, reservations: pd.DataFrame) -> Finding:
-    of_users = {one for one in users["status"].str.strip().str.lower() if one not in {ACTIVE, *DEPARTED}}
+    of_users = set(of_unknown_status(users)["status"].str.strip().str.lower())
     of_loaners = set(canonical_status(reservations["status"])) - STATUSES
     odd = sorted({str(one) for one in of_users | of_loaners})
     seen = "all known" if not odd else f"unknown: {few(odd)}"

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hector_salto.access.near_codes import WAYS, CodeForm
-from hector_salto.access.people import ACTIVE
+from hector_salto.access.people import active_users
 from hector_salto.access.texts import few
 from hector_salto.doctor.finding import judged, unknown
 
@@ -25,8 +25,11 @@ ENROL = "enrol the missing tags in Salto (Site > Tags > Add Tags), or correct th
 
 def look(subject: Subject) -> Iterator[Finding]:
     yield shapes(subject.hector.reader.code_patterns(), subject.probe.tag_patterns())
-    users = subject.people.users
-    active = users[users["status"].str.strip().str.lower().eq(ACTIVE)]
+    yield from look_at_matches(subject)
+
+
+def look_at_matches(subject: Subject) -> Iterator[Finding]:
+    active = active_users(subject.people.users)
     coded = active[active["tag"].notna()]
     seen = f"{len(coded)} of {len(active)} active users have a unique code"
     without = few(sorted(active.loc[active["tag"].isna(), "user_id"]))

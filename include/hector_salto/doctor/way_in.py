@@ -88,6 +88,12 @@ def _discovery(subject: Subject, identity: str) -> Iterator[Finding]:
 
 
 def look_at_site(subject: Subject) -> Iterator[Finding]:
+    yield from look_at_account(subject)
+    yield from _versions(subject)
+
+
+def look_at_account(subject: Subject) -> Iterator[Finding]:
+    """What of the site concerns the account: a few requests."""
     site = subject.reader.site
     wanted = subject.integration.site_id
     way = "site UID" if wanted.casefold() == site.site_uid.casefold() else "UUID" if wanted == site.site_id else "name"
@@ -97,7 +103,6 @@ def look_at_site(subject: Subject) -> Iterator[Finding]:
     yield holds("site-released", _released(subject, site))
     yield _seats(site)
     yield _clock("clock-salto", subject.reader.clock())
-    yield from _versions(subject)
 
 
 def _released(subject: Subject, site: SaltoSite) -> str:

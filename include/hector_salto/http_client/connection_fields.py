@@ -23,6 +23,12 @@ MAX_ENCODINGS = 3  # times that extra fields are found inside a text
 ADDRESS_FIELDS = ("host", "url", "base_url", "api_url")  # where else people put the address
 
 
+def missing_connection(conn_id: str, exchange: RequestInfo) -> ConfigurationError:
+    """Return the error for a connection that Airflow does not have, or cannot read."""
+    step = f"make it under Admin > Connections, or set AIRFLOW_CONN_{conn_id.upper()} to valid JSON"
+    return ConfigurationError(exchange, "cannot be found or read in Airflow", step)
+
+
 class ConnectionFields:
     """One connection of Airflow's.
 

@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hector_salto.doctor import hector_data, tags, way_in
-from hector_salto.doctor.examination import examine
+from hector_salto.doctor import examination, hector_data, tags, way_in
 from hector_salto.doctor.finding import Judgement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hector_salto.doctor.examination import Stage
     from hector_salto.doctor.finding import Finding
     from hector_salto.integration import Integration
 
@@ -32,7 +32,15 @@ STEPS = {
 }
 TITLES = tuple(STEPS)
 TOLERATED = frozenset({"salto-pair"})  # of another host than Salto's own it is not known
-STAGES = (way_in.look_at_hector, way_in.look_at_salto, way_in.look_at_site, hector_data.look, tags.look)
+_IDS = dict(examination.STAGES)
+# An open page asks again and again: only what the steps show, each list once.
+STAGES: tuple[Stage, ...] = (
+    (way_in.look_at_hector, _IDS[way_in.look_at_hector]),
+    (way_in.look_at_salto, _IDS[way_in.look_at_salto]),
+    (way_in.look_at_account, _IDS[way_in.look_at_site]),
+    (hector_data.look, _IDS[hector_data.look]),
+    (tags.look_at_matches, _IDS[tags.look]),
+)
 
 
 @dataclass(frozen=True)
@@ -108,8 +116,8 @@ CHECKLIST = Checklist()
 
 def found_steps(integration: Integration) -> list[Step]:
     """Every step, asked now by the doctor's own checks; what waits for an earlier one is not known."""
-    examination, _ = examine("", integration, stages=STAGES)
-    found = {one.assumption: one for one in examination.findings}
+    examined, _ = examination.examine("", integration, stages=STAGES)
+    found = {one.assumption: one for one in examined.findings}
     return [_step(title, [found[name] for name in names if name in found]) for title, names in STEPS.items()]
 
 

@@ -411,25 +411,29 @@ def plan_cleanup(integration: Integration, folder: RunFolder) -> dict[str, int |
     known = load_site_cache(folder, None)
     reader = _reader(integration, known)
     require_same_time([reader.clock()])
-    reading, book = LiveSiteState(reader, no_fingerprint, known, read_at), Book.of(folder)
+    reading = LiveSiteState(reader, no_fingerprint, known, read_at)
     current = reading.refresh_groups()
-    made = make_cleanup_plan(book.with_former_schedules(current), as_of=as_of(folder))
+    made = _cleanup_plan(folder, current)
     if (deeper := reading.refresh_for_plan(made)) is not None:
         current = deeper
-        made = make_cleanup_plan(book.with_former_schedules(current), as_of=as_of(folder))
+        made = _cleanup_plan(folder, current)
     if locks_in_doubt(made.operations, current):
         current, more = reading.reread(HectorList.LOCKS)
         _log_second_look(HectorList.LOCKS, more)
-        made = make_cleanup_plan(book.with_former_schedules(current), as_of=as_of(folder))
+        made = _cleanup_plan(folder, current)
     facts = site.facts(current)
     _keep_plan(folder, made)
     keep_current(folder, current, made.matches, read_at)
     release.decide(integration, folder, current.site_id)
     recorder.record_plan(folder, made, **facts, **_gate_facts(folder))
-    book.observe(snapshot_of_groups(current), read_at=read_at, names=READ_BY_CLEANUP)
+    Book.of(folder).observe(snapshot_of_groups(current), read_at=read_at, names=READ_BY_CLEANUP)
     for line in (*plan_lines(rows(made.operations)), *problem_lines(made.problems)):
         LOG.info(line)
     return _counts(made)
+
+
+def _cleanup_plan(folder: RunFolder, current: Current) -> Plan:
+    return make_cleanup_plan(Book.of(folder).with_former_schedules(current), as_of=as_of(folder))
 
 
 def _keep_plan(folder: RunFolder, made: Plan) -> None:
@@ -488,9 +492,9 @@ def verify_sync(
 
 def look_for_outdated(integration: Integration, folder: RunFolder) -> Verification:
     """The same for a cleanup."""
-    again_at, book = datetime.now(UTC), Book.of(folder)
+    again_at = datetime.now(UTC)
     current = _after(integration, folder, no_fingerprint)
-    made = make_cleanup_plan(book.with_former_schedules(current), as_of=as_of(folder))
+    made = _cleanup_plan(folder, current)
     return Verification(current, made.operations, made.matches, read_at_of(folder).to_pydatetime(), again_at)
 
 
