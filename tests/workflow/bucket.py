@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
@@ -61,3 +62,5 @@ def bucket() -> Iterator[Bucket]:
         yield Bucket(endpoint, others)
     finally:
         server.stop()
+        # What it stores belongs to the process, not to the server: the next one would find this bucket.
+        s3_backends.reset()
