@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import questionary
 import yaml
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from commands.env_file import write_private
 from commands.settings import ROOT, airflow_command, environment, home, migrate_database, set_airflow_home
@@ -21,14 +24,15 @@ from hector_salto.integration import load
 from hector_salto.integration_files import integrations_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from rich.console import Console
 
+    from hector_salto.connect.conversation import Prompt
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.questions import Fault, SetupQuestion
-    from hector_salto.connect.services import Option
+    from hector_salto.connect.question import Fault
 
+OPEN = "(none)"
 PLACES = {
     "airflow": "the Airflow of this checkout (make sync, make up)",
     "env": "connections.env, for docker compose",
@@ -46,22 +50,45 @@ class Terminal:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
-        found = _ask(question, choices, default).ask()
-        if found is None:  # Ctrl-C
-            raise KeyboardInterrupt
+    def answer(self, prompt: Prompt) -> Any:  # noqa: ANN401 - an answer
+        if prompt.question.kind == "mapping":
+            return self._mapping(prompt)
+        found = _put(_ask(prompt))
         found = found.strip() if isinstance(found, str) else found
-        return default if question.kind == "secret" and not found else found
+        return prompt.default if prompt.question.kind == "secret" and not found else found
+
+    def _mapping(self, prompt: Prompt) -> dict[str, str]:
+        """Show the proposal; ask row by row when it is not right."""
+        found = dict(prompt.default)
+        self._console.print(_table(prompt))
+        is_whole = all(found.get(row.key) for row in prompt.rows if row.required)
+        if is_whole and _put(questionary.confirm(f"{prompt.question.text}: is this right?", default=True)):
+            return found
+        for row in prompt.rows:
+            options = [questionary.Choice(one.shown, one.value) for one in prompt.choices]
+            options += [] if row.required else [questionary.Choice(OPEN, "")]
+            known = next((one for one in options if one.value == found.get(row.key, "")), None)
+            found[row.key] = _put(questionary.select(row.shown, options, default=known))
+        return found
 
     def refuse(self, fault: Fault) -> None:
         self._console.print(fault.text, style="red", markup=False, highlight=False, soft_wrap=True)
 
     def place(self) -> str:
         options = [questionary.Choice(shown, value) for value, shown in PLACES.items()]
-        return str(questionary.select("Where shall the two connections go?", options).ask() or "print")
+        return str(_put(questionary.select("Where shall the two connections go?", options)))
 
 
-def _ask(question: SetupQuestion, choices: Sequence[Option], default: Any) -> questionary.Question:  # noqa: ANN401 - an answer
+def _put(question: questionary.Question) -> Any:  # noqa: ANN401 - an answer
+    """Return the answer to a question at the terminal; Ctrl-C ends the set-up."""
+    found = question.ask()
+    if found is None:
+        raise KeyboardInterrupt
+    return found
+
+
+def _ask(prompt: Prompt) -> questionary.Question:
+    question, default, choices = prompt.question, prompt.default, prompt.choices
     if question.kind == "flag":
         return questionary.confirm(question.text, default=bool(default))
     if question.kind == "secret":
@@ -73,6 +100,15 @@ def _ask(question: SetupQuestion, choices: Sequence[Option], default: Any) -> qu
         return questionary.checkbox(f"{question.text} (space chooses, enter goes on)", options)
     known = next((option for option in options if option.value == default), None)
     return questionary.select(question.text, options, default=known)
+
+
+def _table(prompt: Prompt) -> Table:
+    table = Table(title=prompt.question.text, title_justify="left", box=box.SIMPLE)
+    table.add_column("field")
+    table.add_column("is")
+    for row in prompt.rows:
+        table.add_row(row.shown + (" (required)" if row.required else ""), Text(prompt.default.get(row.key) or OPEN))
+    return table
 
 
 class AnswersFile:
@@ -87,16 +123,25 @@ class AnswersFile:
             raise AnswerError(f"ANSWERS={path} must hold answers by their keys, such as name: campus")
         self._answers: dict[str, Any] = found
 
-    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
+    def answer(self, prompt: Prompt) -> Any:  # noqa: ANN401 - an answer
+        question, default = prompt.question, prompt.default
+        if question.kind == "mapping":
+            return {**default, **self._given_mapping(question.key)}
         if question.key in self._answers:
             return self._answers[question.key]
         if default or question.kind == "flag":
             return default
         if question.kind == "choices":
             return []
-        if choices:
-            return self._only(question, choices)
+        if prompt.choices:
+            return self._only(prompt)
         raise AnswerError(f"{question.key} has no answer in the file: {question.text}")
+
+    def _given_mapping(self, key: str) -> dict[str, str]:
+        given = self._answers.get(key) or {}
+        if not isinstance(given, dict):
+            raise AnswerError(f"{key} must hold names by field, such as email: Email")
+        return given
 
     def refuse(self, fault: Fault) -> None:
         raise AnswerError(f"{fault.key}: {fault.text}")
@@ -107,11 +152,12 @@ class AnswersFile:
             raise AnswerError(f"connections: {found!r} is no place for them; allowed are {', '.join(PLACES)}")
         return found
 
-    def _only(self, question: SetupQuestion, choices: Sequence[Option]) -> str:
-        if len(choices) == 1 or question.key == "timezone":
+    def _only(self, prompt: Prompt) -> str:
+        key, choices = prompt.question.key, prompt.choices
+        if len(choices) == 1 or key in {"timezone", "reports_timezone"}:
             return choices[0].value
         listed = ", ".join(one.shown for one in choices)
-        raise AnswerError(f"{question.key} has no answer in the file: {question.text} There are: {listed}")
+        raise AnswerError(f"{key} has no answer in the file: {prompt.question.text} There are: {listed}")
 
 
 def connect(name: str, answers: str, console: Console, follow: Callable[[str], int]) -> int:

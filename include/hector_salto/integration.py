@@ -301,7 +301,7 @@ def _parse(text: str) -> Integration | None:
 
 
 def check_field(path: tuple[str, ...], value: object) -> None:
-    """Check one field's value as a file would be checked.
+    """Check one field's value as a file would be checked; other fields of its block may still be missing.
 
     Raises:
         IntegrationError: naming the key and what is allowed.
@@ -313,8 +313,9 @@ def check_field(path: tuple[str, ...], value: object) -> None:
     try:
         Integration.model_validate(required | fields)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise IntegrationError(_fault(fault, ".".join(map(str, _place(fault))), None)) from None
+        fault = next((one for one in error.errors() if _place(one)[: len(path)] == path), None)
+        if fault is not None:
+            raise IntegrationError(_fault(fault, ".".join(map(str, _place(fault))), None)) from None
 
 
 class _FaultsError(ValueError):

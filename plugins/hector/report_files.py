@@ -14,11 +14,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from hector.report_errors import ReportContentError, ReportLayoutError
-from hector_salto.access.texts import comparable, few, plain
+from hector_salto.access.texts import comparable, few, one_line, plain
 from hector_salto.http_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from openpyxl.cell.cell import Cell as SheetCell
     from openpyxl.worksheet.worksheet import Worksheet
@@ -35,6 +35,8 @@ SERIALS_SINCE = datetime(1899, 12, 30)  # noqa: DTZ001 - day 0 of a spreadsheet,
 NO_REPORT_STEP = "choose Excel (.xlsx) or CSV as the report's format in Hector, then have it made again"
 TOTAL_WORDS = re.compile(r"((grand |sub-?)?totals?|sum|count|somme|nombre|sous-total|gesamt|summe)\b.*", re.DOTALL)
 NUMBER = re.compile(r"[-+]?[\d\s.,\u00a0\u202f]*\d%?")
+FEWEST_HEADINGS = 2  # a line of fewer texts is a title
+SAMPLE_ROWS = 50
 TEXT_START = 4096  # bytes that show an encoding
 
 
@@ -141,6 +143,62 @@ def read_report(content: bytes, columns: ReportColumns, exchange: RequestInfo) -
         raise _error_for_missing(sheets, columns, exchange)
     _refuse_twice(sheet.lines[heading.index], columns, exchange)
     return _table(sheet, heading, columns, exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSample:
+    """What a file shows to a user who maps its columns.
+
+    Attributes:
+        headings: as the file has them, in their order.
+        columns: the first cells below each heading, as texts.
+    """
+
+    headings: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+    def __repr__(self) -> str:
+        return f"ReportSample(headings={self.headings}, columns=***)"
+
+
+def sample_report(content: bytes, names: Collection[str], exchange: RequestInfo) -> ReportSample:
+    """Return the headings and the first rows of a file whose columns are not mapped yet.
+
+    Args:
+        content: all of the file.
+        names: which headings are likely; the line with most of them is the heading, else the first with most texts.
+        exchange: names connection and file in errors.
+
+    Raises:
+        ReportContentError: the file is no report, or has no line of headings.
+    """
+    likely = ReportColumns({name: name for name in names}, key="")
+    packed = zipfile.is_zipfile(io.BytesIO(content))
+    sheets = _workbook(content, exchange) if packed else [_csv(content, likely, exchange)]
+    folded = {_fold(name) for name in names}
+    lines = [(sheet, index) for sheet in sheets for index in range(len(sheet.lines))]
+    sheet, index = max(lines, key=lambda one: _likeness(one[0].lines[one[1]], folded), default=(None, 0))
+    if sheet is None or _likeness(sheet.lines[index], folded)[1] < FEWEST_HEADINGS:
+        raise ReportContentError(exchange, "has no line of headings", NO_REPORT_STEP)
+    return _sample(sheet, index)
+
+
+def _likeness(line: _Line, folded: set[str]) -> tuple[int, int]:
+    texts = {_fold(cell) for cell in line.cells} - {""}
+    return len(texts & folded), len(texts)
+
+
+def _sample(sheet: _Sheet, index: int) -> ReportSample:
+    places: dict[str, int] = {}
+    for at, cell in enumerate(sheet.lines[index].cells):
+        if isinstance(cell, str) and plain(cell):
+            places.setdefault(one_line(cell), at)
+    body = sheet.lines[index + 1 : index + 1 + SAMPLE_ROWS]
+    columns = {
+        name: tuple(text for line in body if at < len(line.cells) and (text := text_of(line.cells[at])))
+        for name, at in places.items()
+    }
+    return ReportSample(tuple(places), columns)
 
 
 # --- the heading ------------------------------------------------------------------------------------------------------

@@ -62,6 +62,13 @@ class ReportSource(Protocol):
             RestError: when the source cannot be read.
         """
 
+    def names(self) -> list[str]:
+        """Return the names of all files, each once, sorted.
+
+        Raises:
+            RestError: when the source cannot be read.
+        """
+
     def describe(self) -> str:
         """Return one sentence about what is there.
 
@@ -97,6 +104,10 @@ class FolderSource:
         for file in sorted(files, key=lambda file: (file.at, file.name)):
             found.update({pattern: file for pattern in patterns if matches(file.name, pattern)})
         return found
+
+    def names(self) -> list[str]:
+        with self._sorted_errors():
+            return sorted(path.name for path in self._folder().iterdir() if matches(path.name, "*") and path.is_file())
 
     def describe(self) -> str:
         with self._sorted_errors():
@@ -198,6 +209,10 @@ class MailboxSource:
                 if len(found) == len(set(patterns)):
                     break
         return found
+
+    def names(self) -> list[str]:
+        with self._session() as (client, validity):
+            return sorted({name for mail in self._mails(client) for name in self._names_in(client, validity, mail)})
 
     def describe(self) -> str:
         with self._session() as (client, _):

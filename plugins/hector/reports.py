@@ -16,12 +16,13 @@ from hector.report_mapping import Known, ReportReading, map_loaners, map_people,
 from hector_salto.access import schemas
 from hector_salto.access.people import ACTIVE, HectorPeople
 from hector_salto.access.reservations import HectorReservations
-from hector_salto.access.texts import comparable
+from hector_salto.access.texts import comparable, one_line
 from hector_salto.http_client.clock_skew import ClockReading
 from hector_salto.http_client.tag_numbers import pattern_of
+from hector_salto.report_fields import KNOWN_STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -41,6 +42,17 @@ SETTLING = timedelta(seconds=60)  # the reports of one hour arrive one after the
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def report_columns(kind: str, headings: Mapping[str, str]) -> ReportColumns:
+    """Return which columns of a report are read, and what no row may lack.
+
+    Args:
+        kind: users, places or loaners.
+        headings: of each field.
+    """
+    key = KEYS.get(kind) or ("id" if "id" in headings else "email")
+    return ReportColumns(headings, key, REQUIRED.get(kind, frozenset()), skip_without_key=kind == USERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +160,16 @@ class HectorReportsReader:
         )
         return schemas.frame(schemas.CHANGED_RESERVATIONS, rows)
 
+    def unknown_statuses(self) -> list[str]:
+        """Return the names of statuses for which no code is known: what has one opens no door."""
+        found: dict[str, str] = {}
+        for kind in (USERS, LOANERS):
+            reading = self._read(kind)
+            for row in reading.table.rows if "status" in reading.headings else ():
+                if reading.status(row) not in KNOWN_STATUSES and (name := one_line(reading.text(row, "status"))):
+                    found.setdefault(comparable(name), name)
+        return sorted(found.values(), key=comparable)
+
     def has_lock_attribute(self) -> bool:
         """The integration file maps it, and a report without its column is an error."""
         return True
@@ -186,9 +208,7 @@ class HectorReportsReader:
         self._used[kind] = used
 
     def _columns(self, kind: str) -> ReportColumns:
-        headings = getattr(self._fields, kind).columns.model_dump(exclude_none=True)
-        key = KEYS.get(kind) or ("id" if "id" in headings else "email")
-        return ReportColumns(headings, key, REQUIRED.get(kind, frozenset()), skip_without_key=kind == USERS)
+        return report_columns(kind, getattr(self._fields, kind).columns.model_dump(exclude_none=True))
 
     def _newest(self, kind: str) -> ReportFile:
         """Return the newest file of a kind.

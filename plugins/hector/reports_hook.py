@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Self
 from urllib.parse import SplitResult, urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -49,6 +49,13 @@ class HectorReportsHook(BaseHook):
         super().__init__()
         self.hector_conn_id = hector_conn_id
         self._report_fields = fields
+
+    @classmethod
+    def of_connection(cls, connection: Connection, fields: ReportFields | None = None) -> Self:
+        """Return the hook of a connection that Airflow need not know (yet)."""
+        hook = cls(connection.conn_id, fields)
+        hook.__dict__["connection"] = connection  # where cached_property keeps what it has found
+        return hook
 
     @cached_property
     def connection(self) -> Connection:

@@ -12,40 +12,16 @@ from commands.connect import AnswerError, AnswersFile
 from commands.env_file import write_private
 from hector_salto.connect.conversation import converse
 from hector_salto.connect.draft import Draft
-from hector_salto.connect.questions import QUESTIONS, Kind
+from hector_salto.connect.question import Kind
+from hector_salto.connect.questions import QUESTIONS
 from hector_salto.integration import load
-from salto.hook import clear_grants
-from sandbox import Sandbox, empty
+from tests.connect.school import answers, running_school
 
 
 @pytest.fixture
 def school():
-    clear_grants()
-    with Sandbox(empty()) as sandbox:
-        hector, salto = sandbox.hector, sandbox.salto
-        teachers, music = hector.add_group("Teachers"), hector.add_department("Music")
-        user = hector.add_user(email="ana@school.example", unique_code="1", first_name="ana")
-        hector.users[user] |= {"group_ids": [teachers], "department_id": music}
-        salto.add_lock("Studio", salto.add_iq("IQ", "America/Toronto"))
+    with running_school() as sandbox:
         yield sandbox
-
-
-def answers(sandbox, **changes):
-    known = sandbox.credentials
-    given = {
-        "name": "school",
-        "hector_url": sandbox.hector_url,
-        "hector_token": known.hector_token,
-        "environment": "other",
-        "salto_url": sandbox.salto_url,
-        "identity_url": sandbox.identity_url,
-        "client_id": known.client_id,
-        "client_secret": known.client_secret,
-        "username": known.username,
-        "user_password": known.user_password,
-        "office_groups": ["Teachers"],
-    }
-    return {key: value for key, value in (given | changes).items() if value is not None}
 
 
 def answered(tmp_path, given, draft=None):
@@ -111,9 +87,11 @@ class Person:
     def __init__(self, given, wrong):
         self.given, self.wrong, self.refused, self.offered = given, dict(wrong), [], {}
 
-    def answer(self, question, choices, default):
-        self.offered[question.key] = [one.shown for one in choices]
-        return self.wrong.pop(question.key, self.given.get(question.key, choices[0].value if choices else default))
+    def answer(self, prompt):
+        key, choices = prompt.question.key, prompt.choices
+        self.offered[key] = [one.shown for one in choices]
+        proposed = prompt.default or (choices[0].value if choices else prompt.default)
+        return self.wrong.pop(key, self.given.get(key, proposed))
 
     def refuse(self, fault):
         self.refused.append(fault.key)
@@ -151,6 +129,7 @@ def test_secrets_are_never_shown_and_what_is_kept_is_for_its_owner(school, tmp_p
     assert {one.key for one in QUESTIONS if one.kind is Kind.SECRET} == {
         "hector_token",
         "client_secret",
+        "mailbox_password",
         "user_password",
     }
     draft = answered(tmp_path, answers(school))

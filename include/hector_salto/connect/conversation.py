@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hector_salto.connect.questions import BY_KEY, FIXED_CHOICES, QUESTIONS, Fault
+from hector_salto.connect.question import Fault, Kind
+from hector_salto.connect.questions import BY_KEY, FIXED_CHOICES, QUESTIONS
 from hector_salto.connect.services import Option, Services
 from hector_salto.http_client.errors import RestError
 
@@ -12,13 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.questions import SetupQuestion
+    from hector_salto.connect.question import MappingRow, SetupQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question as it is put now.
+
+    Attributes:
+        question: see SetupQuestion.
+        choices: what there is to choose from; empty: anything may be typed.
+        default: the answer from before, else what is proposed.
+        rows: of a mapping: what is to be chosen for.
+    """
+
+    question: SetupQuestion
+    choices: Sequence[Option]
+    default: Any
+    rows: Sequence[MappingRow] = ()
 
 
 class Answerer(Protocol):
     """Who answers."""
 
-    def answer(self, question: SetupQuestion, choices: Sequence[Option], default: Any) -> Any:  # noqa: ANN401 - an answer
+    def answer(self, prompt: Prompt) -> Any:  # noqa: ANN401 - an answer
         """Return the answer to a question."""
 
     def refuse(self, fault: Fault) -> None:
@@ -34,6 +53,7 @@ def converse(draft: Draft, answerer: Answerer, keep: Callable[[Draft], None] = l
         keep: called with the answers after each that was taken.
     """
     keys = [one.key for one in QUESTIONS]
+    draft = draft.with_fingerprint_key()
     services, at = Services(draft), 0
     while at < len(keys):
         question = BY_KEY[keys[at]]
@@ -42,7 +62,7 @@ def converse(draft: Draft, answerer: Answerer, keep: Callable[[Draft], None] = l
             continue
         draft, fault = _asked(question, draft, services, answerer)
         services = services.after(question.key, draft)
-        fault = fault or _checked(question, draft, services)
+        fault = fault or check(question, draft, services)
         if fault is None:
             keep(draft)
             at += 1
@@ -54,21 +74,60 @@ def converse(draft: Draft, answerer: Answerer, keep: Callable[[Draft], None] = l
 
 def _asked(question: SetupQuestion, draft: Draft, services: Services, answerer: Answerer) -> tuple[Draft, Fault | None]:
     try:
-        choices = choices_of(question, services)
+        prompt = prompt_of(question, draft, services)
     except RestError as error:
-        return draft, Fault(question.key, str(error))
-    answer = answerer.answer(question, choices, draft.get(question.key, question.default))
-    return draft.put(question.key, answer), None
+        return draft, Fault(question.asked_of or question.key, str(error))
+    if question.kind is Kind.MAPPING and not prompt.rows:
+        return draft.put(question.key, {}), None
+    return draft.put(question.key, answerer.answer(prompt)), None
 
 
-def _checked(question: SetupQuestion, draft: Draft, services: Services) -> Fault | None:
+def prompt_of(question: SetupQuestion, draft: Draft, services: Services) -> Prompt:
+    """Return a question as it is put now.
+
+    Raises:
+        RestError: when the service that knows the choices does not answer.
+    """
+    rows = question.rows(services) if question.rows else ()
+    return Prompt(question, choices_of(question, services), _default(question, draft, services), rows)
+
+
+def _default(question: SetupQuestion, draft: Draft, services: Services) -> Any:  # noqa: ANN401 - an answer
+    before = draft.get(question.key, None)
+    if question.proposal is None:
+        return question.default if before is None else before
+    if question.kind is Kind.MAPPING:
+        return {**question.proposal(services), **(before or {})}
+    return before or question.proposal(services)
+
+
+def check(question: SetupQuestion, draft: Draft, services: Services) -> Fault | None:
+    """Return what is wrong with the answer to a question, if anything is."""
+    allowed = [one.value for one in FIXED_CHOICES.get(question.key, ())]
+    if allowed and draft.get(question.key, question.default) not in allowed:
+        return Fault(question.key, f"choose one of {', '.join(allowed)}")
     try:
         return question.check(draft, services) if question.check else None
     except RestError as error:
         return Fault(question.key, str(error))
 
 
+def first_fault(draft: Draft, services: Services, until: str = "") -> Fault | None:
+    """Return what is wrong with the first answer that is; all are there.
+
+    Args:
+        draft: the answers.
+        services: as they reach them.
+        until: the last question that is looked at; empty: all are.
+    """
+    for question in QUESTIONS:
+        if question.needed(draft) and (fault := check(question, draft, services)) is not None:
+            return fault
+        if question.key == until:
+            return None
+    return None
+
+
 def choices_of(question: SetupQuestion, services: Services) -> Sequence[Option]:
     """Return what there is to choose from; nothing: anything may be typed."""
-    fixed = FIXED_CHOICES.get(question.key, ())
-    return [Option(one, one) for one in fixed] or (question.choices(services) if question.choices else [])
+    return FIXED_CHOICES.get(question.key, ()) or (question.choices(services) if question.choices else [])

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook, Connection
+
+from hector.reports import KINDS
+from hector.reports_hook import MAILBOX_PORTS
+from hector_salto.report_fields import WEEK, ReportFields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,14 +25,21 @@ ADDRESSES = {
     "production": ("https://connect.my-clay.com", "https://identity.eu.my-clay.com"),
     "accept": ("https://clp-accept-user.my-clay.com", "https://identity-acc.eu.my-clay.com"),
 }
-SECRETS = frozenset({"hector_token", "client_secret", "user_password"})
+API, REPORTS = "api", "reports"
+# What each field of a connection is called among the answers, by the connection's type.
+HECTOR_FIELDS = {"host": "hector_url", "password": "hector_token"}
+REPORTS_FIELDS = {"host": "reports_host", "login": "mailbox_login", "password": "mailbox_password"}
+SALTO_FIELDS = {"host": "salto_url", "login": "client_id", "password": "client_secret"}
+SALTO_EXTRAS = {"identity_url": "identity_url", "username": "username", "user_password": "user_password"}
+REPORTS_EXTRAS = {"sender": "mailbox_sender", "fingerprint_key": "fingerprint_key"}
+SECRETS = frozenset({"hector_token", "client_secret", "user_password", "mailbox_password", "fingerprint_key"})
 
 
 @dataclass(frozen=True)
 class Draft:
     """Answers by the key of their question.
 
-    :param answers: texts, numbers, flags and lists of names.
+    :param answers: texts, numbers, flags, lists of names, and headings by field.
     """
 
     answers: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -37,13 +50,27 @@ class Draft:
     def put(self, key: str, value: object) -> Draft:
         return Draft({**self.answers, key: value})
 
+    def with_fingerprint_key(self) -> Draft:
+        """Return the answers with the key of tag numbers that reports from a folder need; made once."""
+        if self.get("fingerprint_key"):
+            return self
+        return self.put("fingerprint_key", secrets.token_urlsafe(24))
+
+    @property
+    def is_of_reports(self) -> bool:
+        return str(self.get("source")) == REPORTS
+
+    @property
+    def is_of_mailbox(self) -> bool:
+        return self.is_of_reports and urlsplit(str(self.get("reports_host"))).scheme in MAILBOX_PORTS
+
     @property
     def hector_conn_id(self) -> str:
-        return f"hector_{self.get('name')}"
+        return str(self.get("hector_conn_id") or f"hector_{self.get('name')}")
 
     @property
     def salto_conn_id(self) -> str:
-        return f"salto_{self.get('name')}"
+        return str(self.get("salto_conn_id") or f"salto_{self.get('name')}")
 
     @property
     def salto_addresses(self) -> tuple[str, str]:
@@ -51,17 +78,51 @@ class Draft:
         known = ADDRESSES.get(self.get("environment"))
         return known or (self.get("salto_url"), self.get("identity_url"))
 
+    def columns(self, kind: str) -> dict[str, str]:
+        """Return the headings by field of a kind of report, as far as they were chosen."""
+        found = self.get(f"{kind}_columns") or {}
+        return {name: heading for name, heading in found.items() if heading}
+
+    # --- the connections ----------------------------------------------------------------------------------------------
+
     def hector_connection(self) -> Connection:
+        if self.is_of_reports:
+            return self._reports_connection()
         return Connection(
             conn_id=self.hector_conn_id,
             conn_type="hector",
             host=self.get("hector_url"),
             password=self.get("hector_token"),
+            extra=json.dumps(self.get("hector_extra")) if self.get("hector_extra") else None,
+        )
+
+    def _reports_connection(self) -> Connection:
+        """Return the connection of reports; a mailbox has its password for the key of tag numbers."""
+        extra = dict(self.get("hector_extra") or {})
+        if not self.is_of_mailbox:
+            extra["fingerprint_key"] = self.get("fingerprint_key")
+            return Connection(
+                conn_id=self.hector_conn_id,
+                conn_type="hector_reports",
+                host=self.get("reports_host"),
+                extra=json.dumps(extra),
+            )
+        extra["sender"] = self.get("mailbox_sender")
+        if self.get("had_fingerprint_key"):
+            extra["fingerprint_key"] = self.get("fingerprint_key")
+        return Connection(
+            conn_id=self.hector_conn_id,
+            conn_type="hector_reports",
+            host=self.get("reports_host"),
+            login=self.get("mailbox_login"),
+            password=self.get("mailbox_password"),
+            extra=json.dumps(extra),
         )
 
     def salto_connection(self) -> Connection:
         api, identity = self.salto_addresses
         extra = {
+            **(self.get("salto_extra") or {}),
             "identity_url": identity,
             "username": self.get("username"),
             "user_password": self.get("user_password"),
@@ -75,12 +136,20 @@ class Draft:
             extra=json.dumps(extra),
         )
 
+    def connections(self) -> dict[str, dict[str, Any]]:
+        """Return the connections by their ids, as Airflow's command and environment take them."""
+        return {one.conn_id: as_json(one) for one in (self.hector_connection(), self.salto_connection())}
+
+    # --- the integration file -----------------------------------------------------------------------------------------
+
     def fields(self) -> dict[str, Any]:
         """Return the fields of the integration file."""
+        reports = {"hector_reports": self._reports_block()} if self.is_of_reports else {}
         return {
             "hector_conn_id": self.hector_conn_id,
             "salto_conn_id": self.salto_conn_id,
             "site_id": self.get("site_id"),
+            **reports,
             "schedule": self.get("schedule") or None,
             "timezone": self.get("timezone"),
             "grace_period": {"before": int(self.get("grace_before")), "after": int(self.get("grace_after"))},
@@ -95,19 +164,40 @@ class Draft:
     def yaml(self) -> str:
         return yaml.safe_dump(self.fields(), sort_keys=False, allow_unicode=True)
 
-    def connections(self) -> dict[str, dict[str, Any]]:
-        """Return the connections by their ids, as Airflow's command and environment take them."""
-        return {one.conn_id: as_json(one) for one in (self.hector_connection(), self.salto_connection())}
+    def report_fields(self, **changes: object) -> ReportFields:
+        """Return the block of reports; until the limit of their age is answered, a week.
+
+        Args:
+            changes: fields that are to be otherwise.
+        """
+        return ReportFields.model_validate({"max_age_hours": WEEK} | self._reports_block() | changes)
+
+    def _reports_block(self) -> dict[str, Any]:
+        limit = {"max_age_hours": int(self.get("max_age_hours"))} if self.get("max_age_hours") else {}
+        statuses = {name: code for name, code in (self.get("statuses") or {}).items() if code}
+        return {
+            **{kind: {"file": self.get(f"{kind}_file"), "columns": self.columns(kind)} for kind in KINDS},
+            "timezone": self.get("reports_timezone"),
+            **({"date_format": self.get("date_format")} if self.get("date_format") else {}),
+            **limit,
+            **({"statuses": statuses} if statuses else {}),
+            **(self.get("report_others") or {}),
+        }
+
+    # --- an integration that is edited --------------------------------------------------------------------------------
 
     @classmethod
     def of(cls, name: str, integration: Integration) -> Draft:
         """Return the answers that an integration file gives."""
         office, grace = integration.office_mode, integration.grace_period
-        asked = {"hector_conn_id", "salto_conn_id", "site_id", "schedule", "timezone"}
+        asked = {"hector_conn_id", "salto_conn_id", "site_id", "schedule", "timezone", "hector_reports"}
         asked |= {"grace_period", "office_mode", "delete_users"}
         return cls(
             {
                 "name": name,
+                "hector_conn_id": integration.hector_conn_id,
+                "salto_conn_id": integration.salto_conn_id,
+                "source": API if integration.hector_reports is None else REPORTS,
                 "site_id": integration.site_id,
                 "schedule": integration.schedule or "",
                 "timezone": integration.timezone,
@@ -118,27 +208,47 @@ class Draft:
                 "office_match": office.match,
                 "delete_users": integration.delete_users,
                 "others": integration.model_dump(mode="json", exclude=asked, exclude_unset=True),
+                **(_answers_of(integration.hector_reports) if integration.hector_reports is not None else {}),
             }
         )
 
     def with_connections(self) -> Draft:
         """Return the answers with those that the two connections in Airflow give, if they are there."""
         found = dict(self.answers)
-        for conn_id, names in (
-            (self.hector_conn_id, {"host": "hector_url", "password": "hector_token"}),
-            (self.salto_conn_id, {"host": "salto_url", "login": "client_id", "password": "client_secret"}),
-        ):
-            try:
-                connection = BaseHook.get_connection(conn_id)
-            except AirflowNotFoundException:
-                continue
-            found |= {key: getattr(connection, field_) or "" for field_, key in names.items()}
-            extra = connection.extra_dejson
-            found |= {key: extra[key] for key in ("identity_url", "username", "user_password") if extra.get(key)}
+        hector = REPORTS_FIELDS if self.is_of_reports else HECTOR_FIELDS
+        found |= _of_connection(self.hector_conn_id, hector, REPORTS_EXTRAS if self.is_of_reports else {}, "hector")
+        found |= _of_connection(self.salto_conn_id, SALTO_FIELDS, SALTO_EXTRAS, "salto")
+        found["had_fingerprint_key"] = bool(found.get("fingerprint_key"))
         known = {addresses: name for name, addresses in ADDRESSES.items()}
         if found.get("salto_url"):
             found["environment"] = known.get((found["salto_url"], found.get("identity_url", "")), "other")
         return Draft(found)
+
+
+def _of_connection(conn_id: str, fields: Mapping[str, str], extras: Mapping[str, str], kind: str) -> dict[str, Any]:
+    """Return the answers that a connection gives; extra fields that no question asks for stay together."""
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return {}
+    extra = dict(connection.extra_dejson)
+    found: dict[str, Any] = {key: getattr(connection, name) or "" for name, key in fields.items()}
+    found |= {key: extra.pop(name) for name, key in extras.items() if extra.get(name)}
+    return found | {f"{kind}_extra": extra}
+
+
+def _answers_of(reports: ReportFields) -> dict[str, Any]:
+    kinds = {kind: getattr(reports, kind) for kind in KINDS}
+    asked = {*KINDS, "timezone", "date_format", "max_age_hours", "statuses"}
+    return {
+        **{f"{kind}_file": one.file for kind, one in kinds.items()},
+        **{f"{kind}_columns": one.columns.model_dump(exclude_none=True) for kind, one in kinds.items()},
+        "reports_timezone": reports.timezone,
+        "date_format": reports.date_format,
+        "max_age_hours": reports.max_age_hours,
+        "statuses": dict(reports.statuses),
+        "report_others": reports.model_dump(mode="json", exclude=asked, exclude_unset=True),
+    }
 
 
 def as_json(connection: Connection) -> dict[str, Any]:

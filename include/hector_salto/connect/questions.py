@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hector_salto.access.people import unknown_office_names
 from hector_salto.access.settings import OfficeMode
 from hector_salto.access.texts import few
+from hector_salto.connect import report_questions
+from hector_salto.connect.draft import API, REPORTS
+from hector_salto.connect.question import Fault, Kind, SetupQuestion, field_check, number_check
+from hector_salto.connect.services import Option
 from hector_salto.http_client.errors import AccountNotActiveError, CredentialsError, RestError
-from hector_salto.integration import NAME, IntegrationError, check_field
+from hector_salto.integration import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hector_salto.connect.draft import Draft
-    from hector_salto.connect.services import Option, Services
-
-
-class Kind(StrEnum):
-    """How a question is answered."""
-
-    TEXT = "text"
-    SECRET = "secret"  # noqa: S105 - a kind of question
-    CHOICE = "choice"
-    CHOICES = "choices"
-    FLAG = "flag"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why an answer cannot be taken, in one sentence with its next step; ``key``: the question to answer anew."""
-
-    key: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetupQuestion:
-    """One question.
-
-    Attributes:
-        key: of the answer.
-        text: what is asked.
-        kind: how it is answered.
-        default: what stands there before; empty: nothing.
-        choices: what there is to choose from; None: anything may be typed.
-        check: finds fault with the answers up to this one; None: it is fine.
-        needed: whether it is asked at all.
-    """
-
-    key: str
-    text: str
-    kind: Kind = Kind.TEXT
-    default: Any = ""
-    choices: Callable[[Services], Sequence[Option]] | None = None
-    check: Callable[[Draft, Services], Fault | None] | None = None
-    needed: Callable[[Draft], bool] = lambda _draft: True
+    from hector_salto.connect.services import Services
 
 
 def _name(draft: Draft, _services: Services) -> Fault | None:
@@ -68,7 +29,7 @@ def _name(draft: Draft, _services: Services) -> Fault | None:
 
 def _hector(draft: Draft, services: Services) -> Fault | None:  # noqa: ARG001 - as every check
     try:
-        services.hector.reader.environment()
+        services.reader.environment()
     except CredentialsError as error:
         return Fault("hector_token", str(error))
     except RestError as error:
@@ -112,27 +73,12 @@ def _office(key: str) -> Callable[[Draft, Services], Fault | None]:
     return check
 
 
-def _field(key: str, path: tuple[str, ...]) -> Callable[[Draft, Services], Fault | None]:
-    """Check an answer as the integration file would."""
-
-    def check(draft: Draft, _services: Services) -> Fault | None:
-        value = draft.get(key)
-        try:
-            check_field(path, int(value) if path[0] == "grace_period" else value or None)
-        except IntegrationError as error:
-            return Fault(key, str(error))
-        return None
-
-    return check
-
-
 def _minutes(key: str, side: str) -> Callable[[Draft, Services], Fault | None]:
-    def check(draft: Draft, services: Services) -> Fault | None:
-        if not str(draft.get(key)).strip().isdecimal():
-            return Fault(key, "give whole minutes, 0 to 1440")
-        return _field(key, ("grace_period", side))(draft, services)
+    return number_check(key, ("grace_period", side), "give whole minutes, 0 to 1440")
 
-    return check
+
+def _api(draft: Draft) -> bool:
+    return not draft.is_of_reports
 
 
 def _is_other(draft: Draft) -> bool:
@@ -145,8 +91,12 @@ def _has_both(draft: Draft) -> bool:
 
 QUESTIONS = (
     SetupQuestion("name", "A short name for this integration (a-z, 0-9, _)", check=_name),
-    SetupQuestion("hector_url", "Hector: address of its API, such as https://acme.example/api/v1"),
-    SetupQuestion("hector_token", "Hector: token", Kind.SECRET, check=_hector),
+    SetupQuestion(
+        "source", "How is Hector read: by its API (api), or by reports that it sends (reports)?", Kind.CHOICE, API
+    ),
+    SetupQuestion("hector_url", "Hector: address of its API, such as https://acme.example/api/v1", needed=_api),
+    SetupQuestion("hector_token", "Hector: token", Kind.SECRET, check=_hector, needed=_api),
+    *report_questions.LOCATION,
     SetupQuestion(
         "environment",
         "Salto KS: production, accept (its test environment), or other addresses",
@@ -160,6 +110,7 @@ QUESTIONS = (
     SetupQuestion("username", "Salto KS: email of the account made for this integration (a Site Admin)"),
     SetupQuestion("user_password", "Salto KS: password of that account", Kind.SECRET, check=_salto),
     SetupQuestion("site_id", "Which site?", Kind.CHOICE, choices=lambda services: services.site_choices(), check=_site),
+    *report_questions.COLUMNS,
     SetupQuestion(
         "office_groups",
         "Groups whose users may toggle office mode",
@@ -189,15 +140,19 @@ QUESTIONS = (
         "Time zone of the schedule",
         Kind.CHOICE,
         choices=lambda services: services.zones(),
-        check=_field("timezone", ("timezone",)),
+        check=field_check("timezone", ("timezone",)),
     ),
     SetupQuestion(
         "schedule",
         "When to sync (cron of five fields; empty: only when started by hand)",
         default="0 21 * * *",
-        check=_field("schedule", ("schedule",)),
+        check=field_check("schedule", ("schedule",)),
     ),
     SetupQuestion("delete_users", "Delete Salto users who are no longer part of Hector?", Kind.FLAG, default=False),
 )
-FIXED_CHOICES = {"environment": ("production", "accept", "other"), "office_match": ("all", "any")}
+FIXED_CHOICES = {
+    "source": (Option(API, "its API"), Option(REPORTS, "its reports: files in a folder, a bucket or a mailbox")),
+    "environment": tuple(Option(one, one) for one in ("production", "accept", "other")),
+    "office_match": tuple(Option(one, one) for one in ("all", "any")),
+}
 BY_KEY = {one.key: one for one in QUESTIONS}

@@ -7,23 +7,45 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hector.hook import HectorHook
+from hector.report_errors import ReportMissingError, file_info
+from hector.report_files import read_report, sample_report
+from hector.reports import LOANERS, report_columns
+from hector.reports_hook import HectorReportsHook
 from hector_salto.access.people import active_users
+from hector_salto.connect import report_proposal
 from hector_salto.http_client.fingerprint import no_fingerprint
 from hector_salto.http_client.timing import WITHOUT_RETRIES
 from salto.hook import SaltoHook
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
+    from hector.client import HectorReader
+    from hector.report_files import ReportSample
+    from hector.report_sources import ReportFile, ReportSource
+    from hector.reports import HectorReportsReader
     from hector_salto.access.people import HectorPeople
     from hector_salto.connect.draft import Draft
     from salto.payloads import ListedSite
 
 
-REACHING = frozenset(
-    {"name", "hector_url", "hector_token", "environment", "salto_url", "identity_url"}
-    | {"client_id", "client_secret", "username", "user_password"}
-)
+# Which answers another answer makes anew: what they were asked with.
+OF_SALTO = frozenset({"environment", "salto_url", "identity_url", "client_id", "client_secret", "username"})
+OF_SALTO |= {"user_password", "name"}
+OF_SOURCE = frozenset({"source", "reports_host", "mailbox_login", "mailbox_password", "mailbox_sender", "name"})
+OF_HECTOR = OF_SOURCE | {"hector_url", "hector_token", "reports_timezone", "date_format", "statuses", "max_age_hours"}
+OF_HECTOR |= {f"{kind}_{what}" for kind in report_proposal.HEADINGS for what in ("file", "columns")}
+CACHED = {
+    "salto": OF_SALTO,
+    "sites": OF_SALTO,
+    "source": OF_SOURCE,
+    "_samples": OF_SOURCE,
+    "reader": OF_HECTOR,
+    "people": OF_HECTOR,
+    "_active": OF_HECTOR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +65,10 @@ class Services:
     def after(self, key: str, draft: Draft) -> Services:
         """Return the services once a question was answered: an answer about a connection reaches another one."""
         later = Services(draft)
-        if key not in REACHING:
-            later.__dict__ |= {name: value for name, value in self.__dict__.items() if name != "_draft"}
+        later.__dict__ |= {
+            name: self.__dict__[name] for name, of in CACHED.items() if name in self.__dict__ and key not in of
+        }
         return later
-
-    @cached_property
-    def hector(self) -> HectorHook:
-        return HectorHook.of_connection(self._draft.hector_connection(), timing=WITHOUT_RETRIES)
 
     @cached_property
     def salto(self) -> SaltoHook:
@@ -60,8 +79,15 @@ class Services:
         return self.salto.sites()
 
     @cached_property
+    def reader(self) -> HectorReader | HectorReportsReader:
+        """Hector as it will be read; of reports once all three are mapped."""
+        if self._draft.is_of_reports:
+            return self._reports_reader()
+        return HectorHook.of_connection(self._draft.hector_connection(), timing=WITHOUT_RETRIES).reader
+
+    @cached_property
     def people(self) -> HectorPeople:
-        return self.hector.reader.users(no_fingerprint)
+        return self.reader.users(no_fingerprint)
 
     def site_choices(self) -> list[Option]:
         named = sorted(self.sites, key=lambda site: site.customer_reference.casefold())
@@ -85,6 +111,65 @@ class Services:
         reader = self.salto.reader(self._draft.get("site_id"))
         found = [str(zone) for zone in reader.locks(reader.site.zone)["zone"].dropna().value_counts().index]
         return [Option(zone, zone) for zone in dict.fromkeys([*found, reader.site.zone, "UTC"]) if zone]
+
+    # --- reports ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def source(self) -> ReportSource:
+        return HectorReportsHook.of_connection(self._draft.hector_connection()).source
+
+    def patterns(self) -> list[str]:
+        return report_proposal.patterns_of(self.source.names())
+
+    def file_choices(self) -> list[Option]:
+        return [Option(pattern, pattern) for pattern in self.patterns()]
+
+    def newest(self, kind: str) -> ReportFile:
+        """Return the newest file of a kind.
+
+        Raises:
+            ReportMissingError: there is none.
+        """
+        pattern = str(self._draft.get(f"{kind}_file"))
+        file = self.source.newest([pattern]).get(pattern)
+        if file is None:
+            raise ReportMissingError(file_info(self._draft.hector_conn_id, pattern), f"is not in {self.source.address}")
+        return file
+
+    def sample(self, kind: str) -> ReportSample:
+        """Return headings and first rows of the newest file of a kind."""
+        file = self.newest(kind)
+        found: dict[tuple[str, str], ReportSample] = self._samples
+        if (kind, file.name) not in found:
+            exchange = file_info(self._draft.hector_conn_id, file.name)
+            found[kind, file.name] = sample_report(file.load(), report_proposal.likely_headings(kind), exchange)
+        return found[kind, file.name]
+
+    def require_report(self, kind: str) -> None:
+        """Read the newest file of a kind by the columns that were chosen.
+
+        Raises:
+            RestError: when it cannot be read so.
+        """
+        file, columns = self.newest(kind), self._draft.columns(kind)
+        read_report(file.load(), report_columns(kind, columns), file_info(self._draft.hector_conn_id, file.name))
+
+    def unknown_statuses(self) -> list[str]:
+        """Return the names of statuses that reports show and no code is known for."""
+        return self._reports_reader(statuses={}).unknown_statuses()
+
+    def date_texts(self) -> tuple[str, ...]:
+        """Return the first start times as the report of loaners shows them."""
+        heading = self._draft.columns(LOANERS).get("start", "")
+        return self.sample(LOANERS).columns.get(heading, ())
+
+    def _reports_reader(self, **changes: Mapping[str, str]) -> HectorReportsReader:
+        fields = self._draft.report_fields(**changes)
+        return HectorReportsHook.of_connection(self._draft.hector_connection(), fields).reader
+
+    @cached_property
+    def _samples(self) -> dict[tuple[str, str], ReportSample]:
+        return {}
 
     @cached_property
     def _active(self) -> pd.DataFrame:
