@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "salto": {"access", "http_client", "settings"},
     "hector": {"access", "http_client", "report_fields"},
     "workflow": PRODUCT - {"workflow", "doctor", "connect"},
-    "connect": {"access", "http_client", "integration", "salto", "hector"},
+    "connect": {"access", "http_client", "integration", "report_fields", "salto", "hector"},
     "doctor": {"access", "http_client", "integration", "salto", "hector"},
     "ui": PRODUCT,
     "salto_doors": {"ui"},

@@ -94,7 +94,7 @@ def test_french_reports_are_mapped_by_their_own_words(school, tmp_path):
 
 WRONG = [
     ({"reports_host": "file:///no/such/folder"}, "reports_host: .*is not there"),
-    ({"reports_host": " "}, "reports_host: give a folder"),
+    ({"reports_host": " "}, "reports_host: an answer is needed"),
     ({"users_file": "Nobody*.xlsx"}, r"users_file: .*Nobody\*.xlsx is not in file"),
     ({"users_columns": {"email": "Mail"}}, "users_columns: .*no column named Mail"),
     ({"places_columns": {"lock_name": ""}}, "places_columns: choose a column for lock name"),

@@ -21,7 +21,8 @@ from hector_salto.settings import OPTIONS
 AIRFLOW_SETTING = re.compile(r"AIRFLOW__(\w+?)__(\w+)")
 PREFIX = "HECTOR_SALTO_"
 SERVERS = {"api-server", "scheduler", "dag-processor", "triggerer", "worker-1", "worker-2"}
-STEPS = {"migrate", "pools", "logins"}
+STEPS = {"migrate", "pools", "logins", "integrations"}
+WRITES_FILES = {"api-server", "integrations"}
 LONG_ENOUGH = "long enough to pass"
 
 
@@ -185,7 +186,7 @@ def test_python_in_commands_and_checks_compiles(compose):
         if "-c" in words
     ]
 
-    assert len(texts) == 5
+    assert len(texts) == 6
     for text in texts:
         compile(text, "docker-compose.yml", "exec")
 
@@ -203,7 +204,7 @@ def test_who_waits_for_whom_can_come_true(compose):
     for name in ("worker-1", "worker-2", "triggerer"):
         assert "api-server" in compose.ours[name]["depends_on"], name
     assert "pools" in compose.ours["scheduler"]["depends_on"]
-    assert "logins" in compose.ours["api-server"]["depends_on"]
+    assert {"logins", "integrations"} <= compose.ours["api-server"]["depends_on"].keys()
 
 
 # --- secrets -----------------------------------------------------------------------------------------------------------
@@ -312,13 +313,13 @@ def test_no_image_of_others_floats(compose):
     assert images == {"postgres:16.10-bookworm", "redis:7.2.7-bookworm"}
 
 
-def test_mounted_folders_exist_and_are_read_only(compose, root):
+def test_mounted_folders_exist_and_are_read_only_but_for_the_page(compose, root):
     for name, service in compose.services.items():
         for volume in service.get("volumes", []):
             source, _, rest = volume.partition(":")
             if source.startswith("."):
                 assert (root / source).is_dir(), (name, source)
-                assert rest.endswith(":ro"), (name, source)
+                assert rest.endswith(":ro") != (name in WRITES_FILES), (name, source)
             else:
                 assert source in compose.data["volumes"], (name, source)
 
@@ -329,14 +330,30 @@ def test_runs_logs_and_sites_are_where_the_settings_say(compose, fill):
     expected = {
         f"runs:{runs}",
         f"logs:{settings['AIRFLOW__LOGGING__BASE_LOG_FOLDER']}",
-        f"./include/integrations:{settings['HECTOR_SALTO_INTEGRATIONS']}:ro",
     }
+    folder = f"./include/integrations:{settings['HECTOR_SALTO_INTEGRATIONS']}"
     passwords = PurePosixPath(settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
 
     for name in SERVERS | {"migrate", "pools"}:
         more = {f"logins:{passwords.parent}"} if name == "api-server" else set()
-        assert set(compose.ours[name]["volumes"]) == expected | more, name
+        files = {folder if name in WRITES_FILES else f"{folder}:ro"}
+        assert set(compose.ours[name]["volumes"]) == expected | files | more, name
+    assert compose.ours["integrations"]["volumes"] == [folder]
     assert compose.ours["logins"]["volumes"] == [f"logins:{passwords.parent}"]
+
+
+def test_the_folder_of_the_files_is_opened_to_the_group_of_the_containers_alone(compose, tmp_path, monkeypatch):
+    step = compose.ours["integrations"]
+    asked = []
+    monkeypatch.setattr(os, "chown", lambda *given: asked.append(given))
+    monkeypatch.setenv("HECTOR_SALTO_INTEGRATIONS", str(tmp_path))
+    exec(step["command"][2])  # noqa: S102 - what the container runs
+
+    assert asked == [(str(tmp_path), -1, 50000)]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o2775
+    assert {name for name, service in compose.ours.items() if "cap_add" in service or "user" in service} == {
+        "integrations"
+    }
 
 
 def test_what_postgres_and_redis_hold_outlives_them(compose):

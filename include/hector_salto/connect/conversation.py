@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hector_salto.connect.question import MappingRow, SetupQuestion
 
 
+ONE_TEXT = frozenset({Kind.TEXT, Kind.SECRET, Kind.CHOICE})  # kinds whose answer is one text
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A question as it is put now.
@@ -103,9 +106,14 @@ def _default(question: SetupQuestion, draft: Draft, services: Services) -> Any: 
 
 def check(question: SetupQuestion, draft: Draft, services: Services) -> Fault | None:
     """Return what is wrong with the answer to a question, if anything is."""
-    allowed = [one.value for one in FIXED_CHOICES.get(question.key, ())]
-    if allowed and draft.get(question.key, question.default) not in allowed:
+    answer, allowed = (
+        draft.get(question.key, question.default),
+        [one.value for one in FIXED_CHOICES.get(question.key, ())],
+    )
+    if allowed and answer not in allowed:
         return Fault(question.key, f"choose one of {', '.join(allowed)}")
+    if question.kind in ONE_TEXT and not question.optional and not str(answer).strip():
+        return Fault(question.key, "an answer is needed")
     try:
         return question.check(draft, services) if question.check else None
     except RestError as error:

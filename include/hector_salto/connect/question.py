@@ -60,6 +60,7 @@ class SetupQuestion:
         check: finds fault with the answers up to this one; None: it is fine.
         needed: whether it is asked at all.
         asked_of: the question to answer anew when the service does not say what to choose from.
+        optional: whether the answer may be empty.
     """
 
     key: str
@@ -72,6 +73,7 @@ class SetupQuestion:
     check: Callable[[Draft, Services], Fault | None] | None = None
     needed: Callable[[Draft], bool] = lambda _draft: True
     asked_of: str = ""
+    optional: bool = False
 
 
 def field_check(key: str, path: tuple[str, ...]) -> Callable[[Draft, Services], Fault | None]:

@@ -140,6 +140,7 @@ QUESTIONS = (
         "Time zone of the schedule",
         Kind.CHOICE,
         choices=lambda services: services.zones(),
+        proposal=lambda services: services.zones()[0].value,
         check=field_check("timezone", ("timezone",)),
     ),
     SetupQuestion(
@@ -147,6 +148,7 @@ QUESTIONS = (
         "When to sync (cron of five fields; empty: only when started by hand)",
         default="0 21 * * *",
         check=field_check("schedule", ("schedule",)),
+        optional=True,
     ),
     SetupQuestion("delete_users", "Delete Salto users who are no longer part of Hector?", Kind.FLAG, default=False),
 )

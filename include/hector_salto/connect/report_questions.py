@@ -42,8 +42,6 @@ def _source(draft: Draft, services: Services) -> Fault | None:
 
 
 def _folder(draft: Draft, services: Services) -> Fault | None:
-    if not str(draft.get("reports_host")).strip():
-        return Fault("reports_host", "give a folder, a bucket or a mailbox")
     return None if draft.is_of_mailbox else _source(draft, services)
 
 
@@ -153,6 +151,7 @@ COLUMNS = (
         "Time zone of the times in the reports",
         Kind.CHOICE,
         choices=lambda services: services.zones(),
+        proposal=lambda services: services.zones()[0].value,
         check=field_check("reports_timezone", ("hector_reports", "timezone")),
         needed=_reports,
     ),

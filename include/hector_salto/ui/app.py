@@ -41,7 +41,7 @@ from hector_salto.reports.search import matches
 from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.zones import DoorZones
-from hector_salto.ui import dag_runs
+from hector_salto.ui import dag_runs, settings_form
 from hector_salto.ui.cards import Card, approval_of, card
 from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, sync_dag
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
@@ -75,6 +75,7 @@ POLICY = (
 )
 
 app = FastAPI(title="Salto doors", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(settings_form.router)
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 READER = [Depends(get_user)]
 
@@ -184,6 +185,7 @@ def integrations(request: Request, visitor: VisitorDep, done: str = "", run: str
         "errors": [str(error) for error in errors] if visitor.may_read_import_errors() else [],
         "hidden_errors": len(errors) if not visitor.may_read_import_errors() else 0,
         "titles": TITLES,
+        "may_add": visitor.may_edit_connection(None),
         "beginning": not any(name != SANDBOX for name in found),
         "done": {"id": run} if done == "started" else None,
         "token": visitor.form_token(),

@@ -64,6 +64,7 @@ class Card:
     plans_only: str
     may_trigger: bool
     may_unpause: bool
+    may_edit: bool
     import_error: str
     missing_pool: str
 
@@ -111,6 +112,7 @@ def card(  # noqa: PLR0913, PLR0917 - what a card is made of
         plans_only=_plans_only(kept, name, syncs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
+        may_edit=all(map(who.may_edit_connection, (integration.hector_conn_id, integration.salto_conn_id))),
         import_error=import_error() if not schedule.known and who.may_read_import_errors() else "",
         missing_pool="" if has_pool else integration.pool,
     )

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    AccessView,
+    ConnectionDetails,
+    DagAccessEntity,
+    DagDetails,
+)
 from airflow.api_fastapi.core_api.security import GetUserDep  # noqa: TC002 - FastAPI reads the annotation
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
@@ -48,6 +53,12 @@ class Visitor:
 
     def may_read_import_errors(self) -> bool:
         return get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=self.user)
+
+    def may_edit_connection(self, conn_id: str | None) -> bool:
+        """Return whether this visitor may change a connection, or add one where there is no id."""
+        method: ResourceMethod = "POST" if conn_id is None else "PUT"
+        details = ConnectionDetails(conn_id=conn_id)
+        return get_auth_manager().is_authorized_connection(method=method, details=details, user=self.user)
 
     def form_token(self) -> str:
         return _signer().dumps(str(self.user.get_id()))
