@@ -225,6 +225,9 @@ def test_a_name_or_a_connection_that_is_taken_is_not_overwritten(school, running
     assert "there is an integration of this name" in tab.send("save", name="school")
     monkeypatch.setenv("AIRFLOW_CONN_HECTOR_HALL", json.dumps({"conn_type": "hector", "host": "https://x.example"}))
     assert "Airflow has another connection hector_hall already" in tab.send("save", name="hall")
+    fill(tab, school)
+    text = tab.send("save", name="annex", site_id="de4520000000")
+    assert "belongs to the integration school" in text.split('id="fault-site_id"')[1].split("</p>")[0]
 
 
 def test_without_airflow_s_leave_nothing_is_asked_and_the_file_is_still_checked(

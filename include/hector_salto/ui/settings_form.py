@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, status
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import FormData
 
+from hector_salto.access.texts import comparable
 from hector_salto.connect.conversation import first_fault
 from hector_salto.connect.draft import Draft, as_json
 from hector_salto.connect.form import (
@@ -34,7 +35,7 @@ from hector_salto.connect.question import Fault, Kind
 from hector_salto.connect.services import Services
 from hector_salto.http_client.errors import RestError
 from hector_salto.integration import IntegrationError
-from hector_salto.integration_files import load_integration, names_of_files
+from hector_salto.integration_files import load_all, load_integration, names_of_files
 from hector_salto.ui.dag_runs import sync_dag
 from hector_salto.ui.integration_writer import FileChangedError, Saved, digest_of, save
 from hector_salto.ui.pages import page
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 LONGEST_FIELD = 4000
 SECRET_KEYS = (*ADDRESS_OF, "fingerprint_key")
+SANDBOX = "sandbox"
 NOT_TESTED = "Airflow's setting [core] test_connection is not Enabled: nothing is asked of the services from here"
 CHANGED = "the file was changed meanwhile: load this page again"
 TAKEN = "there is an integration of this name: edit it, or choose another name"
@@ -119,7 +121,7 @@ def _save(request: Request, visitor: Visitor, sent: Sent, services: Services) ->
     name = str(sent.draft.get("name"))
     if not sent.name and name in names_of_files():
         return _form(request, visitor, sent, services, fault=Fault("name", TAKEN))
-    fault = _taken_connection(sent) or (first_fault(sent.draft, services) if _may_ask() else None)
+    fault = _taken_connection(sent) or _taken_site(sent) or (first_fault(sent.draft, services) if _may_ask() else None)
     if fault is not None:
         return _form(request, visitor, sent, services, fault=fault)
     try:
@@ -141,6 +143,19 @@ def _taken_connection(sent: Sent) -> Fault | None:
         if found != fields:
             return Fault("name", f"Airflow has another connection {conn_id} already: delete it, or choose another name")
     return None
+
+
+def _taken_site(sent: Sent) -> Fault | None:
+    """Return that another integration has the site; the sandbox's is for trying, and the run says whose the site is."""
+    wanted = comparable(str(sent.draft.get("site_id")))
+    others = [
+        name
+        for name, one in load_all()[0].items()
+        if comparable(one.site_id) == wanted and name not in {sent.name, SANDBOX}
+    ]
+    if not others:
+        return None
+    return Fault("site_id", f"the site belongs to the integration {others[0]}: edit that one, or choose another site")
 
 
 def _saved(request: Request, name: str, saved: Saved) -> HTMLResponse:
