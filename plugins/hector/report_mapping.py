@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ LATEST_SERIAL = 2_000_000  # days
 YES = frozenset({"yes", "y", "true", "1", "x", "oui", "o", "vrai"})
 NO = frozenset({"", "no", "n", "false", "0", "non", "faux"})
 NOT_A_USER = Party(type="contact", id="unknown")  # a borrower whom the report shows without an email
+EMAIL_DIGITS = 16  # of the digest that stands for an email
 HALF_A_SECOND = timedelta(microseconds=500_000)  # serials are fractions of a day
 
 
@@ -52,6 +54,11 @@ def _by_iso(text: str) -> datetime:
 def name_id(name: str) -> str:
     """Return what stands for a thing that reports know by its name only."""
     return comparable(" ".join(name.split()))
+
+
+def email_id(email: str) -> str:
+    """Return what stands for a user of whom reports show the email only: ids reach logs, emails do not."""
+    return f"u_{hashlib.sha256(comparable(email).encode()).hexdigest()[:EMAIL_DIGITS]}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +186,7 @@ def map_people(reading: ReportReading) -> ReportedPeople:
 def _user_fields(reading: ReportReading, row: ReportRow) -> _UserFields:
     email, code = reading.text(row, "email"), reading.text(row, "unique_code")
     return _UserFields(
-        id=reading.text(row, "id") or comparable(email),
+        id=reading.text(row, "id") or email_id(email),
         email=email or None,
         first_name=reading.text(row, "first_name") or None,
         last_name=reading.text(row, "last_name") or None,
@@ -322,7 +329,7 @@ def _loaner_fields(reading: ReportReading, row: ReportRow, known: Known) -> _Loa
 
 
 def _user_id(email: str, known: Known) -> str:
-    return known.users.get(comparable(email), comparable(email))
+    return known.users.get(comparable(email)) or email_id(email)
 
 
 def _resources(reading: ReportReading, row: ReportRow, known: Known) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from hector.client import HectorReader, hector_service, hector_transport
 from hector.report_errors import ReportContentError, ReportLayoutError, ReportMissingError
+from hector.report_mapping import email_id
 from hector.report_sources import ReportFile, matches
 from hector.reports import HectorReportsReader
 from hector_salto.access.texts import plain
@@ -40,6 +41,9 @@ FIELDS = {
     "loaners": {"file": "Loaners*", "columns": BLOCK["loaners"]["columns"]},
     "timezone": "America/Toronto",
 }
+
+
+ANA = email_id("ana@x.org")
 
 
 class Files:
@@ -126,7 +130,7 @@ def test_users_are_known_by_their_email_and_codes_leave_as_fingerprints():
 
     row = found.users.iloc[0]
     assert (row["user_id"], row["email"], row["status"], row["department_id"]) == (
-        "ana@x.org",
+        ANA,
         "ana@x.org",
         "active",
         "music",
@@ -142,7 +146,7 @@ def test_rows_of_one_user_are_one_and_rows_that_differ_are_left_to_the_rules():
     assert (len(found.users), list(found.user_groups["group_id"])) == (1, ["a", "b", "c"])
 
     found = reader(Users=rows.replace("A@x.org,1", "a@x.org,2")).users(FINGERPRINT)
-    assert list(found.users["user_id"]) == ["a@x.org", "a@x.org (row 3)"]
+    assert list(found.users["user_id"]) == [email_id("a@x.org"), f"{email_id('a@x.org')} (row 3)"]
     assert set(found.users["email"]) == {"a@x.org"}
 
 
@@ -194,7 +198,7 @@ def test_rows_of_one_loaner_are_one_and_resources_that_are_no_places_are_equipme
 
     assert list(found.reservations["reservation_id"]) == ["10452"]
     assert list(found.places["place_id"]) == ["studio 204", "studio 205"]
-    assert list(found.people["person_id"]) == ["ana@x.org"]
+    assert list(found.people["person_id"]) == [ANA]
     assert "1 resources of loaners are no places" in caplog.text
     assert "the report of loaners does not say participants, blocking: nothing is granted by them" in caplog.text
 
@@ -210,7 +214,7 @@ def test_a_borrower_without_email_is_no_user_and_a_column_without_any_is_an_erro
     times = "New,2026-01-14 10:15,2026-01-14 12:00"
     found = loaners_of(f"{ROW}7,{times},Site office,Studio 204\n8,{times},Bo Li <Bo@x.org>,Studio 204\n")
     assert list(found.people["person_type"]) == ["user", "contact", "user"]
-    assert list(found.people["person_id"]) == ["ana@x.org", "unknown", "bo@x.org"]
+    assert list(found.people["person_id"]) == [ANA, "unknown", email_id("Bo@x.org")]
 
     with pytest.raises(ReportLayoutError, match="column Borrower email without any email: choose the field"):
         loaners_of(ROW.replace("Ana@x.org", "Ana Roy"))
@@ -223,7 +227,7 @@ def test_participants_and_blocking_are_read_where_a_report_has_them():
         Loaners=heading + rows, fields=columns("loaners", participants="Participants", blocking="Blocking")
     ).loaners(NOW, NOW + timedelta(days=1))
 
-    assert list(found.people["person_id"]) == ["ana@x.org", "bo@x.org", "ana@x.org"]
+    assert list(found.people["person_id"]) == [ANA, email_id("Bo@x.org"), ANA]
     assert list(found.reservations["blocking"]) == [False, True]
 
 
