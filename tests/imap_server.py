@@ -12,12 +12,16 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +38,7 @@ state_dir = {folder}/run
 log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
-ssl = no
+{ssl}
 disable_plaintext_auth = no
 default_internal_user = {internal}
 default_internal_group = {internal_group}
@@ -59,7 +63,8 @@ service imap-login {{
     port = {port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {tls_port}
+    ssl = yes
   }}
 }}
 service anvil {{
@@ -76,6 +81,13 @@ class ImapServer:
     """Where it is, and what a test puts into its mailbox."""
 
     port: int
+    tls_port: int = 0
+    authority: Path | None = None
+
+    @property
+    def tls_address(self) -> str:
+        """Where it takes TLS; ``authority`` has the certificate to trust."""
+        return f"imaps://localhost:{self.tls_port}"
 
     @property
     def address(self) -> str:
@@ -123,12 +135,13 @@ def imap_server() -> Iterator[ImapServer]:
     for name in ("mail", "home"):
         (folder / name).mkdir()
         os.chown(folder / name, *owner())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (folder / "dovecot.conf").write_text(config(folder, port), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, tls_port = free.getsockname()[1], other.getsockname()[1]
+    make_certificate(folder)
+    (folder / "dovecot.conf").write_text(config(folder, port, tls_port), encoding="utf-8")
     running = subprocess.Popen([DOVECOT, "-F", "-c", str(folder / "dovecot.conf")])
     try:
-        server = ImapServer(port)
+        server = ImapServer(port, tls_port, folder / "cert.pem")
         wait_for(server, running, folder)
         yield server
     finally:
@@ -137,13 +150,35 @@ def imap_server() -> Iterator[ImapServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def config(folder: Path, port: int) -> str:
+def make_certificate(folder: Path) -> None:
+    """Write a key and a certificate of localhost that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain_key = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(plain_key)
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def config(folder: Path, port: int, tls_port: int) -> str:
     """As root with Debian's users of dovecot, else with the test's own."""
     is_root = os.getuid() == 0
     own = getpass.getuser()
     return CONFIG.format(
         folder=folder,
         port=port,
+        tls_port=tls_port,
+        ssl=f"ssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem",
         internal="dovecot" if is_root else own,
         internal_group="dovecot" if is_root else own,
         login_user="dovenull" if is_root else own,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hector.report_sources import FolderSource, Mailbox, MailboxSource, matches
-from hector_salto.http_client.errors import ConfigurationError, CredentialsError, UnavailableError
+from hector_salto.http_client.errors import AddressError, ConfigurationError, CredentialsError, UnavailableError
 from tests.imap_server import LOGIN, PASSWORD, SENDER, imap_server
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -146,3 +146,17 @@ def test_a_server_that_is_away_is_waited_for():
 
     with pytest.raises(UnavailableError, match="file INBOX cannot be read from"):
         closed.describe()
+
+
+def over_tls(server):
+    box = {"login": LOGIN, "password": PASSWORD, "folder": "INBOX", "sender": SENDER}
+    return MailboxSource(Mailbox("localhost", server.tls_port, tls=True, **box), "c")
+
+
+def test_a_mailbox_over_tls_is_read_when_its_certificate_is_trusted(empty, monkeypatch):
+    empty.deliver({"Users.csv": b"sealed"})
+    with pytest.raises(AddressError, match="the certificate of localhost is not valid"):
+        over_tls(empty).newest(["Users*"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(empty.authority))
+
+    assert over_tls(empty).newest(["Users*"])["Users*"].load() == b"sealed"
