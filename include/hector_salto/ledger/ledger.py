@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hector_salto.access import release, schemas
 from hector_salto.access.drift import DRIFT, DriftBaseline
 from hector_salto.access.guard_history import FEWEST_READS, LONG_STANDING, DatedRead, ReadCounts
+from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.snapshot import KEYS, SCHEMAS, Snapshot, empty_snapshot
 from hector_salto.ledger.site_claims import is_held
 from hector_salto.ledger.tables import (
@@ -36,6 +38,8 @@ from hector_salto.ledger.tables import (
     ReleaseRow,
     Run,
     SeenBorrower,
+    SeenGroup,
+    SeenPerson,
     SeenReservation,
     SeenRoom,
     SeenSchedule,
@@ -480,7 +484,22 @@ class Ledger:
             ids = (
                 None if about == EVERYTHING or BOOKED.isdisjoint(wanted) else _about(connection, integration, at, about)
             )
-            tables = {name: _as_of(connection, name, integration, at, ids) for name in wanted}
+            tables = {name: _as_of(connection, name, integration, at, _of(name, ids)) for name in wanted}
+        return replace(empty_snapshot(), **tables)
+
+    def read_surroundings(self, integration: str, reservation_ids: Iterable[str]) -> Snapshot:
+        """Return what was so at the last look, as far as the chains of these reservations ask."""
+        with self.reading() as connection:
+            read = partial(_as_of, connection, integration=integration, at=None)
+            ids = set(reservation_ids)
+            tables = {name: read(name=name, only=(TABLES[name].reservation_id, ids)) for name in BOOKED}  # type: ignore[attr-defined]
+            tables["people"] = read(name="people", only=(SeenPerson.user_id, set(tables["borrowers"]["user_id"])))
+            named = {f"{GROUP_PREFIX}{reference}" for reference in tables["reservations"]["reference"]}
+            tables["groups"] = read(name="groups", only=(SeenGroup.name, named))
+            groups = set(tables["groups"]["group_id"])
+            for name in ("members", "doors", "schedules"):
+                tables[name] = read(name=name, only=(TABLES[name].group_id, groups))  # type: ignore[attr-defined]
+            tables["locks"] = read(name="locks", only=None)
         return replace(empty_snapshot(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
@@ -874,16 +893,19 @@ def _columns(name: str) -> list[Any]:
     return [getattr(TABLES[name], column) for column in SCHEMAS[name].columns]
 
 
+def _of(name: str, reservations: set[str] | None) -> tuple[Any, set[str]] | None:
+    """Return what narrows a table to some reservations; None: nothing does."""
+    if name not in BOOKED or reservations is None:
+        return None
+    return TABLES[name].reservation_id, reservations  # type: ignore[attr-defined]
+
+
 def _as_of(
-    connection: Connection, name: str, integration: str, at: datetime | None, reservations: set[str] | None
+    connection: Connection, name: str, integration: str, at: datetime | None, only: tuple[Any, set[str]] | None
 ) -> pd.DataFrame:
-    """One table of a look; of what belongs to a reservation, that of these only (None: all)."""
-    table = TABLES[name]
-    query = _live(select(*_columns(name)), table, integration, at)
-    if name in BOOKED and reservations is not None:
-        found = among(connection, query, table.reservation_id, reservations)  # type: ignore[attr-defined]
-    else:
-        found = list(connection.execute(query).all())
+    """Return one table of a look; ``only``: rows whose column is one of these (None: all)."""
+    query = _live(select(*_columns(name)), TABLES[name], integration, at)
+    found = list(connection.execute(query).all()) if only is None else among(connection, query, *only)
     rows = [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
     return schemas.frame(SCHEMAS[name], rows).sort_values(KEYS[name], ignore_index=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -326,7 +326,7 @@ def _way(
     if len(broken):
         says = NO_LOCK if broken["code"].iloc[0] == Break.NO_LOCK else CLOSED
         errors = tuple(sources.errors(reference, user))
-        step = _step(sources, broken.iloc[0], reference, user)
+        step = choose_step(sources, broken.iloc[0].to_dict(), reference, user)
         still = _still(sources, (user, door), _moment(row, now, at))
         if len(still) and broken["link"].iloc[0] != LOCK:
             says = STILL_OPEN
@@ -381,7 +381,7 @@ def _still_step(reference: str, row: pd.Series, still: list[str], errors: tuple[
     return HELD_BACK if errors else TAKEN_BACK
 
 
-def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:
+def choose_step(sources: Sources, link: Mapping[Any, Any], reference: str, user: object) -> str:
     """A problem of the run that is about the same thing knows the step better than the link."""
     found, seen = sources.problems, sources.snapshot
     booked = seen.reservations[seen.reservations["reference"].eq(reference)]["reservation_id"]

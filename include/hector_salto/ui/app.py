@@ -47,6 +47,7 @@ from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, syn
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
 from hector_salto.ui.permissions import Visitor, VisitorDep, own_form
+from hector_salto.ui.today import today_at
 from hector_salto.workflow import release
 from hector_salto.workflow.recorder import ledger
 
@@ -142,7 +143,9 @@ class SiteContext:
 
 
 def _readable(visitor: Visitor) -> dict[str, Integration]:
-    found = {name: one for name, one in load_all()[0].items() if visitor.may_read(sync_dag(name))}
+    known = load_all()[0]
+    may = visitor.readable([sync_dag(name) for name in known])
+    found = {name: one for name, one in known.items() if sync_dag(name) in may}
     return dict(sorted(found.items(), key=lambda item: (item[0] == SANDBOX, item[0])))
 
 
@@ -169,6 +172,29 @@ SiteDep = Annotated[SiteContext, Depends(site)]
 
 def _airflow_home(request: Request) -> str:
     return str(request.scope.get("root_path", "")).removesuffix("/doors") or "/"
+
+
+# --- today -------------------------------------------------------------------------------------------------------------
+
+
+@app.get("/today", dependencies=READER)
+def today(request: Request, visitor: VisitorDep) -> HTMLResponse:
+    """Will every user get in today, and who has to act: the first view."""
+    found = _readable(visitor)
+    now = datetime.now(UTC)
+    seen = today_at(ledger(), found, visitor, now)
+    zones = {one.zone for one in seen.sites}
+    zone = next(iter(zones)) if len(zones) == 1 else "UTC"
+    shown = {
+        "today": seen,
+        "zone": zone,
+        "many_zones": len(zones) > 1,
+        "now": now,
+        "who": WHO,
+        "chosen": next(iter(found), ""),
+        "token": visitor.form_token(),
+    }
+    return HTMLResponse(page(request, "today.html.j2", view="today", names=list(found), **shown))
 
 
 # --- integrations -----------------------------------------------------------------------------------------------------
