@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -133,7 +133,7 @@ def _answer_at(
 def _around(kept: Ledger, name: str, question: Question, now: datetime) -> Snapshot:
     """Return what tells on whose wall clock a question is meant."""
     if question.door:
-        return kept.read_snapshot(name, names=("locks", "places", "rooms"), about=Selection(finish_after=now - GRACE))
+        return kept.read_snapshot(name, names=("locks", "places"))
     if question.reference:
         about = Selection(reference=question.reference)
         return kept.read_snapshot(name, about=about, names=("locks", "places", "reservations", "rooms"))
@@ -154,20 +154,31 @@ def snapshot_from_ledger(
         raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
     about = _about(kept, name, question, now, at)
     words = f"as the run of {wall(last.began_at, zone)} saw it"
-    return SiteView(kept.read_snapshot(name, past, about=about), words, problems_of(kept, last.run_id))
+    near = None if past is not None or question.door else _surroundings(kept, name, about)
+    seen = near or kept.read_snapshot(name, past, about=about)
+    return SiteView(seen, words, problems_of(kept, last.run_id))
+
+
+def _surroundings(kept: Ledger, name: str, about: Selection) -> Snapshot | None:
+    """Return what the chains of some reservations ask; None: more than that must be read, because there are none."""
+    booked = kept.read_snapshot(name, about=about, names=("reservations",)).reservations["reservation_id"]
+    return kept.read_surroundings(name, booked, about.user_ids or ()) if len(booked) else None
 
 
 def _about(kept: Ledger, name: str, question: Question, now: datetime, at: datetime | None) -> Selection:
     """The reservations that an answer needs: a ledger of years holds many others."""
     if question.reference:
         return Selection(reference=question.reference)
-    if question.door:
-        return Selection(open_at=at) if at is not None else Selection(finish_after=now - GRACE)
     past = at if at is not None and at < now else None
-    seen = kept.read_snapshot(
-        name, past, names=("people", "borrowers"), about=Selection(finish_after=(at or now) - LOOKED_BACK)
-    )
-    return Selection(finish_after=(at or now) - LOOKED_BACK, user_ids=frozenset(_who(question).user_ids(seen)))
+    if question.door:
+        about = Selection(open_at=at) if at is not None else Selection(finish_after=now - GRACE)
+        doors = kept.read_snapshot(name, past, about=about, names=("locks", "places", "rooms"))
+        booked = doors_called(doors, question.door).rooms["reservation_id"]
+        return replace(about, reservation_ids=frozenset(booked))
+    who = _who(question)
+    known = set(who.among(kept.read_snapshot(name, past, names=("people",)).people)["user_id"].dropna())
+    named = {question.user_id} if question.user_id and not known else known  # perhaps only reservations name the user
+    return Selection(finish_after=(at or now) - LOOKED_BACK, user_ids=frozenset(named))
 
 
 def _who(question: Question) -> Who:
