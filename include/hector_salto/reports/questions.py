@@ -16,6 +16,7 @@ from hector_salto.ledger.queries import last_errors, last_known, last_look, memb
 from hector_salto.reports.clock import MomentError, moments, wall
 from hector_salto.reports.door import doors_called, who_may_enter
 from hector_salto.reports.explain import Explanation, Sources, Who, why_person, why_reservation
+from hector_salto.reports.people import People
 
 if TYPE_CHECKING:
     from hector_salto.access.snapshot import Snapshot
@@ -105,9 +106,23 @@ def answer_question(
 def _answer_at(
     kept: Ledger, name: str, asked: tuple[Question, ZoneInfo, datetime | None], now: datetime, live: SiteView | None
 ) -> Explanation:
-    """Return the answer about one moment (None: now)."""
-    question, zone, at = asked
+    """Return the answer about one moment (None: now), with its users by name."""
     look = live or snapshot_from_ledger(kept, name, asked, now)
+    answer = _explain(kept, name, asked, now, look, live=live is not None)
+    answer.people = People.of(look.snapshot.people)
+    return answer
+
+
+def _explain(  # noqa: PLR0913 - a question, and what is known
+    kept: Ledger,
+    name: str,
+    asked: tuple[Question, ZoneInfo, datetime | None],
+    now: datetime,
+    look: SiteView,
+    *,
+    live: bool,
+) -> Explanation:
+    question, zone, at = asked
     around = at or now
 
     def errors(reference: str | None, user_id: str | None) -> list[str]:
@@ -117,16 +132,12 @@ def _answer_at(
     sources = Sources(look.snapshot, look.words, zone, look.problems, errors, events)
     instant, present = None if at is None else pd.Timestamp(at), pd.Timestamp(now)
     if question.door:
-        since = memberships_since(kept, name, around) if live is None else pd.DataFrame()
+        since = memberships_since(kept, name, around) if not live else pd.DataFrame()
         return who_may_enter(sources, question.door, now=present, at=instant, since=since)
     if question.reference:
         email = question.email or None
         answer = why_reservation(sources, question.reference, now=present, at=instant, email=email)
-        return (
-            answer
-            if answer.known or live is not None
-            else _explain_missing(answer, kept, name, question.reference, zone)
-        )
+        return answer if answer.known or live else _explain_missing(answer, kept, name, question.reference, zone)
     return why_person(sources, _who(question), now=present, at=instant)
 
 

@@ -106,7 +106,8 @@ def _shut(sources: Sources, people: People, row: Mapping[str, object], link: Map
     else:
         user = link["user_id"]
         cause, detail = SHORT_CAUSE[str(link["link"])], str(link["words"])
-        step, who = choose_step(sources, link, reference, user), _owner(str(link["link"]))
+        (step, because), who = choose_step(sources, link, reference, user), _owner(str(link["link"]))
+        detail = f"{detail}; {because}" if because else detail
     return ShutDoor(
         reference=reference,
         door=str(row["door"]),
