@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
 
+from hector_salto.ledger.ledger import refresh_statistics
 from hector_salto.ledger.tables import (
     Operation,
     ProblemRow,
@@ -67,6 +68,7 @@ def fill_ledger(ledger: Ledger, name: str, now: datetime, size: YearSize, seed: 
         last = booked[-size.a_week :] if size.a_week else []
         groups = ({"group_id": f"g{one['reference']}", "name": f"Hector_{one['reference']}"} for one, _, _ in last)
         _write(connection, SeenGroup, (seen | group for group in groups))
+        refresh_statistics(connection)  # as each run does at its end
 
 
 def _write(connection: Connection, table: Any, rows: Iterator[dict[str, Any]]) -> None:  # noqa: ANN401 - a table's class

@@ -149,6 +149,7 @@ def _parts(url: str) -> dict[str, Any]:
 def _views(now: datetime, size: YearSize) -> dict[str, str]:
     last = size.a_week * size.weeks - 1
     return {
+        "today": "/today?",
         "integrations": "/?",
         "week": "/week?",
         "week, filtered": "/week?words=room+1&",

@@ -45,7 +45,7 @@ def booking(reference, start, hours=2.0, *, grace=15, **changes):
     row = {
         "reservation_id": reference, "reference": reference, "status": "new", "decision": "access", "reason": "r",
         "start": at, "finish": finish, "window_start": at - margin, "window_end": finish + margin,
-        "place_name": "Studio 204", "place_id": "p", "lock_id": "l1", "people": "Ana Roy <ana@x.example>",
+        "place_name": "Studio 204", "place_id": "p", "lock_id": "l1", "people": "Ana Roy <ana@x.example>", "names": "Ana Roy",
         "state": IN_PLACE,
     }  # fmt: skip
     return row | changes
@@ -196,3 +196,11 @@ def test_the_hour_that_comes_twice_there_has_its_length():
     found = drawn(twice, locks=WINNIPEG, days=DAY, day=date(2026, 11, 1))
 
     assert row(found, "Attic").bars[0].width == pytest.approx(100 / 25, abs=0.01)
+
+
+def test_doors_are_grouped_by_the_word_they_share_and_bars_say_time_and_name():
+    from hector_salto.reports.calendar import _groups
+
+    assert _groups(["Studio 1", "Studio 2", "Attic", "Green Room"]) == {
+        "Studio 1": "Studio", "Studio 2": "Studio", "Attic": "", "Green Room": "",
+    }  # fmt: skip

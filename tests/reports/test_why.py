@@ -255,7 +255,7 @@ def test_every_id_shown_can_be_asked_for(kept, shown, question):
 
 def test_each_answer_is_on_the_door_s_own_wall_clock(kept):
     lines = answer_question(kept, "campus", Question(reference="2"), NOW).lines
-    assert "as the run of Wed 2026-01-14 09:00 (America/Chicago) saw it" in lines[0]
+    assert "as the run of Wed 2026-01-14 09:00 (America/Chicago) saw it" in lines[1]
     assert not any("UTC" in line for line in lines)
     assert any("10:00" in line for line in answer_question(kept, "campus", Question(door="Annex"), NOW).lines)
     at = answer_question(kept, "campus", Question(user_id="u_ghost", at="2026-01-14 10:30"), NOW)
@@ -311,3 +311,17 @@ def test_a_room_without_a_lock_is_known_by_its_code():
     chain = chains(replace(seen, rooms=rooms), seen.reservations, now=pd.Timestamp(NOW))
 
     assert chain[chain["state"].eq("broken")]["code"].tolist() == [Break.NO_LOCK]
+
+
+def test_the_answer_comes_first_in_one_sentence_and_a_problem_names_its_cause(kept):
+    """The page and the terminal say the same words; a remedy never stands without its cause."""
+    from hector_salto.reports.clock import window_words
+    from hector_salto.reports.door import _fault
+
+    (way,) = answer_question(kept, "campus", Question(reference="2"), NOW).ways
+    assert way.lines()[0] == way.sentence
+    assert "cannot open Annex today 10:00" in way.sentence
+    assert _fault(replace(way, because="2 users share a code")).endswith("; 2 users share a code")
+    zone = ZoneInfo("UTC")
+    days = [NOW + timedelta(days=number) for number in range(3)]
+    assert [window_words(day, day, NOW, zone).split()[0] for day in days] == ["today", "tomorrow", f"{days[2]:%a}"]

@@ -360,6 +360,32 @@ def test_the_week_shows_the_bar_with_its_words(campus, visit):
     assert 'class="bar' not in visit("viewer").get("/week?day=2199-12-30&words=%00ana").text
 
 
+def test_a_week_of_many_bars_comes_in_parts_and_loses_no_door(campus, visit, monkeypatch):
+    """The HTML of a large site stays small; the other doors follow as they come into view."""
+    from hector_salto.ui import app
+
+    monkeypatch.setattr(app, "BARS_AT_ONCE", 0)
+    client = visit("viewer")
+    first = client.get("/week").text
+    assert 'hx-trigger="revealed"' in first
+    follows = client.get("/week?after=1").text
+
+    assert "Attic</a>" in first
+    assert "Studio</a>" not in first
+    assert "Studio</a>" in follows
+    assert "<html" not in follows
+    assert "hx-trigger" not in follows
+    assert client.get("/week?after=9").status_code == 200
+
+
+def test_filters_apply_as_one_types_and_live_in_the_address(campus, visit):
+    text = visit("viewer").get("/week?words=studio").text
+
+    assert 'hx-push-url="true"' in text
+    assert 'hx-select="#calendar"' in text
+    assert 'value="studio"' in text
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

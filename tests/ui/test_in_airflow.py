@@ -84,12 +84,15 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     sandbox.hector.add_loaner(bo, place, START + timedelta(hours=1), START + timedelta(hours=2), reference="10453")
     desk.get_by_text("Salto doors").first.click()
     frame = desk.frame_locator("iframe")
+    frame.get_by_role("heading", name="Today", exact=True).wait_for()
+    frame.get_by_role("link", name="Integrations", exact=True).click()
     frame.locator("#school h2 .state", has_text="new").wait_for()
     frame.get_by_text("Every lock that a place names is on the site").first.wait_for()
 
     assert house.airflow.ask("PATCH", "/dags/salto_sync__school", {"is_paused": True}).ok
     house.view(desk, "/")
     desk.goto(f"{house.airflow.url}/plugin/doors")
+    frame.get_by_role("link", name="Integrations", exact=True).click()
     frame.get_by_role("button", name="Unpause and sync now school").click()
     frame.get_by_role("status").wait_for()
     frame.locator("#school h2 .state", has_text="will not open").wait_for()  # to Bo, who has no code
@@ -182,6 +185,7 @@ def views(house):
     if not airflow.runs("salto_sync__campus"):
         airflow.wait_for_end("salto_sync__campus", airflow.trigger("salto_sync__campus"))
     return {
+        "today": "/today",
         "integrations": "/",
         "week": "/week?integration=campus",
         "day": f"/week?integration=campus&days=1&day={(NOW + timedelta(days=1)).date()}",

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hector_salto.access import release, schemas
 from hector_salto.access.drift import DRIFT, DriftBaseline
 from hector_salto.access.guard_history import FEWEST_READS, LONG_STANDING, DatedRead, ReadCounts
+from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.snapshot import KEYS, SCHEMAS, Snapshot, empty_snapshot
 from hector_salto.ledger.site_claims import is_held
 from hector_salto.ledger.tables import (
@@ -36,6 +38,9 @@ from hector_salto.ledger.tables import (
     ReleaseRow,
     Run,
     SeenBorrower,
+    SeenGroup,
+    SeenMember,
+    SeenPerson,
     SeenReservation,
     SeenRoom,
     SeenSchedule,
@@ -62,6 +67,7 @@ RESTARTING = re.compile(
 )
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
+SAMPLED = 400  # rows of each index that statistics are made from
 MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
 BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
 SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out is unknown
@@ -138,13 +144,14 @@ class Selection:
     """Which reservations: those for which all that is given holds; nothing given: all.
 
     finish_after: they finish after that moment; open_at: their window is open then; reference: they have it; user_ids: it
-    is among their people.
+    is among their people; reservation_ids: these.
     """
 
     finish_after: datetime | None = None
     open_at: datetime | None = None
     reference: str | None = None
     user_ids: frozenset[str] | None = None
+    reservation_ids: frozenset[str] | None = None
 
     def restrict(self, query: Select[Any]) -> Select[Any]:
         """A query of ``seen_reservations``, narrowed by all but the people."""
@@ -289,6 +296,7 @@ class Ledger:
             connection.execute(
                 update(Run).where(Run.id == run_id).values(ended_at=ended_at, state=state, causes=causes, **facts)
             )
+            refresh_statistics(connection)
 
     def approve(self, integration: str, digest: str, by: str, at: datetime) -> None:
         """Keep who approved a held set, with the newest run that holds it; the first approval stays."""
@@ -480,7 +488,35 @@ class Ledger:
             ids = (
                 None if about == EVERYTHING or BOOKED.isdisjoint(wanted) else _about(connection, integration, at, about)
             )
-            tables = {name: _as_of(connection, name, integration, at, ids) for name in wanted}
+            tables = {name: _as_of(connection, name, integration, at, _of(name, ids)) for name in wanted}
+        return replace(empty_snapshot(), **tables)
+
+    def read_surroundings(
+        self, integration: str, reservation_ids: Iterable[str], user_ids: Iterable[str] = ()
+    ) -> Snapshot:
+        """Return what was so at the last look, as far as the chains of these reservations and users ask.
+
+        That is their users, the access groups of both, and all locks; of places nothing.
+        """
+        with self.reading() as connection:
+            read = partial(_as_of, connection, integration=integration, at=None)
+            ids = set(reservation_ids)
+            tables = {name: read(name=name, only=_of(name, ids)) for name in BOOKED}
+            users = {*user_ids, *tables["borrowers"]["user_id"]}
+            tables["people"] = read(name="people", only=(SeenPerson.user_id, users))
+            site_users = set(tables["people"]["platform_user_id"].dropna())
+            theirs = read(name="members", only=(SeenMember.platform_user_id, site_users))
+            named = {f"{GROUP_PREFIX}{reference}" for reference in tables["reservations"]["reference"]}
+            groups = pd.concat(
+                [
+                    read(name="groups", only=(SeenGroup.name, named)),
+                    read(name="groups", only=(SeenGroup.group_id, set(theirs["group_id"]))),
+                ]
+            )
+            tables["groups"] = groups.drop_duplicates("group_id", ignore_index=True)
+            for name in ("members", "doors", "schedules"):
+                tables[name] = read(name=name, only=(TABLES[name].group_id, set(groups["group_id"])))  # type: ignore[attr-defined]
+            tables["locks"] = read(name="locks", only=None)
         return replace(empty_snapshot(), **tables)
 
     def left(self, integration: str, moment: datetime) -> frozenset[tuple[str, str | None]]:
@@ -731,6 +767,13 @@ class Ledger:
             yield connection
 
 
+def refresh_statistics(connection: Connection) -> None:
+    """Let SQLite choose indexes by what is in the tables (PostgreSQL does so by itself): some milliseconds."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(f"pragma analysis_limit={SAMPLED}"))
+        connection.execute(text("analyze"))
+
+
 def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
     """Readers and one writer at a time, without waiting for each other more than they must."""
     connection.isolation_level = None  # the driver would begin too late, see _sqlite_begin
@@ -874,16 +917,19 @@ def _columns(name: str) -> list[Any]:
     return [getattr(TABLES[name], column) for column in SCHEMAS[name].columns]
 
 
+def _of(name: str, reservations: set[str] | None) -> tuple[Any, set[str]] | None:
+    """Return what narrows a table to some reservations; None: nothing does."""
+    if name not in BOOKED or reservations is None:
+        return None
+    return TABLES[name].reservation_id, reservations  # type: ignore[attr-defined]
+
+
 def _as_of(
-    connection: Connection, name: str, integration: str, at: datetime | None, reservations: set[str] | None
+    connection: Connection, name: str, integration: str, at: datetime | None, only: tuple[Any, set[str]] | None
 ) -> pd.DataFrame:
-    """One table of a look; of what belongs to a reservation, that of these only (None: all)."""
-    table = TABLES[name]
-    query = _live(select(*_columns(name)), table, integration, at)
-    if name in BOOKED and reservations is not None:
-        found = among(connection, query, table.reservation_id, reservations)  # type: ignore[attr-defined]
-    else:
-        found = list(connection.execute(query).all())
+    """Return one table of a look; ``only``: rows whose column is one of these (None: all)."""
+    query = _live(select(*_columns(name)), TABLES[name], integration, at)
+    found = list(connection.execute(query).all()) if only is None else among(connection, query, *only)
     rows = [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
     return schemas.frame(SCHEMAS[name], rows).sort_values(KEYS[name], ignore_index=True)
 
@@ -900,6 +946,8 @@ def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable
 
 def _about(connection: Connection, integration: str, at: datetime | None, about: Selection) -> set[str]:
     """Ids of the reservations that are asked about."""
+    if about.reservation_ids is not None:
+        return set(about.reservation_ids)
     query = about.restrict(_live(select(SeenReservation.reservation_id), SeenReservation, integration, at))
     if about.user_ids is None:
         return set(connection.execute(query).scalars())

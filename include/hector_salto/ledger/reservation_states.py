@@ -53,16 +53,17 @@ def list_reservations(
 
     Returns:
         reservation_id, reference, status, reason, start, finish, window_start, window_end (aware, UTC; end exclusive),
-        place_name, lock_name (as typed), lock_id (null: no one lock), people (emails and names, joined), state (STATES);
+        place_name, lock_name (as typed), lock_id (null: no one lock), people (emails and names, joined), names (without emails), state (STATES);
         reason: empty where nothing is wrong.
     """
     with ledger.reading() as connection:
         rows = _reservations(connection, integration, begin, end)
-        people, unable = _people(connection, integration, rows["reservation_id"])
+        people, names, unable = _people(connection, integration, rows["reservation_id"])
         off = _offline(connection, integration)
         states = _states(connection, integration)
     rows = rows.assign(
         people=rows["reservation_id"].map(lambda one: people.get(one, "")).astype("str"),
+        names=rows["reservation_id"].map(lambda one: names.get(one, "")).astype("str"),
         offline=rows["lock_id"].isin(off),
         unable=rows["reservation_id"].isin(unable),
     )
@@ -111,19 +112,28 @@ def _tuples(rows: Iterable[Row[Any]]) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-def _people(connection: Connection, integration: str, reservations: Iterable[str]) -> tuple[dict[str, str], set[str]]:
-    """Who holds each reservation, by name and email; and those with a user who can open no door."""
+def _people(
+    connection: Connection, integration: str, reservations: Iterable[str]
+) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """Return who holds each reservation, by name and email, then by name alone; and those with a user who can open no door."""
     query = _now(SeenBorrower, integration, ["reservation_id", "user_id"])
     borrowers = among(connection, query, SeenBorrower.reservation_id, reservations)
     query = _now(SeenPerson, integration, ["user_id", "name", "email", *_ABLE])
     persons = among(connection, query, SeenPerson.user_id, (row.user_id for row in borrowers))
     shown = {row.user_id: _person_text(row.name, row.email) for row in persons}
     able = {row.user_id for row in persons if _can_open(row)}
+    named = {row.user_id: row.name or row.email for row in persons}
     found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for row in borrowers:
         found.setdefault(row.reservation_id, []).append(shown.get(row.user_id) or f"user {row.user_id}")
+        names.setdefault(row.reservation_id, []).append(named.get(row.user_id) or f"user {row.user_id}")
     unable = {row.reservation_id for row in borrowers if row.user_id not in able}
-    return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}, unable
+    return _joined(found), _joined(names), unable
+
+
+def _joined(found: dict[str, list[str]]) -> dict[str, str]:
+    return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}
 
 
 def _can_open(row: Row[Any]) -> bool:

@@ -14,7 +14,7 @@ from hector_salto.ledger.tables import Operation, ProblemRow, Run
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
 
     from hector_salto.ledger.ledger import Ledger
 
@@ -93,6 +93,14 @@ def last_runs(
     query = query if kind is None else query.where(Run.kind == kind)
     with ledger.reading() as connection:
         return [_line(row) for row in connection.execute(query.order_by(desc(Run.id)).limit(limit))]
+
+
+def summaries(ledger: Ledger, *which: ColumnElement[bool]) -> list[tuple[str, RunSummary]]:
+    """Return the runs of any integrations that are so, latest first, each with its integration."""
+    query = _runs().add_columns(Run.integration).where(*which).order_by(desc(Run.id))
+    with ledger.reading() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name for it
+    return [(str(row.pop("integration")), _summary(row)) for row in rows]
 
 
 def newest_plan(ledger: Ledger, integration: str, references: list[str] | None) -> RunSummary | None:
@@ -179,7 +187,10 @@ def _runs() -> Select[Any]:
 
 
 def _line(row: Row[Any]) -> RunSummary:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return _summary(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _summary(fields: dict[str, Any]) -> RunSummary:
     requests = (fields.pop("requests_hector") or 0) + (fields.pop("requests_salto") or 0)
     for name in ("operations", "held"):
         fields[name] = fields[name] or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from hector_salto.access.windows import is_known_zone
 from hector_salto.ledger.reservation_states import LOUD, REFUSED, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 WEEK, DAY = 7, 1  # days that a picture spans
 NO_DOOR = "no lock"
@@ -31,9 +32,24 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One reservation at one door. left, width: percent of the span; before, after: percent of the bar that is grace."""
+    """One reservation at one door.
+
+    Attributes:
+        reference: of it.
+        label: when it begins and who has booked it, in short.
+        day: on which day it begins, in short.
+        state: one of STATES.
+        told: all of it in words.
+        lane: from above.
+        left: percent of the span.
+        width: percent of the span.
+        before: percent of the bar that is grace before it.
+        after: percent of the bar that is grace after it.
+    """
 
     reference: str
+    label: str
+    day: str
     state: str
     told: str
     lane: int
@@ -45,13 +61,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One door (or place without one) with its bars in lanes that do not overlap."""
+    """One door (or place without one) with its bars in lanes that do not overlap; ``group``: building or first word."""
 
     door: str
     note: str
     lanes: int
     bars: tuple[Bar, ...]
     now: float | None = None  # on the door's own wall clock
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +135,14 @@ def build_week(  # noqa: PLR0913 - a span, what is in it, and what to show of it
     ]
     doors = dict(zip(chosen["name"], notes, strict=True))
     doors |= dict.fromkeys(sorted(set(shown.loc[~shown["has_lock"], "door"]) - set(doors)), NO_DOOR)
+    groups = _groups(doors)
+    order = sorted(doors.items(), key=lambda item: (item[1] == NO_DOOR, not groups[item[0]], *_by_name(item)))
+    there = _nows(now, locks, (begin, end))
+    usual = _percent(now, begin, end) if begin <= now < end else None
     return Picture(
         begin=begin,
         end=end,
-        rows=tuple(
-            _row(door, note, bars.get(door, []), _now_there(now, locks, door, (begin, end)))
-            for door, note in sorted(doors.items(), key=_by_name)
-        ),
+        rows=tuple(_row(door, note, bars.get(door, []), there.get(door, usual), groups[door]) for door, note in order),
         days=_days(begin, end),
         hours=_hours(begin, end),
         now=_percent(now, begin, end) if begin <= now < end else None,
@@ -167,6 +185,13 @@ def _as_if_here(instants: pd.Series, zone: str, main: str) -> pd.Series:
     return pd.Series(plain.dt.tz_localize(main, ambiguous=summer, nonexistent="shift_forward").dt.tz_convert("UTC"))
 
 
+def _groups(doors: Iterable[str]) -> dict[str, str]:
+    """Return the building, or first word, that each door shares with another; empty: it stands alone."""
+    first = {door: door.split(maxsplit=1)[0] if len(door.split()) > 1 else "" for door in doors}
+    counts = Counter(first.values())
+    return {door: word if word and counts[word] > 1 else "" for door, word in first.items()}
+
+
 def _by_name(item: tuple[str, str]) -> tuple[bool, str]:
     return item[1] == NO_DOOR, item[0].casefold()
 
@@ -180,14 +205,16 @@ def _percent(instant: datetime, begin: datetime, end: datetime) -> float:
 def _bars(rows: pd.DataFrame, begin: datetime, end: datetime) -> dict[str, list[Bar]]:
     """Bars by door, in lanes: a bar takes the first lane that is free from its beginning on."""
     table = _lay_out(rows, begin, end)
-    columns = ["door", "reference", "state", "told", "left", "right", "before", "after"]
+    columns = ["door", "reference", "label", "day", "state", "told", "left", "right", "before", "after"]
     found: dict[str, list[Bar]] = {}
     free: dict[str, list[float]] = {}
-    for door, reference, state, told, left, right, before, after in table[columns].itertuples(index=False, name=None):
+    for door, reference, label, day, state, told, left, right, before, after in table[columns].itertuples(
+        index=False, name=None
+    ):
         lanes = free.setdefault(door, [])
         lane = next((number for number, until in enumerate(lanes) if until <= left), len(lanes))
         lanes[lane : lane + 1] = [right]
-        bar = Bar(reference, state, told, lane, left, round(right - left, 3), before, after)
+        bar = Bar(reference, label, day, state, told, lane, left, round(right - left, 3), before, after)
         found.setdefault(door, []).append(bar)
     return found
 
@@ -205,7 +232,10 @@ def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame
         "before": (table["start"].clip(upper=shuts) - opens).dt.total_seconds(),
         "after": (shuts - table["finish"].clip(lower=opens)).dt.total_seconds(),
     }
+    wall = table["start"].dt.tz_convert(begin.tzinfo)
     return table.assign(
+        label=wall.dt.strftime("%H:%M ") + table["names"],
+        day=wall.dt.strftime("%a %d %b"),
         left=(100 * ((opens - low) / (high - low))).round(3),
         right=(100 * ((shuts - low) / (high - low))).round(3),
         told=_describe_bars(table.assign(**{name: table[name].dt.tz_convert(begin.tzinfo) for name in moments})),
@@ -228,19 +258,24 @@ def _describe_bars(table: pd.DataFrame) -> list[str]:
     return told
 
 
-def _now_there(now: datetime, locks: pd.DataFrame, door: str, shown: tuple[datetime, datetime]) -> float | None:
-    """Return where now stands on a door's own wall clock, percent of the span; None: outside of it."""
+def _nows(now: datetime, locks: pd.DataFrame, shown: tuple[datetime, datetime]) -> dict[str, float | None]:
+    """Return where now is on the wall clocks of doors in another zone, percent of the span; None: outside of it."""
     begin, end = shown
-    apart = zones_of_doors(locks[locks["name"].eq(door)], ZoneInfo(str(begin.tzinfo)))
-    instant = now
-    for zone in list(apart.values())[:1]:
-        moved = _as_if_here(pd.Series([pd.Timestamp(now)]).dt.tz_convert("UTC"), zone, str(begin.tzinfo))
-        instant = moved.iloc[0].to_pydatetime()
-    return _percent(instant, begin, end) if begin <= instant < end else None
+    apart = zones_of_doors(locks, ZoneInfo(str(begin.tzinfo)))
+    found: dict[str, float | None] = {}
+    moved: dict[str, float | None] = {}
+    for zone in set(apart.values()):
+        there = _as_if_here(pd.Series([pd.Timestamp(now)]).dt.tz_convert("UTC"), zone, str(begin.tzinfo))
+        instant = there.iloc[0].to_pydatetime()
+        moved[zone] = _percent(instant, begin, end) if begin <= instant < end else None
+    for lock, name in zip(locks["lock_id"], locks["name"], strict=True):
+        if lock in apart:
+            found.setdefault(str(name), moved[apart[lock]])
+    return found
 
 
-def _row(door: str, note: str, bars: list[Bar], now: float | None) -> Row:
-    return Row(door, note, max((bar.lane for bar in bars), default=0) + 1, tuple(bars), now)
+def _row(door: str, note: str, bars: list[Bar], now: float | None, group: str) -> Row:
+    return Row(door, note, max((bar.lane for bar in bars), default=0) + 1, tuple(bars), now, group)
 
 
 def _days(begin: datetime, end: datetime) -> tuple[BarMark, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+TO = "\N{EN DASH}"
 FIRST_YEAR, LAST_YEAR = 1971, 2200  # of moments that can be asked about
 
 
@@ -60,6 +61,22 @@ def wall(instant: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
     date = f"{local.year:04}-{local.month:02}-{local.day:02}"
     text = f"{local:%a} {date} {local.hour:02}:{local.minute:02}{turn}"
     return f"{text} ({zone})" if named else text
+
+
+def window_words(begin: datetime, end: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return a window in short on a zone's wall clock, the day as today or tomorrow; empty where there is none."""
+    if pd.isna(begin) or pd.isna(end):
+        return ""
+    first, last = wall(begin, zone, named=False).split(" ", 2), wall(end, zone, named=False).split(" ", 2)
+    today = wall(now, zone, named=False).split(" ", 2)[1]
+    tomorrow = wall(now + timedelta(days=1), zone, named=False).split(" ", 2)[1]
+    days = {today: "today", tomorrow: "tomorrow"}
+    start = f"{days.get(first[1], f'{first[0]} {first[1]}')} {first[2]}"
+    return (
+        f"{start}{TO}{last[2]}"
+        if first[1] == last[1]
+        else f"{start} to {days.get(last[1], f'{last[0]} {last[1]}')} {last[2]}"
+    )
 
 
 def _comes_twice(local: pd.Timestamp, zone: ZoneInfo) -> bool:

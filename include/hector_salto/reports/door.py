@@ -129,9 +129,14 @@ def _users(sources: Sources, ways: list[AccessPath], entering: pd.DataFrame) -> 
             lines.append(f"  can   {who}{_since(sources, given.get((way.reference, way.user_id)))}")
         else:
             step = f"; next step: {way.next_step}" if way.next_step else ""
-            lines.append(f"  NO    {who}: {way.first_fault}{step}")
+            lines.append(f"  NO    {who}: {_fault(way)}{step}")
     more = len(ways) - SHOWN
     return [*lines, f"  and {many(more, 'more user')}"] if more > 0 else lines
+
+
+def _fault(way: AccessPath) -> str:
+    """Return the broken link, with the problem whose next step follows: a remedy without its cause helps no one."""
+    return "; ".join(filter(None, (way.first_fault, way.because)))
 
 
 def _since(sources: Sources, row: Mapping[Any, Any] | None) -> str:
@@ -178,7 +183,7 @@ def _next(sources: Sources, found: Doors, rows: pd.DataFrame, now: pd.Timestamp)
         elif way.reference in ahead:
             lines.append(f"  later {who}: its access is prepared when it comes into the horizon")
         else:
-            lines.append(f"  NOT   {who}: {way.first_fault}{f'; next step: {way.next_step}' if way.next_step else ''}")
+            lines.append(f"  NOT   {who}: {_fault(way)}{f'; next step: {way.next_step}' if way.next_step else ''}")
     more = [f"  and {many(len(ways) - SHOWN, 'more user')}"] if len(ways) > SHOWN else []
     return [f"  next at {found.name} ({zone}):", *lines, *more] if lines else []
 

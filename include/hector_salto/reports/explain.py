@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -15,7 +15,9 @@ from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.snapshot import may_enter, same_email
 from hector_salto.access.taps import TAP_WORDS, TapTag
 from hector_salto.access.windows import is_known_zone
-from hector_salto.reports.clock import wall
+from hector_salto.reports.clock import wall, window_words
+from hector_salto.reports.people import NOBODY_KNOWN, People
+from hector_salto.reports.text import SHORT_CAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -62,11 +64,29 @@ class AccessPath:
     next_step: str | None
     refused: bool = False
     person: str = ""  # name and email, for readers who may see them
+    name: str = ""  # without the email
+    when: str = ""  # the window, in short, on the door's wall clock
+    cause: str = ""  # what is broken, in short
+    because: str = ""  # the problem of the run that knows more than the broken link
 
     @property
     def opens(self) -> bool:
         """The door opens to this person at the moment asked about, whatever the reason."""
         return self.says not in {CLOSED, NO_LOCK}
+
+    @property
+    def sentence(self) -> str:
+        """Return the answer: who, which door, when, and what is broken."""
+        who, door = self.name or self.whom, self.lock_name or "any door"
+        if self.says == NO_LOCK:
+            return f"Reservation {self.reference} of {who} {self.when} is for a place without a lock"
+        if self.says == STILL_OPEN:
+            return f"{who} can still open {door}: {self.cause}"
+        if self.says == CLOSED and self.user_id is None:
+            return f"Reservation {self.reference} lets no user into {door} {self.when}: {self.cause}"
+        if self.says == CLOSED:
+            return f"{who} cannot open {door} {self.when}: {self.cause}"
+        return f"{who} can open {door} {self.when}"
 
     @property
     def whom(self) -> str:
@@ -84,7 +104,12 @@ class AccessPath:
         return f"{self.says}: reservation {self.reference}, {self.whom}, {where} ({self.looked})"
 
     def lines(self) -> list[str]:
-        told = [self.headline, *(f"  {SIGNS[link.state]:3} {link.name:9} {link.words}" for link in self.links)]
+        told = [
+            self.sentence,
+            self.headline,
+            *(f"  {SIGNS[link.state]:3} {link.name:9} {link.words}" for link in self.links),
+        ]
+        told += [f"  because   {self.because}"] if self.because else []
         told += [f"  last error {error}" for error in self.errors]
         return told if self.next_step is None else [*told, f"next step: {self.next_step}"]
 
@@ -98,6 +123,7 @@ class Explanation:
     :param notes: lines to end with: what the doors themselves reported.
     :param known: false when nothing is known of what was asked about.
     :param parts: an answer for each turn of an hour that comes twice, instead of ``ways`` and ``notes``.
+    :param people: users by name, for readers who may see them.
     """
 
     opens: bool
@@ -106,6 +132,7 @@ class Explanation:
     notes: list[str] = field(default_factory=list)
     known: bool = True
     parts: list[Explanation] = field(default_factory=list)
+    people: People = NOBODY_KNOWN
 
     @property
     def lines(self) -> list[str]:
@@ -295,8 +322,17 @@ def _check(
         _way(sources, links, rows, when, (str(reference), _text_or_none(user), _text_or_none(door)))
         for (reference, user, door), links in chain.groupby(by, dropna=False, sort=True)
     ]
+    ways.sort(key=lambda way: _turn(rows[rows["reference"].eq(way.reference)].iloc[0], when))
     counted = [way for way in ways if way.says != NO_LOCK] or ways
     return Explanation(opens=bool(ways) and all(way.opens for way in counted), ways=ways)
+
+
+def _turn(row: pd.Series, when: tuple[pd.Timestamp, pd.Timestamp | None]) -> tuple[int, pd.Timestamp]:
+    """Return what sorts a reservation: what is open at the moment asked about, then what comes, then what is over."""
+    moment, begin, end = when[1] or when[0], row["window_start"], row["window_end"]
+    if pd.isna(begin) or pd.isna(end):
+        return 2, pd.Timestamp.max.tz_localize("UTC")
+    return (0 if begin <= moment < end else 1 if begin > moment else 2), begin
 
 
 def _text_or_none(value: object) -> str | None:
@@ -323,10 +359,13 @@ def _way(
     ]
     errors: tuple[str, ...] = ()
     step: str | None = None
+    cause = because = ""
     if len(broken):
         says = NO_LOCK if broken["code"].iloc[0] == Break.NO_LOCK else CLOSED
         errors = tuple(sources.errors(reference, user))
-        step = _step(sources, broken.iloc[0], reference, user)
+        first = broken.iloc[0].to_dict()
+        cause = SHORT_CAUSE[str(first["link"])]
+        step, because = choose_step(sources, first, reference, user)
         still = _still(sources, (user, door), _moment(row, now, at))
         if len(still) and broken["link"].iloc[0] != LOCK:
             says = STILL_OPEN
@@ -343,6 +382,10 @@ def _way(
         next_step=step,
         refused=bool(needs_no_door(rows[rows["reference"].eq(reference)]).iloc[0]),
         person=_person(sources.snapshot.people, user),
+        name=_name(sources.snapshot.people, user),
+        when=window_words(row["window_start"], row["window_end"], now, sources.zone_of(locks)),
+        cause=cause,
+        because=because,
     )
 
 
@@ -353,6 +396,12 @@ def _person(people: pd.DataFrame, user_id: str | None) -> str:
     found = people[people["user_id"].eq(user_id)].head(1)
     told = [f"<{email}>" for email in found["email"].dropna()]
     return " ".join([*found["name"].dropna(), *told])
+
+
+def _name(people: pd.DataFrame, user_id: str | None) -> str:
+    """Return the name of a Hector user, else the email; empty where neither is known."""
+    found = people[people["user_id"].eq(user_id or "")].head(1)
+    return next(iter([*found["name"].dropna(), *found["email"].dropna()]), "")
 
 
 def _moment(row: pd.Series, now: pd.Timestamp, at: pd.Timestamp | None) -> pd.Timestamp:
@@ -381,16 +430,16 @@ def _still_step(reference: str, row: pd.Series, still: list[str], errors: tuple[
     return HELD_BACK if errors else TAKEN_BACK
 
 
-def _step(sources: Sources, link: pd.Series, reference: str, user: object) -> str:
-    """A problem of the run that is about the same thing knows the step better than the link."""
+def choose_step(sources: Sources, link: Mapping[Any, Any], reference: str, user: object) -> tuple[str, str]:
+    """Return the next step, and its cause where a problem of the run about the same thing knows more than the link."""
     found, seen = sources.problems, sources.snapshot
     booked = seen.reservations[seen.reservations["reference"].eq(reference)]["reservation_id"]
     places = "place " + seen.rooms[seen.rooms["reservation_id"].isin(booked)]["place_id"]
     subjects = {f"user {user}", f"reservation {reference}", *places}
     about = found["subject"].isin(subjects) | found["reference"].eq(reference)
     kinds = RELATED.get(str(link["link"]), ())
-    steps = found[about & found["code"].isin(kinds)]["next_step"]
-    return str(steps.iloc[0]) if len(steps) else str(link["next_step"])
+    rows = found[about & found["code"].isin(kinds)].to_dict("records")
+    return (str(rows[0]["next_step"]), str(rows[0].get("message", ""))) if rows else (str(link["next_step"]), "")
 
 
 RELATED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from hector_salto.ledger.queries import last_errors, last_known, last_look, memb
 from hector_salto.reports.clock import MomentError, moments, wall
 from hector_salto.reports.door import doors_called, who_may_enter
 from hector_salto.reports.explain import Explanation, Sources, Who, why_person, why_reservation
+from hector_salto.reports.people import People
 
 if TYPE_CHECKING:
     from hector_salto.access.snapshot import Snapshot
@@ -105,9 +106,23 @@ def answer_question(
 def _answer_at(
     kept: Ledger, name: str, asked: tuple[Question, ZoneInfo, datetime | None], now: datetime, live: SiteView | None
 ) -> Explanation:
-    """Return the answer about one moment (None: now)."""
-    question, zone, at = asked
+    """Return the answer about one moment (None: now), with its users by name."""
     look = live or snapshot_from_ledger(kept, name, asked, now)
+    answer = _explain(kept, name, asked, now, look, live=live is not None)
+    answer.people = People.of(look.snapshot.people)
+    return answer
+
+
+def _explain(  # noqa: PLR0913 - a question, and what is known
+    kept: Ledger,
+    name: str,
+    asked: tuple[Question, ZoneInfo, datetime | None],
+    now: datetime,
+    look: SiteView,
+    *,
+    live: bool,
+) -> Explanation:
+    question, zone, at = asked
     around = at or now
 
     def errors(reference: str | None, user_id: str | None) -> list[str]:
@@ -117,23 +132,19 @@ def _answer_at(
     sources = Sources(look.snapshot, look.words, zone, look.problems, errors, events)
     instant, present = None if at is None else pd.Timestamp(at), pd.Timestamp(now)
     if question.door:
-        since = memberships_since(kept, name, around) if live is None else pd.DataFrame()
+        since = memberships_since(kept, name, around) if not live else pd.DataFrame()
         return who_may_enter(sources, question.door, now=present, at=instant, since=since)
     if question.reference:
         email = question.email or None
         answer = why_reservation(sources, question.reference, now=present, at=instant, email=email)
-        return (
-            answer
-            if answer.known or live is not None
-            else _explain_missing(answer, kept, name, question.reference, zone)
-        )
+        return answer if answer.known or live else _explain_missing(answer, kept, name, question.reference, zone)
     return why_person(sources, _who(question), now=present, at=instant)
 
 
 def _around(kept: Ledger, name: str, question: Question, now: datetime) -> Snapshot:
     """Return what tells on whose wall clock a question is meant."""
     if question.door:
-        return kept.read_snapshot(name, names=("locks", "places", "rooms"), about=Selection(finish_after=now - GRACE))
+        return kept.read_snapshot(name, names=("locks", "places"))
     if question.reference:
         about = Selection(reference=question.reference)
         return kept.read_snapshot(name, about=about, names=("locks", "places", "reservations", "rooms"))
@@ -154,20 +165,31 @@ def snapshot_from_ledger(
         raise QuestionError(f"the ledger has no run of {name}{' before ' + question.at if past else ''}")
     about = _about(kept, name, question, now, at)
     words = f"as the run of {wall(last.began_at, zone)} saw it"
-    return SiteView(kept.read_snapshot(name, past, about=about), words, problems_of(kept, last.run_id))
+    near = None if past is not None or question.door else _surroundings(kept, name, about)
+    seen = near or kept.read_snapshot(name, past, about=about)
+    return SiteView(seen, words, problems_of(kept, last.run_id))
+
+
+def _surroundings(kept: Ledger, name: str, about: Selection) -> Snapshot | None:
+    """Return what the chains of some reservations ask; None: more than that must be read, because there are none."""
+    booked = kept.read_snapshot(name, about=about, names=("reservations",)).reservations["reservation_id"]
+    return kept.read_surroundings(name, booked, about.user_ids or ()) if len(booked) else None
 
 
 def _about(kept: Ledger, name: str, question: Question, now: datetime, at: datetime | None) -> Selection:
     """The reservations that an answer needs: a ledger of years holds many others."""
     if question.reference:
         return Selection(reference=question.reference)
-    if question.door:
-        return Selection(open_at=at) if at is not None else Selection(finish_after=now - GRACE)
     past = at if at is not None and at < now else None
-    seen = kept.read_snapshot(
-        name, past, names=("people", "borrowers"), about=Selection(finish_after=(at or now) - LOOKED_BACK)
-    )
-    return Selection(finish_after=(at or now) - LOOKED_BACK, user_ids=frozenset(_who(question).user_ids(seen)))
+    if question.door:
+        about = Selection(open_at=at) if at is not None else Selection(finish_after=now - GRACE)
+        doors = kept.read_snapshot(name, past, about=about, names=("locks", "places", "rooms"))
+        booked = doors_called(doors, question.door).rooms["reservation_id"]
+        return replace(about, reservation_ids=frozenset(booked))
+    who = _who(question)
+    known = set(who.among(kept.read_snapshot(name, past, names=("people",)).people)["user_id"].dropna())
+    named = {question.user_id} if question.user_id and not known else known  # perhaps only reservations name the user
+    return Selection(finish_after=(at or now) - LOOKED_BACK, user_ids=frozenset(named))
 
 
 def _who(question: Question) -> Who:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from hector_salto.access import access_check
 from hector_salto.access.operations import PHASES, describe_operation, reason_held
 from hector_salto.access.release import Gate
 from hector_salto.access.results import DONE
@@ -43,6 +44,24 @@ BEFORE_AFTER = {
 }
 MIDNIGHT = "24:00"
 WHO = {"hector_admin": "Hector admin", "salto_admin": "Salto admin", "operator": "operator"}
+
+
+# What a broken link means to a person at the door, in a few words.
+SHORT_CAUSE = {
+    access_check.BOOKING: "the reference is not unique",
+    access_check.STATUS: "Hector grants no access",
+    access_check.PERSON: "not active in Hector, or without an email",
+    access_check.PLACE: "the place names no lock of the site",
+    access_check.WINDOW: "another time",
+    access_check.GROUP: "no access group yet",
+    access_check.SCHEDULE: "the window in Salto is another",
+    access_check.DOOR: "the door is not in the access group",
+    access_check.MEMBER: "not in the access group",
+    access_check.SEAT: "no seat, or blocked",
+    access_check.TAG: "no tag that works",
+    access_check.LOCK: "the door is offline or in privacy mode",
+}
+NOT_FINISHED = "the last run did not bring it in place"
 
 
 PLAN_ONLY_BECAUSE = {

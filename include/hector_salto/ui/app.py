@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -47,6 +48,7 @@ from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, syn
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
 from hector_salto.ui.permissions import Visitor, VisitorDep, own_form
+from hector_salto.ui.today import today_at
 from hector_salto.workflow import release
 from hector_salto.workflow.recorder import ledger
 
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
+    from hector_salto.reports.calendar import Row
 
 PAGE_OF_RUNS = 25
 DAY_AROUND = timedelta(days=1)  # a day of another zone begins and ends at another instant
@@ -67,6 +70,7 @@ Words = Annotated[
 ]  # PostgreSQL has none
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 OPERATIONS_SHOWN = 500
+BARS_AT_ONCE = 500
 SANDBOX = "sandbox"
 LISTED = ("people", "places", "locks")
 POLICY = (
@@ -143,7 +147,9 @@ class SiteContext:
 
 
 def _readable(visitor: Visitor) -> dict[str, Integration]:
-    found = {name: one for name, one in load_all()[0].items() if visitor.may_read(sync_dag(name))}
+    known = load_all()[0]
+    may = visitor.readable([sync_dag(name) for name in known])
+    found = {name: one for name, one in known.items() if sync_dag(name) in may}
     return dict(sorted(found.items(), key=lambda item: (item[0] == SANDBOX, item[0])))
 
 
@@ -170,6 +176,29 @@ SiteDep = Annotated[SiteContext, Depends(site)]
 
 def _airflow_home(request: Request) -> str:
     return str(request.scope.get("root_path", "")).removesuffix("/doors") or "/"
+
+
+# --- today -------------------------------------------------------------------------------------------------------------
+
+
+@app.get("/today", dependencies=READER)
+def today(request: Request, visitor: VisitorDep) -> HTMLResponse:
+    """Will every user get in today, and who has to act: the first view."""
+    found = _readable(visitor)
+    now = datetime.now(UTC)
+    seen = today_at(ledger(), found, visitor, now)
+    zones = {one.zone for one in seen.sites}
+    zone = next(iter(zones)) if len(zones) == 1 else "UTC"
+    shown = {
+        "today": seen,
+        "zone": zone,
+        "many_zones": len(zones) > 1,
+        "now": now,
+        "who": WHO,
+        "chosen": next(iter(found), ""),
+        "token": visitor.form_token(),
+    }
+    return HTMLResponse(page(request, "today.html.j2", view="today", names=list(found), **shown))
 
 
 # --- integrations -----------------------------------------------------------------------------------------------------
@@ -234,8 +263,9 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     days: int = WEEK,
     words: Words = "",
     state: Annotated[list[str] | None, Query()] = None,
+    after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> HTMLResponse:
-    """Doors x time: each reservation's window, its grace, its state."""
+    """Doors x time: each reservation's window, its grace, its state; ``after``: so many doors are shown already."""
     seen = site.kept.read_snapshot(site.name, names=("locks",))
     zone = zone_of(seen)
     today = site.now.astimezone(zone).date()
@@ -246,10 +276,15 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     drawn = build_week(rows, seen.locks, begin, end, now=site.now, choice=Choice(words, chosen))
     shown = {
         "picture": drawn,
+        "rows": (rows_shown := _rows_at_once(drawn.rows[after:])),
+        "next": after + len(rows_shown) if after + len(rows_shown) < len(drawn.rows) else 0,
+        "after_doors": after,
+        "previous_group": drawn.rows[after - 1].group if 0 < after <= len(drawn.rows) else None,
         "zone": str(zone),
         "days": length,
         "first": first,
         "day": timedelta(days=1),
+        "today": today,
         "before": first - timedelta(days=length),
         "after": first + timedelta(days=length),
         "one_day": today if first <= today < first + timedelta(days=length) else first,
@@ -259,7 +294,14 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
         "chosen_states": chosen,
         "total": sum(drawn.counts.values()),
     }
-    return HTMLResponse(page(request, "week.html.j2", view="week", **site.common(), **shown))
+    template = "doors.html.j2" if after else "week.html.j2"
+    return HTMLResponse(page(request, template, view="week", **site.common(), **shown))
+
+
+def _rows_at_once(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return the first doors, as many as a browser draws at once; the others follow as they come into view."""
+    bars = itertools.accumulate(len(row.bars) for row in rows)
+    return tuple(row for row, so_far in zip(rows, bars, strict=True) if so_far <= BARS_AT_ONCE) or rows[:1]
 
 
 def _first(day: str, days: int, today: date) -> date:

@@ -93,7 +93,7 @@ def card(  # noqa: PLR0913, PLR0917 - what a card is made of
     whole = [run for run in syncs if not run.plan_only and run.whole]
     latest = next(iter(whole), None)
     last = next((run for run in whole if run.has_plan), latest)  # one that has just begun knows nothing yet
-    concerns = [(run, state) for run in _current(runs, latest) if (state := _end_state(name, run)) != GREEN]
+    concerns = [(run, state) for run in newest_of_each(runs, latest) if (state := state_at_end(name, run)) != GREEN]
     outside = _outside(kept, name, now) if latest is not None else 0
     state = _state(runs, latest, schedule, concerns, outside, now) if has_pool else FAILED
     return Card(
@@ -125,7 +125,7 @@ def approval_of(name: str, run: RunSummary) -> ApprovalAnswer | None:
     return find_approval(name, run.digest) if run.digest is not None else None
 
 
-def _current(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSummary]:
+def newest_of_each(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSummary]:
     """Return the runs that say how the integration is: of each kind the newest, from the last sync of all reservations on.
 
     That sync has looked at everything again; the cleanup is a matter of its own.
@@ -139,7 +139,7 @@ def _current(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSumma
     return list(found.values())
 
 
-def _end_state(name: str, run: RunSummary) -> str:
+def state_at_end(name: str, run: RunSummary) -> str:
     """Return the state of a run that has ended; one under way is no concern."""
     if run.state in {GREEN, RUNNING}:
         return GREEN

@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.integration import site_pools
 from hector_salto.workflow import unfinished
+from hector_salto.workflow.approval import ANSWER_WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -156,6 +157,24 @@ def waiting_for(name: str, digest: str) -> Waiting | None:
             if (conf or {}).get("digest") == digest:
                 return Waiting(str(run_id), str(task_id))
     return None
+
+
+def deadlines(names: Iterable[str]) -> dict[str, datetime]:
+    """Return until when each open question about a held set waits for its answer, by the set's digest."""
+    dags = [approval_dag(name) for name in names]
+    if not dags:
+        return {}
+    query = (
+        select(TaskInstance.start_date, DagRun.conf)
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+        .where(TaskInstance.dag_id.in_(dags), HITLDetail.responded_at.is_(None), DagRun.state.in_(UNDER_WAY))
+    )
+    with create_session() as session:
+        asked = [
+            (str((conf or {}).get("digest")), begin) for begin, conf in session.execute(query) if begin is not None
+        ]
+    return {digest: begin + ANSWER_WITHIN for digest, begin in asked}
 
 
 def find_approval(name: str, digest: str) -> ApprovalAnswer | None:

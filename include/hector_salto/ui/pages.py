@@ -30,6 +30,11 @@ def clock(instant: datetime | None, zone: str) -> str:
     return f"{aware.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M}"
 
 
+def hour(instant: datetime, zone: str) -> str:
+    """Only the time of an instant, on a zone's wall clock."""
+    return f"{instant.astimezone(ZoneInfo(zone_or_utc(zone))):%H:%M}"
+
+
 def zone_or_utc(zone: str | None) -> str:
     """A zone in which times can be shown: what Salto calls one need not be."""
     return zone if zone and is_known_zone(zone) else "UTC"
@@ -49,6 +54,7 @@ _PAGES = Environment(
 )
 _PAGES.filters |= {
     "clock": clock,
+    "hour": hour,
     "segment": segment,
     "known_zone": zone_or_utc,
     "few": few,

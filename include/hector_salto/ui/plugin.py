@@ -38,7 +38,7 @@ class DoorsPage(AirflowPlugin):
     external_views: list[dict[str, Any]] = [  # noqa: RUF012 - as above
         {
             "name": "Salto doors",
-            "href": f"{SEEN_AT}/",
+            "href": f"{SEEN_AT}/today",
             "url_route": "doors",
             "destination": "nav",
             "icon": f"{SEEN_AT}/static/door.svg",

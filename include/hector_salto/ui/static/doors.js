@@ -14,6 +14,13 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[data-submits]")) event.target.form.requestSubmit();
   });
+  // A day or week that is wider than the window begins at now.
+  const toNow = () => document.querySelectorAll(".picture[data-now]:not([data-seen])").forEach((picture) => {
+    picture.dataset.seen = "yes";
+    picture.scrollLeft = (picture.scrollWidth * picture.dataset.now) / 100 - picture.clientWidth / 2;
+  });
+  toNow();
+  document.addEventListener("htmx:after:swap", toNow);
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;
     // One press, one run: what was pressed is sent first, then nothing can be pressed again.
