@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import errno
 import json
 import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,19 +46,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         salto_port=options.salto_port,
         latency_ms=options.latency_ms,
     )
-    with sandbox:
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
-        sys.stdout.write(_welcome(sandbox, options.reports))
-        sys.stdout.flush()
-        if options.announce:
-            announce(sandbox, options.announce)
+    with ExitStack() as running:
         try:
-            _keep(sandbox, options, stop)
-        finally:
-            if options.announce:
-                options.announce.unlink(missing_ok=True)
+            running.enter_context(sandbox)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            sys.stderr.write(_taken(options))
+            return 1
+        _serve(sandbox, options, stop)
     return 0
+
+
+def _taken(options: argparse.Namespace) -> str:
+    ports = f"{options.hector_port} or {options.salto_port}"
+    return f"port {ports} is in use: end the sandbox that runs there, or choose others (--hector-port, --salto-port)\n"
+
+
+def _serve(sandbox: Sandbox, options: argparse.Namespace, stop: threading.Event) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can show every name
+    sys.stdout.write(_welcome(sandbox, options.reports))
+    sys.stdout.flush()
+    if options.announce:
+        announce(sandbox, options.announce)
+    try:
+        _keep(sandbox, options, stop)
+    finally:
+        if options.announce:
+            options.announce.unlink(missing_ok=True)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -88,3 +89,13 @@ def wait_until(is_so):
     while not is_so():
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "sandbox", *CAMPUS, "--hector-port", str(taken.getsockname()[1])]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "is in use: end the sandbox that runs there" in ended.stderr
+    assert "Traceback" not in ended.stderr

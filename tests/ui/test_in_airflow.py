@@ -227,6 +227,22 @@ def test_every_view_passes_the_accessibility_check_and_has_its_picture(house, th
     assert found == {}
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_form_of_an_integration_passes_the_accessibility_check(house, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = login(house.browser, house.airflow, "admin", color_scheme=theme, viewport=PHONE)
+    page = house.view(context.pages[0], "/settings")
+    page.wait_for_load_state("networkidle")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("alert").first.wait_for()  # the first field without an answer says so
+    grave = [one["id"] for one in Axe().run(page).response["violations"] if one["impact"] in GRAVE]
+    fits = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+    context.close()
+
+    assert (grave, fits) == ([], True)
+
+
 def test_the_page_wears_what_airflow_wears_and_works_by_keyboard(house, desk):
     desk.goto(f"{house.airflow.url}/plugin/doors")
     frame = desk.frame_locator("iframe")
