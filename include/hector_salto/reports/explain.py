@@ -354,9 +354,7 @@ def _way(
     locks = sources.snapshot.locks[sources.snapshot.locks["name"].eq(door or "")]["lock_id"]
     begins = sources.local(row["window_start"], locks)
     says = "open then" if at is not None else "open now" if open_now else f"opens {begins}"
-    reached = [
-        Link(one["link"], one["state"], one["words"]) for one in links.to_dict("records") if one["state"] in SIGNS
-    ]
+    reached = _reached(links)
     errors: tuple[str, ...] = ()
     step: str | None = None
     cause = because = ""
@@ -387,6 +385,10 @@ def _way(
         cause=cause,
         because=because,
     )
+
+
+def _reached(links: pd.DataFrame) -> list[Link]:
+    return [Link(one["link"], one["state"], one["words"]) for one in links.to_dict("records") if one["state"] in SIGNS]
 
 
 def _person(people: pd.DataFrame, user_id: str | None) -> str:
