@@ -103,7 +103,7 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     assert frame.locator("a.bar.will-not-open[title^='10453:']").count() == 1
 
     bar.click()
-    frame.get_by_text("reservation 10452, Ana Roy").first.wait_for()
+    frame.locator(".answer h2", has_text="Ana Roy").first.wait_for()
     frame.get_by_label("Reference, email, name, door").fill("bo</i> ray")
     frame.get_by_role("button", name="Ask").click()
     frame.get_by_text("has no unique code in Hector").first.wait_for()
