@@ -154,7 +154,7 @@ class AnswersFile:
 
     def _only(self, prompt: Prompt) -> str:
         key, choices = prompt.question.key, prompt.choices
-        if len(choices) == 1 or key in {"timezone", "reports_timezone"}:
+        if len(choices) == 1:
             return choices[0].value
         listed = ", ".join(one.shown for one in choices)
         raise AnswerError(f"{key} has no answer in the file: {prompt.question.text} There are: {listed}")

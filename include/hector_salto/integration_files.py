@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "HECTOR_SALTO_INTEGRATIONS"
 VARIABLE = "variable://"
 FILES = "*.y*ml"
+SANDBOX = "sandbox"  # the integration for trying
 
 
 class IntegrationFolder(Protocol):

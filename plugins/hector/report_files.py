@@ -135,14 +135,18 @@ def read_report(content: bytes, columns: ReportColumns, exchange: RequestInfo) -
         ReportLayoutError: a column is missing, or two have its name.
         ReportContentError: the file is no report, or a row cannot be read.
     """
-    packed = zipfile.is_zipfile(io.BytesIO(content))
-    sheets = _workbook(content, exchange) if packed else [_csv(content, columns, exchange)]
+    sheets = _sheets(content, columns, exchange)
     found = [(sheet, _heading(sheet.lines, columns)) for sheet in sheets]
     sheet, heading = next(((one, at) for one, at in found if at is not None), (None, None))
     if sheet is None or heading is None:
         raise _error_for_missing(sheets, columns, exchange)
     _refuse_twice(sheet.lines[heading.index], columns, exchange)
     return _table(sheet, heading, columns, exchange)
+
+
+def _sheets(content: bytes, columns: ReportColumns, exchange: RequestInfo) -> list[_Sheet]:
+    packed = zipfile.is_zipfile(io.BytesIO(content))
+    return _workbook(content, exchange) if packed else [_csv(content, columns, exchange)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,7 @@ def sample_report(content: bytes, names: Collection[str], exchange: RequestInfo)
         ReportContentError: the file is no report, or has no line of headings.
     """
     likely = ReportColumns({name: name for name in names}, key="")
-    packed = zipfile.is_zipfile(io.BytesIO(content))
-    sheets = _workbook(content, exchange) if packed else [_csv(content, likely, exchange)]
+    sheets = _sheets(content, likely, exchange)
     folded = {_fold(name) for name in names}
     lines = [(sheet, index) for sheet in sheets for index in range(len(sheet.lines))]
     sheet, index = max(lines, key=lambda one: _likeness(one[0].lines[one[1]], folded), default=(None, 0))

@@ -5,11 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from commands.connect import AnswersFile
+from hector_salto.connect.conversation import converse
+from hector_salto.connect.draft import Draft
 from salto.hook import clear_grants
 from sandbox import Sandbox, empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -41,3 +47,10 @@ def answers(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
         "office_groups": ["Teachers"],
     }
     return {key: value for key, value in (given | changes).items() if value is not None}
+
+
+def answered(tmp_path: Path, given: dict[str, Any], draft: Draft | None = None) -> Draft:
+    """The draft that a file with these answers gives."""
+    path = tmp_path / "answers.yaml"
+    path.write_text(yaml.safe_dump(given), encoding="utf-8")
+    return converse(draft or Draft(), AnswersFile(path))

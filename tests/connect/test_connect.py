@@ -6,7 +6,6 @@ import json
 import stat
 
 import pytest
-import yaml
 
 from commands.connect import AnswerError, AnswersFile
 from commands.env_file import write_private
@@ -15,19 +14,13 @@ from hector_salto.connect.draft import Draft
 from hector_salto.connect.question import Kind
 from hector_salto.connect.questions import QUESTIONS
 from hector_salto.integration import load
-from tests.connect.school import answers, running_school
+from tests.connect.school import answered, answers, running_school
 
 
 @pytest.fixture
 def school():
     with running_school() as sandbox:
         yield sandbox
-
-
-def answered(tmp_path, given, draft=None):
-    path = tmp_path / "answers.yaml"
-    path.write_text(yaml.safe_dump(given), encoding="utf-8")
-    return converse(draft or Draft(), AnswersFile(path))
 
 
 def test_a_file_of_answers_makes_an_integration_file_and_two_connections(school, tmp_path):

@@ -6,16 +6,14 @@ import datetime as dt
 import json
 
 import pytest
-import yaml
 
-from commands.connect import AnswerError, AnswersFile
+from commands.connect import AnswerError
 from hector.report_files import ReportSample
-from hector_salto.connect.conversation import converse
 from hector_salto.connect.draft import Draft
 from hector_salto.connect.report_proposal import patterns_of, propose_columns, propose_date_format, propose_file
 from hector_salto.integration import load
 from sandbox.report_files import BLOCK, write_reports
-from tests.connect.school import answers, running_school
+from tests.connect.school import answered, answers, running_school
 from tests.imap_server import LOGIN, PASSWORD, SENDER, imap_server
 
 FRENCH = {
@@ -47,12 +45,6 @@ def folder(school, tmp_path):
 def of_reports(school, folder, **changes):
     without_api = {"hector_url": None, "hector_token": None, "source": "reports", "reports_host": folder.as_uri()}
     return answers(school, **without_api | changes)
-
-
-def answered(tmp_path, given, draft=None):
-    path = tmp_path / "answers.yaml"
-    path.write_text(yaml.safe_dump(given), encoding="utf-8")
-    return converse(draft or Draft(), AnswersFile(path))
 
 
 def written(tmp_path, draft):

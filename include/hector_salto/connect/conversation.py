@@ -11,7 +11,7 @@ from hector_salto.connect.services import Option, Services
 from hector_salto.http_client.errors import RestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hector_salto.connect.draft import Draft
     from hector_salto.connect.question import MappingRow, SetupQuestion
@@ -120,20 +120,10 @@ def check(question: SetupQuestion, draft: Draft, services: Services) -> Fault | 
         return Fault(question.key, str(error))
 
 
-def first_fault(draft: Draft, services: Services, until: str = "") -> Fault | None:
-    """Return what is wrong with the first answer that is; all are there.
-
-    Args:
-        draft: the answers.
-        services: as they reach them.
-        until: the last question that is looked at; empty: all are.
-    """
-    for question in QUESTIONS:
-        if question.needed(draft) and (fault := check(question, draft, services)) is not None:
-            return fault
-        if question.key == until:
-            return None
-    return None
+def first_fault(questions: Iterable[SetupQuestion], draft: Draft, services: Services) -> Fault | None:
+    """Return what is wrong with the first of these answers that is; all are there."""
+    needed = (one for one in questions if one.needed(draft))
+    return next((fault for one in needed if (fault := check(one, draft, services)) is not None), None)
 
 
 def choices_of(question: SetupQuestion, services: Services) -> Sequence[Option]:

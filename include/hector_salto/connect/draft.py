@@ -31,7 +31,7 @@ HECTOR_FIELDS = {"host": "hector_url", "password": "hector_token"}
 REPORTS_FIELDS = {"host": "reports_host", "login": "mailbox_login", "password": "mailbox_password"}
 SALTO_FIELDS = {"host": "salto_url", "login": "client_id", "password": "client_secret"}
 SALTO_EXTRAS = {"identity_url": "identity_url", "username": "username", "user_password": "user_password"}
-REPORTS_EXTRAS = {"sender": "mailbox_sender", "fingerprint_key": "fingerprint_key"}
+REPORTS_EXTRAS = {"sender": "mailbox_sender"}
 SECRETS = frozenset({"hector_token", "client_secret", "user_password", "mailbox_password", "fingerprint_key"})
 
 
@@ -97,10 +97,10 @@ class Draft:
         )
 
     def _reports_connection(self) -> Connection:
-        """Return the connection of reports; a mailbox has its password for the key of tag numbers."""
+        """Return the connection of reports; a mailbox without a key of tag numbers has its password for that."""
         extra = dict(self.get("hector_extra") or {})
         if not self.is_of_mailbox:
-            extra["fingerprint_key"] = self.get("fingerprint_key")
+            extra["fingerprint_key"] = extra.get("fingerprint_key") or self.get("fingerprint_key")
             return Connection(
                 conn_id=self.hector_conn_id,
                 conn_type="hector_reports",
@@ -108,8 +108,6 @@ class Draft:
                 extra=json.dumps(extra),
             )
         extra["sender"] = self.get("mailbox_sender")
-        if self.get("had_fingerprint_key"):
-            extra["fingerprint_key"] = self.get("fingerprint_key")
         return Connection(
             conn_id=self.hector_conn_id,
             conn_type="hector_reports",
@@ -218,7 +216,6 @@ class Draft:
         hector = REPORTS_FIELDS if self.is_of_reports else HECTOR_FIELDS
         found |= _of_connection(self.hector_conn_id, hector, REPORTS_EXTRAS if self.is_of_reports else {}, "hector")
         found |= _of_connection(self.salto_conn_id, SALTO_FIELDS, SALTO_EXTRAS, "salto")
-        found["had_fingerprint_key"] = bool(found.get("fingerprint_key"))
         known = {addresses: name for name, addresses in ADDRESSES.items()}
         if found.get("salto_url"):
             found["environment"] = known.get((found["salto_url"], found.get("identity_url", "")), "other")

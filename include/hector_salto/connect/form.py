@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from hector_salto.connect import report_questions
-from hector_salto.connect.conversation import Prompt, check, prompt_of
+from hector_salto.connect.conversation import Prompt, first_fault, prompt_of
 from hector_salto.connect.question import Kind
 from hector_salto.connect.questions import BY_KEY
 from hector_salto.http_client.errors import RestError
@@ -174,13 +174,8 @@ def _without_moved_secrets(draft: Draft, before: Draft, fields: Callable[[str], 
 
 def section_fault(section: Section, draft: Draft, services: Services) -> Fault | None:
     """Return what is wrong with a section; a site that is not chosen yet is nothing wrong."""
-    for key in section.questions:
-        question = BY_KEY[key]
-        if not question.needed(draft) or (key == "site_id" and not draft.get(key)):
-            continue
-        if (fault := check(question, draft, services)) is not None:
-            return fault
-    return None
+    keys = (key for key in section.questions if key != "site_id" or draft.get(key))
+    return first_fault((BY_KEY[key] for key in keys), draft, services)
 
 
 def said_by(section: Section, draft: Draft, services: Services) -> str:
@@ -196,6 +191,6 @@ def said_by(section: Section, draft: Draft, services: Services) -> str:
     return "All three reports can be read."
 
 
-def needs(draft: Draft) -> dict[str, Any]:
-    """Return which sections are shown."""
-    return {section.key: any(BY_KEY[key].needed(draft) for key in section.questions) for section in SECTIONS}
+def needed_sections(draft: Draft) -> list[Section]:
+    """Return the sections that have a question for these answers."""
+    return [section for section in SECTIONS if any(BY_KEY[key].needed(draft) for key in section.questions)]

@@ -76,6 +76,21 @@ class SetupQuestion:
     optional: bool = False
 
 
+def zone_question(
+    key: str, text: str, path: tuple[str, ...], *, needed: Callable[[Draft], bool] = lambda _draft: True
+) -> SetupQuestion:
+    """Return a question about a time zone: those of the site's locks, the most usual is proposed."""
+    return SetupQuestion(
+        key,
+        text,
+        Kind.CHOICE,
+        choices=lambda services: services.zones,
+        proposal=lambda services: services.zones[0].value,
+        check=field_check(key, path),
+        needed=needed,
+    )
+
+
 def field_check(key: str, path: tuple[str, ...]) -> Callable[[Draft, Services], Fault | None]:
     """Return a check of an answer as the integration file would be checked.
 

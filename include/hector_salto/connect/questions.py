@@ -9,7 +9,7 @@ from hector_salto.access.settings import OfficeMode
 from hector_salto.access.texts import few
 from hector_salto.connect import report_questions
 from hector_salto.connect.draft import API, REPORTS
-from hector_salto.connect.question import Fault, Kind, SetupQuestion, field_check, number_check
+from hector_salto.connect.question import Fault, Kind, SetupQuestion, field_check, number_check, zone_question
 from hector_salto.connect.services import Option
 from hector_salto.http_client.errors import AccountNotActiveError, CredentialsError, RestError
 from hector_salto.integration import NAME
@@ -135,14 +135,7 @@ QUESTIONS = (
         check=_minutes("grace_before", "before"),
     ),
     SetupQuestion("grace_after", "Minutes after it", default="15", check=_minutes("grace_after", "after")),
-    SetupQuestion(
-        "timezone",
-        "Time zone of the schedule",
-        Kind.CHOICE,
-        choices=lambda services: services.zones(),
-        proposal=lambda services: services.zones()[0].value,
-        check=field_check("timezone", ("timezone",)),
-    ),
+    zone_question("timezone", "Time zone of the schedule", ("timezone",)),
     SetupQuestion(
         "schedule",
         "When to sync (cron of five fields; empty: only when started by hand)",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hector.report_mapping import SERIAL, name_id
 from hector_salto.access.texts import comparable
 
 if TYPE_CHECKING:
@@ -112,8 +114,7 @@ def patterns_of(names: Iterable[str]) -> list[str]:
 def _pattern(name: str) -> str:
     stem, _, suffix = name.rpartition(".")
     kept = CHANGING_END.sub("", stem) or stem
-    escaped = re.sub(r"([*?\[])", r"[\1]", kept)
-    return f"{escaped}*.{suffix}"
+    return f"{glob.escape(kept)}*.{suffix}"
 
 
 def propose_file(kind: str, patterns: Sequence[str]) -> str:
@@ -124,7 +125,7 @@ def propose_file(kind: str, patterns: Sequence[str]) -> str:
 
 def propose_status(name: str) -> str:
     """Return the code that a name of a status likely means; empty: not known."""
-    return STATUS_NAMES.get(comparable(" ".join(name.split())), "")
+    return STATUS_NAMES.get(name_id(name), "")
 
 
 def propose_date_format(texts: Sequence[str]) -> str:
@@ -142,7 +143,7 @@ def _needs_no_format(text: str) -> bool:
     try:
         datetime.fromisoformat(text)
     except ValueError:
-        return re.fullmatch(r"\d{5}([.,]\d+)?", text) is not None
+        return SERIAL.fullmatch(text) is not None
     return True
 
 

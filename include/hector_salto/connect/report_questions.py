@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from hector.report_errors import ReportContentError, ReportLayoutError
 from hector.reports import LOANERS, PLACES, USERS
 from hector_salto.access.texts import few
-from hector_salto.connect.question import Fault, Kind, MappingRow, SetupQuestion, field_check, number_check
+from hector_salto.connect.question import (
+    Fault,
+    Kind,
+    MappingRow,
+    SetupQuestion,
+    field_check,
+    number_check,
+    zone_question,
+)
 from hector_salto.connect.report_proposal import propose_columns, propose_date_format, propose_file, propose_status
 from hector_salto.connect.services import Option
 from hector_salto.http_client.errors import CredentialsError, RestError
@@ -30,7 +38,7 @@ def _source(draft: Draft, services: Services) -> Fault | None:
     """Open the folder, bucket or mailbox: what a mail server refuses is answered anew where it was typed."""
     place = "mailbox_sender" if draft.is_of_mailbox else "reports_host"
     try:
-        patterns = services.patterns()
+        patterns = services.patterns
     except CredentialsError as error:
         return Fault("mailbox_login", str(error))
     except RestError as error:
@@ -97,10 +105,6 @@ def _reports(draft: Draft) -> bool:
     return draft.is_of_reports
 
 
-def _api(draft: Draft) -> bool:
-    return not draft.is_of_reports
-
-
 def _mailbox(draft: Draft) -> bool:
     return draft.is_of_mailbox
 
@@ -113,7 +117,7 @@ def _report_questions(kind: str) -> tuple[SetupQuestion, SetupQuestion]:
             f"Which file is the report of {kind}? (* is what changes)",
             Kind.CHOICE,
             choices=lambda services: services.file_choices(),
-            proposal=lambda services: propose_file(kind, services.patterns()),
+            proposal=lambda services: propose_file(kind, services.patterns),
             check=field_check(f"{kind}_file", ("hector_reports", kind, "file")),
             needed=_reports,
             asked_of="reports_host",
@@ -146,14 +150,8 @@ LOCATION = (
     ),
 )
 COLUMNS = (
-    SetupQuestion(
-        "reports_timezone",
-        "Time zone of the times in the reports",
-        Kind.CHOICE,
-        choices=lambda services: services.zones(),
-        proposal=lambda services: services.zones()[0].value,
-        check=field_check("reports_timezone", ("hector_reports", "timezone")),
-        needed=_reports,
+    zone_question(
+        "reports_timezone", "Time zone of the times in the reports", ("hector_reports", "timezone"), needed=_reports
     ),
     *_report_questions(USERS),
     *_report_questions(PLACES),
@@ -170,8 +168,8 @@ COLUMNS = (
         "What the statuses of the reports mean (open: they open no door)",
         Kind.MAPPING,
         choices=lambda _services: [Option(one, one) for one in sorted(KNOWN_STATUSES)],
-        rows=lambda services: [MappingRow(one, one) for one in services.unknown_statuses()],
-        proposal=lambda services: {one: propose_status(one) for one in services.unknown_statuses()},
+        rows=lambda services: [MappingRow(one, one) for one in services.unknown_statuses],
+        proposal=lambda services: {one: propose_status(one) for one in services.unknown_statuses},
         needed=_reports,
     ),
     SetupQuestion(

@@ -36,15 +36,20 @@ OF_SALTO = frozenset({"environment", "salto_url", "identity_url", "client_id", "
 OF_SALTO |= {"user_password", "name"}
 OF_SOURCE = frozenset({"source", "reports_host", "mailbox_login", "mailbox_password", "mailbox_sender", "name"})
 OF_HECTOR = OF_SOURCE | {"hector_url", "hector_token", "reports_timezone", "date_format", "statuses", "max_age_hours"}
-OF_HECTOR |= {f"{kind}_{what}" for kind in report_proposal.HEADINGS for what in ("file", "columns")}
+FILES, COLUMNS = ({f"{kind}_{what}" for kind in report_proposal.HEADINGS} for what in ("file", "columns"))
+OF_HECTOR |= FILES | COLUMNS
 CACHED = {
     "salto": OF_SALTO,
     "sites": OF_SALTO,
+    "zones": OF_SALTO | {"site_id"},
     "source": OF_SOURCE,
-    "_samples": OF_SOURCE,
+    # Asked again where a report is: it may have been made anew meanwhile.
+    "patterns": OF_SOURCE | FILES,
+    "_samples": OF_SOURCE | COLUMNS,
     "reader": OF_HECTOR,
     "people": OF_HECTOR,
     "_active": OF_HECTOR,
+    "unknown_statuses": OF_HECTOR,
 }
 
 
@@ -106,6 +111,7 @@ class Services:
     def department_choices(self) -> list[Option]:
         return _counted(self.people.departments, "department_id", self._active["department_id"].value_counts())
 
+    @cached_property
     def zones(self) -> list[Option]:
         """Return the zones of the site's locks, the most usual first, then the site's own."""
         reader = self.salto.reader(self._draft.get("site_id"))
@@ -118,11 +124,12 @@ class Services:
     def source(self) -> ReportSource:
         return HectorReportsHook.of_connection(self._draft.hector_connection()).source
 
+    @cached_property
     def patterns(self) -> list[str]:
         return report_proposal.patterns_of(self.source.names())
 
     def file_choices(self) -> list[Option]:
-        return [Option(pattern, pattern) for pattern in self.patterns()]
+        return [Option(pattern, pattern) for pattern in self.patterns]
 
     def newest(self, kind: str) -> ReportFile:
         """Return the newest file of a kind.
@@ -138,12 +145,12 @@ class Services:
 
     def sample(self, kind: str) -> ReportSample:
         """Return headings and first rows of the newest file of a kind."""
-        file = self.newest(kind)
-        found: dict[tuple[str, str], ReportSample] = self._samples
-        if (kind, file.name) not in found:
+        key = kind, str(self._draft.get(f"{kind}_file"))
+        if key not in self._samples:
+            file = self.newest(kind)
             exchange = file_info(self._draft.hector_conn_id, file.name)
-            found[kind, file.name] = sample_report(file.load(), report_proposal.likely_headings(kind), exchange)
-        return found[kind, file.name]
+            self._samples[key] = sample_report(file.load(), report_proposal.likely_headings(kind), exchange)
+        return self._samples[key]
 
     def require_report(self, kind: str) -> None:
         """Read the newest file of a kind by the columns that were chosen.
@@ -154,6 +161,7 @@ class Services:
         file, columns = self.newest(kind), self._draft.columns(kind)
         read_report(file.load(), report_columns(kind, columns), file_info(self._draft.hector_conn_id, file.name))
 
+    @cached_property
     def unknown_statuses(self) -> list[str]:
         """Return the names of statuses that reports show and no code is known for."""
         return self._reports_reader(statuses={}).unknown_statuses()

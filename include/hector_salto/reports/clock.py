@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 TO = "\N{EN DASH}"
+NEAR_DAYS = {0: "today", 1: "tomorrow"}  # by how many days ahead
 FIRST_YEAR, LAST_YEAR = 1971, 2200  # of moments that can be asked about
 
 
@@ -49,7 +50,13 @@ def moments(text: str, zone: ZoneInfo) -> tuple[datetime, ...]:
 
 
 def wall(instant: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
-    """Return an instant on a zone's wall clock, with the zone's name; an hour that comes twice says which turn it is.
+    """Return an instant on a zone's wall clock, with the zone's name; an hour that comes twice says which turn it is."""
+    text = " ".join(_wall_parts(instant, zone))
+    return f"{text} ({zone})" if named else text
+
+
+def _wall_parts(instant: datetime, zone: ZoneInfo) -> tuple[str, str, str]:
+    """Return weekday, date and time of an instant on a zone's wall clock.
 
     Not with strftime's year: a loan until the end of time is a reservation like any other.
     """
@@ -59,24 +66,19 @@ def wall(instant: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
     except (OverflowError, ValueError):  # the last hours of the calendar are the same day anywhere
         local, turn = pd.Timestamp(instant), ""
     date = f"{local.year:04}-{local.month:02}-{local.day:02}"
-    text = f"{local:%a} {date} {local.hour:02}:{local.minute:02}{turn}"
-    return f"{text} ({zone})" if named else text
+    return f"{local:%a}", date, f"{local.hour:02}:{local.minute:02}{turn}"
 
 
 def window_words(begin: datetime, end: datetime, now: datetime, zone: ZoneInfo) -> str:
     """Return a window in short on a zone's wall clock, the day as today or tomorrow; empty where there is none."""
     if pd.isna(begin) or pd.isna(end):
         return ""
-    first, last = wall(begin, zone, named=False).split(" ", 2), wall(end, zone, named=False).split(" ", 2)
-    today = wall(now, zone, named=False).split(" ", 2)[1]
-    tomorrow = wall(now + timedelta(days=1), zone, named=False).split(" ", 2)[1]
-    days = {today: "today", tomorrow: "tomorrow"}
-    start = f"{days.get(first[1], f'{first[0]} {first[1]}')} {first[2]}"
-    return (
-        f"{start}{TO}{last[2]}"
-        if first[1] == last[1]
-        else f"{start} to {days.get(last[1], f'{last[0]} {last[1]}')} {last[2]}"
-    )
+    days = {_wall_parts(now + timedelta(days=ahead), zone)[1]: word for ahead, word in NEAR_DAYS.items()}
+    (weekday, date, opens), (last_weekday, last_date, shuts) = _wall_parts(begin, zone), _wall_parts(end, zone)
+    start = f"{days.get(date, f'{weekday} {date}')} {opens}"
+    if date == last_date:
+        return f"{start}{TO}{shuts}"
+    return f"{start} to {days.get(last_date, f'{last_weekday} {last_date}')} {shuts}"
 
 
 def _comes_twice(local: pd.Timestamp, zone: ZoneInfo) -> bool:

@@ -73,7 +73,8 @@ def list_shut_doors(kept: Ledger, name: str, begin: datetime, end: datetime, *, 
     broken = broken[broken["code"].ne(Break.NO_LOCK)]
     nothing = pd.DataFrame()
     sources = Sources(seen, "", ZoneInfo("UTC"), problems_of(kept, run_id), lambda *_: [], nothing)
-    found = [_shut(sources, People.of(seen.people), row, link) for row, link in _pairs(shut, broken, seen)]
+    people = People.of(seen.people)
+    found = [_shut(sources, people, row, link) for row, link in _pairs(shut, broken, seen)]
     return sorted(found, key=lambda one: (one.opens, one.door, one.reference))
 
 

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hector_salto.access.release import Gate
 from hector_salto.access.windows import is_known_zone
-from hector_salto.integration_files import load_all
+from hector_salto.integration_files import SANDBOX, load_all
 from hector_salto.ledger.ledger import LedgerError
 from hector_salto.ledger.queries import last_look, problems_of
 from hector_salto.ledger.reservation_states import STATES, list_reservations
@@ -71,7 +71,6 @@ Words = Annotated[
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 OPERATIONS_SHOWN = 500
 BARS_AT_ONCE = 500
-SANDBOX = "sandbox"
 LISTED = ("people", "places", "locks")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
@@ -147,9 +146,7 @@ class SiteContext:
 
 
 def _readable(visitor: Visitor) -> dict[str, Integration]:
-    known = load_all()[0]
-    may = visitor.readable([sync_dag(name) for name in known])
-    found = {name: one for name, one in known.items() if sync_dag(name) in may}
+    found = {name: one for name, one in load_all()[0].items() if visitor.may_read(sync_dag(name))}
     return dict(sorted(found.items(), key=lambda item: (item[0] == SANDBOX, item[0])))
 
 

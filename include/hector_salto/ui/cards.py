@@ -90,10 +90,8 @@ def card(  # noqa: PLR0913, PLR0917 - what a card is made of
 ) -> Card:
     runs = last_runs(kept, name, limit=LOOKED_AT)
     syncs = [run for run in runs if run.kind == "sync"]
-    whole = [run for run in syncs if not run.plan_only and run.whole]
-    latest = next(iter(whole), None)
-    last = next((run for run in whole if run.has_plan), latest)  # one that has just begun knows nothing yet
-    concerns = [(run, state) for run in newest_of_each(runs, latest) if (state := state_at_end(name, run)) != GREEN]
+    latest, last = last_whole(runs)
+    concerns = concerns_of(name, runs, latest)
     outside = _outside(kept, name, now) if latest is not None else 0
     state = _state(runs, latest, schedule, concerns, outside, now) if has_pool else FAILED
     return Card(
@@ -108,7 +106,7 @@ def card(  # noqa: PLR0913, PLR0917 - what a card is made of
         people=People.of(kept.read_snapshot(name, names=("people",)).people) if concerns else NOBODY_KNOWN,
         state=state,
         told=WORDS.get(state, "") if has_pool else "its pool is missing",
-        stale=_stale(kept, name, integration, now),
+        stale=stale_text(integration, last_success(kept, name), first_run(kept, name), now),
         plans_only=_plans_only(kept, name, syncs),
         may_trigger=who.may_trigger(sync_dag(name)),
         may_unpause=who.may_unpause(sync_dag(name)),
@@ -125,7 +123,22 @@ def approval_of(name: str, run: RunSummary) -> ApprovalAnswer | None:
     return find_approval(name, run.digest) if run.digest is not None else None
 
 
-def newest_of_each(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSummary]:
+def last_whole(runs: list[RunSummary]) -> tuple[RunSummary | None, RunSummary | None]:
+    """Return the newest sync that was to change something at all reservations, and the newest of them with a plan.
+
+    One that has just begun knows nothing yet; where none has a plan the second is the first.
+    """
+    whole = [run for run in runs if run.kind == "sync" and not run.plan_only and run.whole]
+    latest = next(iter(whole), None)
+    return latest, next((run for run in whole if run.has_plan), latest)
+
+
+def concerns_of(name: str, runs: list[RunSummary], latest: RunSummary | None) -> list[tuple[RunSummary, str]]:
+    """Return the runs that did not end well and say how the integration is, each with its state."""
+    return [(run, state) for run in _current(runs, latest) if (state := _end_state(name, run)) != GREEN]
+
+
+def _current(runs: list[RunSummary], latest: RunSummary | None) -> list[RunSummary]:
     """Return the runs that say how the integration is: of each kind the newest, from the last sync of all reservations on.
 
     That sync has looked at everything again; the cleanup is a matter of its own.
@@ -139,7 +152,7 @@ def newest_of_each(runs: list[RunSummary], latest: RunSummary | None) -> list[Ru
     return list(found.values())
 
 
-def state_at_end(name: str, run: RunSummary) -> str:
+def _end_state(name: str, run: RunSummary) -> str:
     """Return the state of a run that has ended; one under way is no concern."""
     if run.state in {GREEN, RUNNING}:
         return GREEN
@@ -186,11 +199,19 @@ def _plans_only(kept: Ledger, name: str, runs: list[RunSummary]) -> str:
     return plan_only_sentence(Gate(last.plan_only_because), name)
 
 
-def _stale(kept: Ledger, name: str, integration: Integration, now: datetime) -> str:
-    interval, since = integration.interval(), first_run(kept, name)
+def stale_text(integration: Integration, last: datetime | None, since: datetime | None, now: datetime) -> str:
+    """Return since when no sync has succeeded, in words; empty: none is late.
+
+    Args:
+        integration: has the interval of its schedule.
+        last: when the last green sync began; None: there was none.
+        since: when the first run began; None: there was none.
+        now: aware.
+    """
+    interval = integration.interval()
     if interval is None or since is None:
         return ""
-    found = of_age(last_success(kept, name), since, now, interval)
+    found = of_age(last, since, now, interval)
     return found[0].text if found else ""
 
 

@@ -145,36 +145,40 @@ def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = 
 
 def waiting_for(name: str, digest: str) -> Waiting | None:
     """The open question about just this held set, None when it is answered."""
-    query = (
-        select(TaskInstance.run_id, TaskInstance.task_id, DagRun.conf)
-        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
-        .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
-        .where(TaskInstance.dag_id == approval_dag(name), HITLDetail.responded_at.is_(None))
-        .where(DagRun.state.in_(UNDER_WAY))
-    )
-    with create_session() as session:
-        for run_id, task_id, conf in session.execute(query):
-            if (conf or {}).get("digest") == digest:
-                return Waiting(str(run_id), str(task_id))
-    return None
+    asked = (one for one in _open_questions([name]) if one.digest == digest)
+    return next((Waiting(one.run_id, one.task_id) for one in asked), None)
 
 
 def deadlines(names: Iterable[str]) -> dict[str, datetime]:
     """Return until when each open question about a held set waits for its answer, by the set's digest."""
+    return {one.digest: one.begin + ANSWER_WITHIN for one in _open_questions(names) if one.begin is not None}
+
+
+@dataclass(frozen=True)
+class _OpenQuestion:
+    """A question under Required Actions that has no answer yet; ``begin`` None: its task has not begun."""
+
+    run_id: str
+    task_id: str
+    begin: datetime | None
+    digest: str
+
+
+def _open_questions(names: Iterable[str]) -> list[_OpenQuestion]:
     dags = [approval_dag(name) for name in names]
     if not dags:
-        return {}
+        return []
     query = (
-        select(TaskInstance.start_date, DagRun.conf)
+        select(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.start_date, DagRun.conf)
         .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
         .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
         .where(TaskInstance.dag_id.in_(dags), HITLDetail.responded_at.is_(None), DagRun.state.in_(UNDER_WAY))
     )
     with create_session() as session:
-        asked = [
-            (str((conf or {}).get("digest")), begin) for begin, conf in session.execute(query) if begin is not None
+        return [
+            _OpenQuestion(str(run_id), str(task_id), begin, str((conf or {}).get("digest")))
+            for run_id, task_id, begin, conf in session.execute(query)
         ]
-    return {digest: begin + ANSWER_WITHIN for digest, begin in asked}
 
 
 def find_approval(name: str, digest: str) -> ApprovalAnswer | None:

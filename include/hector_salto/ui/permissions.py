@@ -40,10 +40,6 @@ class Visitor:
     def may_read(self, dag_id: str) -> bool:
         return self._may("GET", dag_id)
 
-    def readable(self, dag_ids: list[str]) -> frozenset[str]:
-        """Return which of these DAGs may be read; only few deployments have teams to ask about."""
-        return frozenset(one for one in dag_ids if self.may_read(one))
-
     def may_trigger(self, dag_id: str) -> bool:
         """As Airflow's own trigger button asks."""
         return self._may("POST", dag_id, DagAccessEntity.RUN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.api_fastapi.core_api.security import get_user
@@ -19,23 +19,24 @@ from starlette.datastructures import FormData
 
 from hector_salto.access.texts import comparable
 from hector_salto.connect.conversation import first_fault
-from hector_salto.connect.draft import Draft, as_json
+from hector_salto.connect.draft import SECRETS, Draft, as_json
 from hector_salto.connect.form import (
     ADDRESS_OF,
     SECTIONS,
     Form,
     Section,
     answers_of,
-    needs,
+    needed_sections,
     said_by,
     section_fault,
     show,
 )
 from hector_salto.connect.question import Fault, Kind
+from hector_salto.connect.questions import QUESTIONS
 from hector_salto.connect.services import Services
 from hector_salto.http_client.errors import RestError
 from hector_salto.integration import IntegrationError
-from hector_salto.integration_files import load_all, load_integration, names_of_files
+from hector_salto.integration_files import SANDBOX, load_all, load_integration, names_of_files
 from hector_salto.ui.dag_runs import sync_dag
 from hector_salto.ui.integration_writer import FileChangedError, Saved, digest_of, save
 from hector_salto.ui.pages import page
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 LONGEST_FIELD = 4000
-SECRET_KEYS = (*ADDRESS_OF, "fingerprint_key")
-SANDBOX = "sandbox"
 NOT_TESTED = "Airflow's setting [core] test_connection is not Enabled: nothing is asked of the services from here"
 CHANGED = "the file was changed meanwhile: load this page again"
 TAKEN = "there is an integration of this name: edit it, or choose another name"
@@ -107,13 +106,13 @@ def _test(request: Request, visitor: Visitor, sent: Sent, services: Services, se
         return _form(request, visitor, sent, services, notes={section.key: NOT_TESTED})
     fault = section_fault(section, sent.draft, services)
     if fault is not None:
-        left = Sent(**{**vars(sent), "answered": sent.answered - {section.key}})
+        left = replace(sent, answered=sent.answered - {section.key})
         return _form(request, visitor, left, services, fault=fault)
     try:
         said = said_by(section, sent.draft, services)
     except RestError as error:
         said = str(error)
-    known = Sent(**{**vars(sent), "answered": sent.answered | {section.key}})
+    known = replace(sent, answered=sent.answered | {section.key})
     return _form(request, visitor, known, services, notes={section.key: said})
 
 
@@ -121,7 +120,11 @@ def _save(request: Request, visitor: Visitor, sent: Sent, services: Services) ->
     name = str(sent.draft.get("name"))
     if not sent.name and name in names_of_files():
         return _form(request, visitor, sent, services, fault=Fault("name", TAKEN))
-    fault = _taken_connection(sent) or _taken_site(sent) or (first_fault(sent.draft, services) if _may_ask() else None)
+    fault = (
+        _taken_connection(sent)
+        or _taken_site(sent)
+        or (first_fault(QUESTIONS, sent.draft, services) if _may_ask() else None)
+    )
     if fault is not None:
         return _form(request, visitor, sent, services, fault=fault)
     try:
@@ -173,7 +176,7 @@ def _form(  # noqa: PLR0913 - what a form is made of
 ) -> HTMLResponse:
     form: Form = show(sent.draft, services, sent.answered if _may_ask() else ())
     shown = {
-        "sections": [one for one in SECTIONS if needs(form.draft)[one.key]],
+        "sections": needed_sections(form.draft),
         "prompts": form.prompts,
         "draft": form.draft,
         "kinds": Kind,
@@ -239,7 +242,7 @@ def _may_ask() -> bool:
 def _seal(visitor: Visitor, draft: Draft, before: Draft) -> str:
     """Return the secrets that were typed, and what they were typed for, encrypted for this visitor's next request."""
     addresses = {one for keys in ADDRESS_OF.values() for one in keys}
-    new = {key: draft.get(key) for key in SECRET_KEYS if draft.get(key, None) not in {None, before.get(key, None)}}
+    new = {key: draft.get(key) for key in SECRETS if draft.get(key, None) not in {None, before.get(key, None)}}
     new |= {key: draft.get(key) for key in addresses if new and draft.get(key, None) is not None}
     return _cipher(visitor).encrypt(json.dumps(new).encode()).decode() if new else ""
 

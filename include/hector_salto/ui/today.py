@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from hector_salto.access.windows import is_known_zone
-from hector_salto.alerts.conditions import of_age
 from hector_salto.ledger.overview import booked_between, current_runs, first_runs, last_greens, open_problems
 from hector_salto.reports.shut_doors import ShutDoor, list_shut_doors
 from hector_salto.reports.text import WHO
-from hector_salto.ui.cards import APPROVED, FAILED, HELD, newest_of_each, state_at_end
+from hector_salto.ui.cards import APPROVED, FAILED, HELD, concerns_of, last_whole, stale_text
 from hector_salto.ui.dag_runs import deadlines, schedules, sync_dag
+from hector_salto.ui.pages import zone_or_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from hector_salto.ui.permissions import Visitor
 
 HELD_OPEN = "door_held_open"
-UTC_NAME = "UTC"
 
 
 @dataclass(frozen=True)
@@ -129,13 +127,9 @@ def today_at(kept: Ledger, found: Mapping[str, Integration], visitor: Visitor, n
     booked = booked_between(kept, names, now, latest_end)
     sites = []
     for name, integration in found.items():
-        whole = [run for run in runs[name] if run.kind == "sync" and run.whole and not run.plan_only]
-        last = next((run for run in whole if run.has_plan), next(iter(whole), None))
-        zone = _zone(runs[name])
+        latest, last = last_whole(runs[name])
+        zone = zone_or_utc(next((run.site_zone for run in runs[name] if run.site_zone), None))
         end, looked = _end_of_day(now, zone), next((run.id for run in runs[name] if _looked(run)), 0)
-        interval, since = integration.interval(), firsts.get(name)
-        stale = of_age(greens.get(name), since, now, interval) if interval is not None and since is not None else []
-        newest = newest_of_each(runs[name], next(iter(whole), None))
         sites.append(
             SiteToday(
                 name=name,
@@ -144,10 +138,8 @@ def today_at(kept: Ledger, found: Mapping[str, Integration], visitor: Visitor, n
                 run=last,
                 looked=looked,
                 shut=list_shut_doors(kept, name, now, end, run_id=looked) if name in booked else [],
-                concerns=[
-                    (run, state) for run in newest if (state := state_at_end(name, run)) in {FAILED, HELD, APPROVED}
-                ],
-                late=stale[0].text if stale else "",
+                concerns=concerns_of(name, runs[name], latest),
+                late=stale_text(integration, greens.get(name), firsts.get(name), now),
                 verified=greens.get(name),
                 schedule=known[name],
                 may_trigger=visitor.may_trigger(sync_dag(name)) if name in booked else False,
@@ -159,11 +151,6 @@ def today_at(kept: Ledger, found: Mapping[str, Integration], visitor: Visitor, n
 
 def _looked(run: RunSummary) -> bool:
     return run.kind == "sync" and run.has_plan
-
-
-def _zone(runs: list[RunSummary]) -> str:
-    named = next((run.site_zone for run in runs if run.site_zone), None)
-    return named if named and is_known_zone(named) else UTC_NAME
 
 
 def _end_of_day(now: datetime, zone: str) -> datetime:
