@@ -29,11 +29,10 @@ EVERYDAY, VERIFYING = "everyday", "full verification"
 # Tasks of a run in order, with how many of each run beside each other, and their share of what a reservation costs.
 TASKS = (
     ("start_run", 1, 0.0),
-    ("extract", 3, 0.1),
-    ("build_desired", 1, 0.1),
-    ("plan", 1, 0.4),
+    ("extract", 1, 0.3),
+    ("plan", 1, 0.5),
     ("apply", 1, 0.0),
-    ("report", 2, 0.15),
+    ("report", 1, 0.3),
     ("alert", 1, 0.0),
 )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ALERTS_LOGGER = "hector_salto.workflow.alerting"
-APPROVAL_TASKS = "^(find_held_removals|ask_for_approval)$"
+APPROVAL_TASKS = "^ask_for_approval$"
 _LOCK_FILES: set[int] = set()  # file descriptors of the locks that this process holds
 SHOWN_AS_TABLES = ("plan ", "reservation ", "problem ", "withdrawn: ")  # shown as tables when the run is over
 STYLES = {"error": "red", "critical": "red", "warning": "yellow"}

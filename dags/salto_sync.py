@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, TriggerRule
 
 from hector_salto.workflow import tasks
 from hector_salto.workflow.alerting import sync_deadline
+from hector_salto.workflow.approval_operator import AskForApprovalOperator
 from hector_salto.workflow.assets import LEDGER, access_alias
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of, next_times
@@ -23,13 +23,14 @@ DOC = """
 door when, compares that with Salto KS (connection `{salto}`), and applies the difference: take away, windows, people, arm.
 A manual run is Hector's *reload*. Running it twice changes nothing the second time.
 
-**Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step; `verify` to read every access group in detail, as the first run
+**Trigger it with** `plan_only` to see what would change; `references` to bring only these reservations in step
+(up to 25 of them all in the task `start_run`, within seconds); `verify` to read every access group in detail, as the first run
 of a day does;
 `approve` with the digest of a held plan, to let exactly that set of removals through (the DAG `salto_approval__{name}`
 asks for that approval by itself).
 
-**When a door stayed shut**, search the log of the task `plan` for the reservation's reference: it says what was decided
-and why. The task `report` lists every problem with its next step, and why a run is red.
+**When a door stayed shut**, search the log of the task `plan` (of `start_run` in a run of given references) for the reservation's
+reference: it says what was decided and why. The task `report` lists every problem with its next step, and why a run is red.
 
 | | |
 |---|---|
@@ -66,7 +67,7 @@ PARAMS = {
 
 
 def sync_dag(name: str, integration: Integration) -> DAG:
-    """Build one integration's DAG: extract, build the desired state, plan, apply, report."""
+    """Build one integration's DAG: extract, plan, apply, report; a few given reservations in the first task at once."""
     with DAG(
         auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_sync__{name}",
@@ -83,22 +84,19 @@ def sync_dag(name: str, integration: Integration) -> DAG:
         default_args={**tasks.DEFAULT_ARGS, "owner": integration.owner},
     ) as dag:
         folder = tasks.start_run(name)
-        extracts = [
-            extract(name, folder) for extract in (tasks.extract_users, tasks.extract_places, tasks.extract_loaners)
-        ]
         planned = tasks.plan(name, folder)
         applied = tasks.apply.override(pool=integration.pool)(name, folder, planned)
         reported = tasks.report.override(outlets=[access_alias(name), LEDGER])(name, folder)
-        held = tasks.find_held_removals(folder)
-        TriggerDagRunOperator(
-            task_id="ask_for_approval",
+        ask = AskForApprovalOperator(
+            task_id=tasks.ASK,
+            folder=folder,
             trigger_dag_id=f"salto_approval__{name}",
             trigger_run_id="{{ derived_run_id('held', run_id) }}",
-            conf=held,
             logical_date=None,
             openlineage_inject_parent_info=False,
+            trigger_rule=TriggerRule.ALL_DONE,
         )
-        extracts >> tasks.build_desired(name, folder) >> planned >> applied >> [reported, held]
+        tasks.extract(name, folder) >> planned >> applied >> [reported, ask]
         # A teardown does not decide how the run ended: a red run stays red, and a mailbox that is away reddens none.
         reported >> tasks.alert(name, folder, reported).as_teardown()
     return dag

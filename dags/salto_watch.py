@@ -74,7 +74,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
             # Until it has ended: what changes meanwhile is one sync more, not one each.
             wait_for_completion=True,
             deferrable=True,
-            poke_interval=5,
+            poke_interval=2,
             allowed_states=[DagRunState.SUCCESS],
             failed_states=[DagRunState.FAILED],
             retries=0,  # what is due is tried again by the runs that follow

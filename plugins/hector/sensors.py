@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-POLL_INTERVAL = 10.0  # seconds: six requests a minute, and ten seconds of the minute within which a door is to open
+POLL_INTERVAL = 5.0  # seconds: twelve requests a minute, and half of it is what a person at the door waits for it
 REPORTS_POLL_INTERVAL = 60.0  # seconds: files come by the hour, and a mail server is spared logins
 MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
 

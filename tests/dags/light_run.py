@@ -8,6 +8,7 @@ those of the DAG itself. What other DAGs are asked for is noted, not started. Te
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import re
 from collections import defaultdict
@@ -16,7 +17,12 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowSkipException,
+    DagRunTriggerException,
+    DownstreamTasksSkipped,
+    TaskDeferred,
+)
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, XComArg
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
@@ -77,8 +83,11 @@ class LightRun:
         if (decided := self._decided(operator)) is not None:
             return decided
         LOG.info("task %s", operator.task_id)
+        pushed = SimpleNamespace(xcom_push=lambda *, key, value: self._push(operator.task_id, key, value))
         try:
-            self.results[operator.task_id] = self._result(operator, context)
+            self.results[operator.task_id] = self._result(operator, {**context, "ti": pushed})
+        except DownstreamTasksSkipped as skipping:
+            self.states |= dict.fromkeys(skipping.tasks, SKIPPED)
         except AirflowSkipException as skipped:
             LOG.info("skipped: %s", skipped)
             return SKIPPED
@@ -87,8 +96,14 @@ class LightRun:
             return FAILED
         return SUCCESS
 
+    def _push(self, task_id: str, key: str, value: Any) -> None:
+        assert key == "return_value", key
+        self.results[task_id] = value
+
     def _decided(self, operator: Any) -> str | None:
         """The state of a task that its upstreams keep from running."""
+        if operator.task_id in self.states:
+            return self.states[operator.task_id]
         before = {self.states[one] for one in operator.upstream_task_ids}
         rule = str(getattr(operator.trigger_rule, "value", operator.trigger_rule))
         assert rule in {"all_success", "all_done", "one_failed", "all_done_setup_success"}, rule
@@ -100,8 +115,7 @@ class LightRun:
 
     def _result(self, operator: Any, context: dict[str, Any]) -> Any:
         if isinstance(operator, TriggerDagRunOperator):
-            self.triggered[operator.trigger_dag_id] = self._value(operator.conf)
-            return None
+            return self._trigger(operator, context)
         _CURRENT_CONTEXT.append(context)
         try:
             if hasattr(operator, "python_callable"):
@@ -114,6 +128,15 @@ class LightRun:
             return getattr(operator, deferred.method_name)(context, event.payload)
         finally:
             _CURRENT_CONTEXT.pop()
+
+    def _trigger(self, operator: TriggerDagRunOperator, context: dict[str, Any]) -> None:
+        rendered = copy.copy(operator)
+        for name in operator.template_fields:
+            object.__setattr__(rendered, name, self._value(getattr(operator, name)))
+        try:
+            type(operator).execute.__wrapped__(rendered, context)
+        except DagRunTriggerException as asked:
+            self.triggered[asked.trigger_dag_id] = asked.conf
 
     def _value(self, given: Any) -> Any:
         if isinstance(given, dict):

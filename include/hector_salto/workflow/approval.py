@@ -30,6 +30,11 @@ class UnknownDigestError(ValueError):
     """A digest that no run of the integration holds: there is nothing to ask about or to approve."""
 
 
+def holds(folder: RunFolder) -> bool:
+    """Whether a run holds removals back."""
+    return (folder.read_json("plan") or {}).get("digest") is not None
+
+
 def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
     """The run parameters of an approval run: about what this run holds, unless that question is open already.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from hector_salto.access.texts import few
@@ -18,7 +18,6 @@ from hector_salto.workflow import (
     alerting,
     approval,
     assets,
-    extraction,
     parameters,
     plan_application,
     planning,
@@ -28,15 +27,17 @@ from hector_salto.workflow import (
     run_history,
     run_start,
     starting,
+    sync_steps,
     watch_state,
 )
 from hector_salto.workflow.failures import record_step
 from hector_salto.workflow.parameters import ParameterError
 from hector_salto.workflow.reporting import ReportSpec
 from hector_salto.workflow.run_folder import RunFolder
+from hector_salto.workflow.sync_steps import SyncScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -48,7 +49,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=10),
     "execution_timeout": timedelta(minutes=30),
 }
-SYNC_STEPS = ("extract_users", "extract_places", "extract_loaners", "build_desired", "plan", "apply")
+SYNC_STEPS = ("extract_users", "extract_places", "extract_loaners", "plan", "apply")
+ASK = "ask_for_approval"
+STEP_TASKS = ("extract", "plan", "apply")  # what one task takes at once for a few reservations
 CLEANUP_STEPS = ("plan", "apply", "remove_outdated")
 
 
@@ -60,56 +63,42 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _scope() -> dict[str, Any]:
-    params = get_current_context()["params"]
-    return {"references": params["references"] or None, "approve": params["approve"]}
+def _scope() -> SyncScope:
+    return SyncScope.of(get_current_context()["params"])
+
+
+def _end(value: object, skipped: Sequence[str]) -> NoReturn:
+    """End a task with its value, and skip tasks after it that have nothing to do: none of them costs a process."""
+    get_current_context()["ti"].xcom_push(key="return_value", value=value)
+    raise DownstreamTasksSkipped(tasks=list(skipped))
 
 
 @task(retries=0)
 def start_run(name: str, kind: str = "sync") -> str:
-    """Make the run's folder and its row in the ledger."""
-    return str(starting.begin(name, get_current_context()["dag_run"], _now(), kind=kind))
+    """Make the run's folder and its row in the ledger; of a few reservations, take the steps of the sync at once."""
+    context = get_current_context()
+    folder = starting.begin(name, context["dag_run"], _now(), kind=kind)
+    if kind == "sync" and (scope := _scope()).at_once:
+        context["ti"].xcom_push(key="return_value", value=str(folder))  # the report needs it also when a step fails
+        if sync_steps.sync_at_once(_integration(name), folder, scope):
+            asks = () if approval.holds(folder) else (ASK,)
+            _end(str(folder), (*STEP_TASKS, *asks))
+    return str(folder)
 
 
 # --- the sync ------------------------------------------------------------------------------------------------------
 
 
 @task
-def extract_users(name: str, folder: str) -> None:
-    """Read Hector's users, groups and departments."""
-    with record_step(RunFolder(folder), "extract_users"):
-        extraction.extract_people(_integration(name), RunFolder(folder))
-
-
-@task
-def extract_places(name: str, folder: str) -> None:
-    """Read Hector's places and their lock attribute."""
-    with record_step(RunFolder(folder), "extract_places"):
-        extraction.extract_places(_integration(name), RunFolder(folder))
-
-
-@task
-def extract_loaners(name: str, folder: str) -> None:
-    """Read Hector's reservations of the horizon."""
-    with record_step(RunFolder(folder), "extract_loaners"):
-        extraction.extract_loaners(_integration(name), RunFolder(folder))
-
-
-@task
-def build_desired(name: str, folder: str) -> None:
-    """Decide what should exist in Salto."""
-    with record_step(RunFolder(folder), "build_desired"):
-        run_start.refuse_outdated(RunFolder(folder), _now())
-        extraction.build_desired(_integration(name), RunFolder(folder))
+def extract(name: str, folder: str) -> None:
+    """Read Hector's users, places and reservations of the horizon."""
+    sync_steps.extract(_integration(name), RunFolder(folder))
 
 
 @task(multiple_outputs=False)
 def plan(name: str, folder: str) -> dict[str, int | str]:
-    """Read Salto and plan what must change."""
-    with record_step(RunFolder(folder), "plan"):
-        run_start.refuse_outdated(RunFolder(folder), _now())
-        verify = bool(get_current_context()["params"]["verify"])
-        return planning.plan(_integration(name), RunFolder(folder), **_scope(), verify=verify)
+    """Decide what should exist in Salto, read Salto, and plan what must change."""
+    return sync_steps.plan(_integration(name), RunFolder(folder), _scope())
 
 
 @task(retries=0, multiple_outputs=False)
@@ -119,11 +108,12 @@ def apply(name: str, folder: str, planned: Mapping[str, Any], *, with_hector: bo
     Single operations that fail do not fail the task; the report turns the run red.
     """
     run_folder = RunFolder(folder)
-    with record_step(run_folder, "apply"):
-        if get_current_context()["params"]["plan_only"] or release.plans_only(run_folder):
-            raise AirflowSkipException("plan only: nothing is sent")
-        fingerprint = str(planned["fingerprint"])
-        return plan_application.apply(_integration(name), run_folder, _now(), fingerprint, fingerprinted=with_hector)
+    if release.plans_only(run_folder):
+        raise AirflowSkipException("plan only: nothing is sent")
+    ended = sync_steps.apply(_integration(name), run_folder, planned, with_hector=with_hector)
+    if with_hector and not approval.holds(run_folder):
+        _end(ended, [ASK])
+    return ended
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
@@ -132,25 +122,16 @@ def report(name: str, folder: str | None) -> str:
     integration, run_folder = _integration(name), run_start.require_started(folder)
     scope = _scope()
     verify = (
-        (lambda: planning.verify_sync(integration, run_folder, **scope))
+        (lambda: planning.verify_sync(integration, run_folder, references=scope.only, approve=scope.approve))
         if plan_application.has_sent(run_folder)
         else None
     )
-    only = few(scope["references"] or ())
+    only = few(scope.references)
     green = f"{only} in step; no other reservation was looked at" if only else "Salto holds what Hector says"
     reporting.report(run_folder, ReportSpec(integration, SYNC_STEPS, verify, green))
     run_history.remember_good(run_folder)
     assets.record_access_change(name, run_folder, get_current_context()["outlet_events"])
     return "green"
-
-
-@task(trigger_rule=TriggerRule.ALL_DONE, retries=0, multiple_outputs=False)
-def find_held_removals(folder: str | None) -> dict[str, Any]:
-    """Return the run parameters of the approval run; skip when nothing is held."""
-    question = approval.question(RunFolder(folder), _now()) if folder else None
-    if question is None:
-        raise AirflowSkipException("nothing needs an approval")
-    return question
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
