@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.api.common.trigger_dag import trigger_dag
@@ -27,12 +28,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.integration import site_pools
+from hector_salto.ui.missed_times import missed_time
 from hector_salto.workflow import unfinished
 from hector_salto.workflow.approval import ANSWER_WITHIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
@@ -122,13 +123,23 @@ def missing_pools(integrations: Mapping[str, Integration]) -> frozenset[str]:
 def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = False) -> str:
     """Start a sync as this person; the run's id. Airflow's audit log says who pressed what.
 
+    When it unpauses the DAG, this is the one run: it takes the place of a scheduled time that was missed meanwhile.
+
     Raises:
         HTTPException: 404, while Airflow has not read the DAG.
     """
     dag_id = sync_dag(name)
+    with create_session() as session:
+        model = session.get(DagModel, dag_id)
+        is_due = unpause and model is not None and model.is_paused
+        missed = missed_time(session, model, datetime.now(UTC)) if is_due else None
     try:
         run = trigger_dag(
-            dag_id=dag_id, conf=conf, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=visitor.name
+            dag_id=dag_id,
+            conf=conf,
+            logical_date=missed,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=visitor.name,
         )
     except DagNotFound:
         raise HTTPException(
