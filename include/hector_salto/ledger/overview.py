@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 
 from hector_salto.access.release import ReleaseDecision, Target
 from hector_salto.ledger.run_queries import RunSummary, summaries
-from hector_salto.ledger.tables import ProblemRow, ReleaseRow, Run, SeenReservation
+from hector_salto.ledger.tables import ProblemRow, ReleaseRow, Run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -83,16 +83,6 @@ def under_way(ledger: Ledger, names: Collection[str]) -> frozenset[str]:
     query = select(Run.integration).where(Run.integration.in_(names), Run.state == "running").distinct()
     with ledger.reading() as connection:
         return frozenset(connection.execute(query).scalars())
-
-
-def booked_between(ledger: Ledger, names: Collection[str], begin: datetime, end: datetime) -> frozenset[str]:
-    """Return the integrations with a reservation whose window touches [begin, end)."""
-    table = SeenReservation
-    query = select(table.integration).where(
-        table.integration.in_(names), table.until.is_(None), table.window_end > begin, table.window_start < end
-    )
-    with ledger.reading() as connection:
-        return frozenset(connection.execute(query.distinct()).scalars())
 
 
 def open_problems(ledger: Ledger, names: Collection[str]) -> list[OpenProblem]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from hector_salto.access.release import Gate
 from hector_salto.alerts.conditions import of_age
 from hector_salto.integration_files import integrations_folder
-from hector_salto.ledger.overview import booked_between, current_runs, first_runs, last_greens, last_releases
+from hector_salto.ledger.doubt import in_doubt
+from hector_salto.ledger.overview import current_runs, first_runs, last_greens, last_releases
 from hector_salto.ledger.reservation_states import WILL_NOT_OPEN, list_reservations
 from hector_salto.ledger.run_queries import RunSummary, run_by_name
 from hector_salto.reports.people import NOBODY_KNOWN, People
@@ -65,7 +66,7 @@ class SiteFacts:
         green: when the last green sync began; None: there was none.
         since: when its first run began; None: there was none.
         release: the last decision of a person about it; None: there was none.
-        booked: whether a reservation lies in the next 24 hours.
+        is_in_doubt: whether a door may stay shut to a user in the next 24 hours.
         has_pool: whether Airflow has the pool of its site.
     """
 
@@ -79,7 +80,7 @@ class SiteFacts:
     green: datetime | None
     since: datetime | None
     release: ReleaseDecision | None
-    booked: bool
+    is_in_doubt: bool
     has_pool: bool
 
     @property
@@ -192,7 +193,7 @@ def site_facts(
     """
     names = list(found)
     runs, greens, firsts = current_runs(kept, names), last_greens(kept, names), first_runs(kept, names)
-    releases, booked = last_releases(kept, names), booked_between(kept, names, now, now + AHEAD)
+    releases, doubted = last_releases(kept, names), in_doubt(kept, runs, now, now + AHEAD)
     facts = []
     for name, integration in found.items():
         latest, last = last_whole(runs[name])
@@ -208,7 +209,7 @@ def site_facts(
                 green=greens.get(name),
                 since=firsts.get(name),
                 release=releases.get(name),
-                booked=name in booked,
+                is_in_doubt=name in doubted,
                 has_pool=integration.pool not in missing,
             )
         )
@@ -218,7 +219,7 @@ def site_facts(
 def card(kept: Ledger, facts: SiteFacts, who: Visitor, now: datetime, followed: str = "") -> Card:
     """Return a card; ``followed``: id of the run whose progress or end it shows, empty: the one under way."""
     name, integration = facts.name, facts.integration
-    outside = _outside(kept, name, now) if facts.booked and facts.latest is not None else 0
+    outside = _outside(kept, name, now) if facts.is_in_doubt and facts.latest is not None else 0
     state = _state(facts, outside, now) if facts.has_pool else FAILED
     progress = _progress(facts, followed)
     has_ended = progress is not None and not progress.under_way
