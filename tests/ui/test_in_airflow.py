@@ -163,7 +163,10 @@ def test_a_held_set_is_approved_and_goes(house, desk):
 def test_a_dag_that_was_paused_for_days_runs_what_is_asked_for_and_nothing_it_missed(house, desk):
     """The scheduler itself makes the runs: a DAG that has run before makes up for its last missed time when unpaused."""
     airflow, dag_id = house.airflow, "salto_sync__daily"
-    past = {"from_date": f"{(NOW - timedelta(days=4)).date()}T00:00:00Z", "to_date": f"{(NOW - timedelta(days=4)).date()}T23:59:00Z"}
+    past = {
+        "from_date": f"{(NOW - timedelta(days=4)).date()}T00:00:00Z",
+        "to_date": f"{(NOW - timedelta(days=4)).date()}T23:59:00Z",
+    }
     about = {"dag_id": dag_id, "run_backwards": False, "max_active_runs": 1, "reprocess_behavior": "none"}
     answer = airflow.ask("POST", "/backfills", {**about, **past, "dag_run_conf": {"plan_only": True}})
     assert answer.ok, answer.text

@@ -52,10 +52,15 @@ def add_run(at, run_type="scheduled"):
     with create_session() as session:
         session.add(
             DagRun(
-                dag_id=DAG_ID, run_id=f"{run_type}__{at.isoformat()}", run_type=DagRunType(run_type), logical_date=at, run_after=at,
-                data_interval=DataInterval(instance(at), instance(at)), state="success",
+                dag_id=DAG_ID,
+                run_id=f"{run_type}__{at.isoformat()}",
+                run_type=DagRunType(run_type),
+                logical_date=at,
+                run_after=at,
+                data_interval=DataInterval(instance(at), instance(at)),
+                state="success",
                 triggered_by=DagRunTriggeredByType.TIMETABLE,
-            )  # fmt: skip
+            )
         )
 
 

@@ -119,18 +119,14 @@ def _now(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns of one of SEEN
 def _without_group(connection: Connection, booked: Iterable[_Booked]) -> set[tuple[str, str]]:
     """Return those whose window is open and that have no access group."""
     begun = [one for one in booked if one.has_begun]
-    rows = among(
-        connection, _now(SeenGroup.integration, SeenGroup.name), SeenGroup.name, (one.group for one in begun)
-    )
-    there = {(str(name), str(group)) for name, group in rows}
+    rows = among(connection, _now(SeenGroup.integration, SeenGroup.name), SeenGroup.name, (one.group for one in begun))
+    there = {(str(row.integration), str(row.name)) for row in rows}
     return {one.key for one in begun if (one.integration, one.group) not in there}
 
 
 def _behind_lock(connection: Connection, booked: Collection[_Booked]) -> set[tuple[str, str]]:
     """Return those with a place that names no lock of the site, or one that is offline or in privacy mode."""
-    off = or_(
-        SeenLock.privacy_mode, SeenLock.online == false(), SeenLock.iq_online == false()
-    )
+    off = or_(SeenLock.privacy_mode, SeenLock.online == false(), SeenLock.iq_online == false())
     locks = connection.execute(_now(SeenLock.integration, SeenLock.lock_id).where(off))
     shut = {(str(name), str(lock)) for name, lock in locks}
     rooms = _of(connection, _now(SeenRoom.integration, SeenRoom.reservation_id, SeenRoom.lock_id), SeenRoom, booked)
@@ -148,7 +144,7 @@ def _of_unable(connection: Connection, booked: Collection[_Booked]) -> set[tuple
         SeenPerson.tag_blocked == false(),
     )
     rows = among(connection, able, SeenPerson.user_id, (str(user) for _, _, user in borrowers))
-    known = {(str(name), str(user)) for name, user in rows}
+    known = {(str(row.integration), str(row.user_id)) for row in rows}
     return {(name, key) for name, key, user in borrowers if (name, user) not in known}
 
 

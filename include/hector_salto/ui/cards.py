@@ -180,7 +180,11 @@ class Card:
 
 
 def site_facts(
-    kept: Ledger, found: Mapping[str, Integration], known: Mapping[str, DagTimes], missing: frozenset[str], now: datetime
+    kept: Ledger,
+    found: Mapping[str, Integration],
+    known: Mapping[str, DagTimes],
+    missing: frozenset[str],
+    now: datetime,
 ) -> list[SiteFacts]:
     """Return what is known of many integrations, in a few queries for all of them.
 

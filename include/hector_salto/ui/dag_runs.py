@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.api.common.trigger_dag import trigger_dag
@@ -35,7 +36,7 @@ from hector_salto.workflow import unfinished
 from hector_salto.workflow.approval import ANSWER_WITHIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
@@ -159,18 +160,18 @@ def schedules(names: list[str]) -> dict[str, DagTimes]:
         runs.setdefault(ids[dag_id][1], (str(state), str(run_id)))
     paused = {ids[dag_id] for dag_id, is_paused, _ in models if is_paused}
     next_times = {ids[dag_id][1]: at for dag_id, _, at in models if ids[dag_id][0] == "sync"}
-    return {
-        name: DagTimes(
-            True,
-            ("sync", name) in paused,
-            next_times[name],
-            *runs.get(name, (None, "")),
-            frozenset(kind for kind in BESIDE if (kind, name) in paused),
-        )
-        if name in next_times
-        else DagTimes(known=False)
-        for name in names
-    }
+    return {name: _times(name, paused, next_times, runs) if name in next_times else DagTimes(False) for name in names}
+
+
+def _times(
+    name: str,
+    paused: Collection[tuple[str, str]],
+    next_times: Mapping[str, datetime | None],
+    runs: Mapping[str, tuple[str, str]],
+) -> DagTimes:
+    under_way, run_id = runs.get(name, (None, ""))
+    beside = frozenset(kind for kind in BESIDE if (kind, name) in paused)
+    return DagTimes(True, ("sync", name) in paused, next_times[name], under_way, run_id, beside)
 
 
 def run_progress(name: str, run_id: str) -> RunProgress | None:
@@ -230,8 +231,8 @@ def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = 
     dag_id = sync_dag(name)
     with create_session() as session:
         model = session.get(DagModel, dag_id)
-        is_due = unpause and model is not None and model.is_paused
-        missed = missed_time(session, model, datetime.now(UTC)) if is_due else None
+        is_unpaused = unpause and model is not None and model.is_paused
+        missed = missed_time(session, model, datetime.now(UTC)) if model is not None and is_unpaused else None
     try:
         run = trigger_dag(
             dag_id=dag_id,
@@ -331,7 +332,11 @@ def close_ended(kept: Ledger, names: Iterable[str], now: datetime) -> None:
     """End in the ledger what Airflow has ended."""
     for name in under_way(kept, list(names)):
         known = states((run.dag_id(name), run.airflow_run_id) for run in kept.unfinished(name))
-        unfinished.close_ended(kept, name, lambda dag_id, run_id, known=known: known.get((dag_id, run_id)), now)
+        unfinished.close_ended(kept, name, partial(_state_in, known), now)
+
+
+def _state_in(known: Mapping[tuple[str, str], str], dag_id: str, run_id: str) -> str | None:
+    return known.get((dag_id, run_id))
 
 
 def answer(name: str, waiting: Waiting, visitor: Visitor) -> None:

@@ -30,7 +30,7 @@ def missed_time(session: Session, model: DagModel, now: datetime) -> datetime | 
     that has passed.
     """
     found = _next_time(session, model.dag_id)
-    if found is None:
+    if found is None or found.logical_date is None:
         return None
     model.next_dagrun = found.logical_date
     model.next_dagrun_data_interval = found.data_interval
@@ -57,7 +57,9 @@ def _last_automated(session: Session, dag_id: str) -> DataInterval | None:
         .limit(1)
     )
     row = session.execute(query).first()
-    return None if row is None else DataInterval(instance(row[0]), instance(row[1]))
+    if row is None or row[0] is None or row[1] is None:
+        return None
+    return DataInterval(instance(row[0]), instance(row[1]))
 
 
 def _has_run(session: Session, dag_id: str, logical_date: datetime) -> bool:
