@@ -110,6 +110,16 @@ def test_a_run_is_followed_step_by_step_and_its_end_is_shown_with_a_link(campus,
     )
 
 
+def test_a_card_whose_run_has_ended_follows_the_next_one_that_is_under_way(campus, visit, known, monkeypatch):
+    from hector_salto.ui import cards
+
+    states = {"manual__1": "success", "scheduled__2": "running"}
+    monkeypatch.setattr(cards, "run_progress", lambda _, run_id: RunProgress(run_id, states[run_id], []))
+    known.times = DagTimes(known=True, under_way="running", run_id="scheduled__2")
+
+    assert "run=scheduled__2" in visit("user").get("/card?integration=campus&run=manual__1").text
+
+
 def test_a_run_that_ended_before_the_ledger_knew_it_leads_to_its_log(campus, visit, known, run_state):
     run_state.state = "failed"
     text = visit("user").get("/card?integration=campus&run=manual__gone").text

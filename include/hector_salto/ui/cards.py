@@ -246,8 +246,12 @@ def card(kept: Ledger, facts: SiteFacts, who: Visitor, now: datetime, followed: 
 
 
 def _progress(facts: SiteFacts, followed: str) -> RunProgress | None:
-    run_id = followed or facts.schedule.run_id
-    return run_progress(facts.name, run_id) if run_id else None
+    """Return how far the run is that a card follows; once that has ended, another one that is under way."""
+    under_way = facts.schedule.run_id
+    found = run_progress(facts.name, followed) if followed else None
+    if found is not None and (found.under_way or not under_way):
+        return found
+    return run_progress(facts.name, under_way) if under_way else None
 
 
 def approval_of(name: str, run: RunSummary) -> ApprovalAnswer | None:
