@@ -220,7 +220,7 @@ def integrations(  # noqa: PLR0913, PLR0917 - what its address holds
     facts = _facts(found)
     chosen = _in_order([one for one in facts if one.matches(words)], first=integration if done else "")
     here, now = chosen[after : after + CARDS_AT_ONCE], datetime.now(UTC)
-    shown = {
+    shown: dict[str, Any] = {
         "cards": [card(ledger(), one, visitor, now, run if one.name == integration else "") for one in here],
         "next": after + CARDS_AT_ONCE if after + CARDS_AT_ONCE < len(chosen) else 0,
         "total": len(facts),
@@ -237,7 +237,7 @@ def integrations(  # noqa: PLR0913, PLR0917 - what its address holds
         "titles": TITLES,
         "may_add": visitor.may_edit_connection(None),
         "beginning": not any(name != SANDBOX for name in found),
-        "done": {"id": run} if done == "started" else None,
+        "done": {"id": run} if done == "started" and not any(one.progress for one in shown["cards"]) else None,
         "chosen": next(iter(found), ""),
         "names": list(found),
     }
