@@ -69,10 +69,10 @@ def missed(now=PRESSED):
     from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
 
-    from hector_salto.ui.missed_times import missed_time
+    from hector_salto.ui.missed_times import find_missed_time
 
     with time_machine.travel(now, tick=False), create_session() as session:
-        found = missed_time(session, session.get(DagModel, DAG_ID), datetime.now(UTC))
+        found = find_missed_time(session, session.get(DagModel, DAG_ID), datetime.now(UTC))
     with create_session() as session:
         return found, session.get(DagModel, DAG_ID).next_dagrun_create_after
 

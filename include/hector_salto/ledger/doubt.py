@@ -68,14 +68,14 @@ def in_doubt(ledger: Ledger, runs: Mapping[str, list[RunSummary]], begin: dateti
         end: aware.
     """
     with ledger.reading() as connection:
-        booked = _booked(connection, list(runs), begin, end)
+        booked = _reservations(connection, list(runs), begin, end)
         stuck = _unwell(runs) | _risky(connection, runs)
         odd = [one for one in booked if not one.is_granted or one.integration in stuck]
         keys = _without_group(connection, booked) | _behind_lock(connection, booked) | _of_unable(connection, booked)
     return frozenset({one.integration for one in odd} | {name for name, _ in keys})
 
 
-def _booked(connection: Connection, names: Collection[str], begin: datetime, end: datetime) -> list[_Booked]:
+def _reservations(connection: Connection, names: Collection[str], begin: datetime, end: datetime) -> list[_Booked]:
     table = SeenReservation
     columns: list[Any] = [
         table.integration, table.reservation_id, table.reference, table.decision, table.window_start <= begin,

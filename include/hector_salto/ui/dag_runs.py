@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.integration import site_pools
 from hector_salto.ledger.overview import under_way
-from hector_salto.ui.missed_times import missed_time
+from hector_salto.ui.missed_times import find_missed_time
 from hector_salto.workflow import unfinished
 from hector_salto.workflow.approval import ANSWER_WITHIN
 
@@ -232,7 +232,7 @@ def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = 
     with create_session() as session:
         model = session.get(DagModel, dag_id)
         is_unpaused = unpause and model is not None and model.is_paused
-        missed = missed_time(session, model, datetime.now(UTC)) if model is not None and is_unpaused else None
+        missed = find_missed_time(session, model, datetime.now(UTC)) if model is not None and is_unpaused else None
     try:
         run = trigger_dag(
             dag_id=dag_id,

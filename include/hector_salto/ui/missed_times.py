@@ -22,7 +22,7 @@ AUTOMATED = (DagRunType.SCHEDULED, DagRunType.BACKFILL_JOB)
 NO_CATCHUP = TimeRestriction(earliest=None, latest=None, catchup=False)  # as our DAGs have it
 
 
-def missed_time(session: Session, model: DagModel, now: datetime) -> datetime | None:
+def find_missed_time(session: Session, model: DagModel, now: datetime) -> datetime | None:
     """Return the logical date that Airflow would make up for when it unpauses a DAG now; None: nothing.
 
     A run that a person starts takes this date: one date has one run, so the scheduler finds it taken and goes on to the
