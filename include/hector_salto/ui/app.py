@@ -343,8 +343,7 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
         "after_doors": after,
         "previous_group": drawn.rows[after - 1].group if 0 < after <= len(drawn.rows) else None,
         "zone": str(zone),
-        "horizon": (horizon := _horizon(site)),
-        "horizon_at": _percent(horizon, begin, end),
+        **_horizon_mark(site, begin, end),
         "days": length,
         "first": first,
         "day": timedelta(days=1),
@@ -362,18 +361,13 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     return HTMLResponse(page(request, template, view="week", **site.common(), **shown))
 
 
-def _horizon(site: SiteContext) -> datetime | None:
-    """Return up to when the last sync set doors up; None: there was none."""
-    (runs,) = current_runs(site.kept, [site.name]).values()
-    last = last_whole(runs)[1]
-    return last.began_at + timedelta(days=site.integration.horizon_days) if last is not None else None
-
-
-def _percent(moment: datetime | None, begin: datetime, end: datetime) -> float | None:
-    """Return where a moment lies in a span, in percent; None: not in it."""
-    if moment is None or not begin <= moment < end:
-        return None
-    return round(100 * ((moment - begin) / (end - begin)), 2)
+def _horizon_mark(site: SiteContext, begin: datetime, end: datetime) -> dict[str, Any]:
+    """Return up to when the last sync set doors up, and where in a span that is, in percent; None: not in it."""
+    last = last_whole(current_runs(site.kept, [site.name])[site.name])[1]
+    horizon = last.began_at + timedelta(days=site.integration.horizon_days) if last is not None else None
+    if horizon is None or not begin <= horizon < end:
+        return {"horizon": None, "horizon_at": None}
+    return {"horizon": horizon, "horizon_at": round(100 * ((horizon - begin) / (end - begin)), 2)}
 
 
 def _rows_at_once(rows: tuple[Row, ...]) -> tuple[Row, ...]:
