@@ -1,4 +1,4 @@
-"""Server time of each view of the page: a year of runs with 3,000 reservations a week, beside an empty ledger.
+"""Server time of each view of the page: a year of runs with 3,000 reservations a week, or of 200 sites, beside an empty ledger.
 
 Yardstick: the same view of an empty ledger, and 300 ms. ``make bench ONLY="page"`` measures SQLite, with
 ``LEDGER=postgresql`` a throw-away PostgreSQL server.
@@ -18,17 +18,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import update
+
 from benchmarks.one_year import NOTHING, YearSize, fill_ledger
 from benchmarks.result_section import Ratio, Section, Table
+from benchmarks.sites import FILE as SITE_FILE
+from benchmarks.sites import add_runs
+from hector_salto.ledger.ledger import refresh_statistics
+from hector_salto.ledger.tables import SeenLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi.testclient import TestClient
 
+    from hector_salto.ledger.ledger import Ledger
+
 TIMES, LIMIT_MS = 15, 300
 FILE = "hector_conn_id: h\nsalto_conn_id: s\nsite_id: DE1\nschedule: null\n"
-EMPTY, FULL = "empty", "year"
+EMPTY, FULL, MANY = "empty", "year", "many"
+SITES, A_YEAR = 200, 365
+OF_MANY = YearSize(doors=30, people=40, a_week=40, weeks=1, runs=0)  # what each of them has now; its runs are added
+OFFLINE = 10  # every tenth of them has a lock that is offline
+MANY_VIEWS = {"today": "/today?", "integrations": "/?", "integrations, filtered": "/?words=site1&"}
 TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -57,7 +69,7 @@ def build_section(found: list[View], ledger: str) -> Section:
         about=(
             f"[page.py](page.py): a year of daily runs ({size.runs}, with {size.operations} operations and {size.problems} "
             f"problems each), {size.a_week:,} reservations a week for {size.weeks} weeks, {size.doors} doors, {size.people:,} "
-            f"people, beside an empty ledger, visited in turns; the median of {TIMES} visits in milliseconds, from the request "
+            f"people, and then {SITES} sites with a year of runs and {OF_MANY.a_week} reservations a week each, beside an empty ledger, visited in turns; the median of {TIMES} visits in milliseconds, from the request "
             f"to the whole answer, in process. The promise is {LIMIT_MS} ms."
         ),
         tables=[Table(["view", "empty", "a year", "ratio", "kB"], rows)],
@@ -72,14 +84,51 @@ def build_section(found: list[View], ledger: str) -> Section:
     )
 
 
-def measure(ledger: str = "sqlite", size: YearSize | None = None, times: int = TIMES) -> list[View]:
+def measure(ledger: str = "sqlite", size: YearSize | None = None, times: int = TIMES, sites: int = SITES) -> list[View]:
     """Every view with both ledgers, in an Airflow of its own."""
     size = size or YearSize()
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hector-salto-bench-")))
         visit = _page(home)
+        now = datetime.now(UTC)
         urls = {name: stack.enter_context(_ledger(ledger, home, name, size)) for name in (EMPTY, FULL)}
-        return _measure_views(visit, urls, datetime.now(UTC), size, times)
+        found = _measure_views(visit, urls, _views(now, size), times)
+        urls[FULL] = stack.enter_context(_ledger(ledger, home, MANY, size, sites))
+        _add_sites(home / "many", sites)
+        shown = {f"{view}, {sites} sites": path for view, path in MANY_VIEWS.items()}
+        return found + _measure_views(visit, urls, shown, times)
+
+
+def _add_sites(folder: Path, sites: int) -> None:
+    """Write the files of many sites, and their DAGs into Airflow's database."""
+    from airflow.models.dag import DagModel  # noqa: PLC0415 - after its home is set
+    from airflow.models.dagbundle import DagBundleModel  # noqa: PLC0415 - after its home is set
+    from airflow.utils.session import create_session  # noqa: PLC0415 - after its home is set
+
+    folder.mkdir()
+    for number, name in enumerate(_names(sites)):
+        (folder / f"{name}.yaml").write_text(SITE_FILE.format(n=number), encoding="utf-8")
+    os.environ["HECTOR_SALTO_INTEGRATIONS"] = str(folder)
+    ids = [f"salto_{kind}__{name}" for name in _names(sites) for kind in ("sync", "cleanup", "watch", "approval")]
+    with create_session() as session:
+        session.merge(DagBundleModel(name="dags"))
+        session.flush()
+        session.add_all(DagModel(dag_id=one, is_stale=False, bundle_name="dags", fileloc="x") for one in ids)
+
+
+def _names(sites: int) -> list[str]:
+    return [f"site{number:03}" for number in range(sites)]
+
+
+def _fill_sites(ledger: Ledger, sites: int, now: datetime) -> None:
+    names = _names(sites)
+    for number, name in enumerate(names):
+        fill_ledger(ledger, name, now, OF_MANY, seed=number)
+    add_runs(ledger, names, now, A_YEAR)
+    well = SeenLock.integration.not_in(names[::OFFLINE])
+    with ledger.transaction() as connection:
+        connection.execute(update(SeenLock).where(well).values(online=True))
+        refresh_statistics(connection)
 
 
 def _page(home: Path) -> TestClient:
@@ -111,8 +160,8 @@ def visitor() -> TestClient:
 
 
 @contextlib.contextmanager
-def _ledger(kind: str, home: Path, name: str, full: YearSize) -> Iterator[str]:
-    """Fill a ledger; gives the JSON of its Airflow connection."""
+def _ledger(kind: str, home: Path, name: str, full: YearSize, sites: int = 0) -> Iterator[str]:
+    """Fill a ledger, of one site or of many; gives the JSON of its Airflow connection."""
     from hector_salto.ledger.ledger import Ledger  # noqa: PLC0415 - with the page
 
     size = NOTHING if name == EMPTY else full
@@ -126,7 +175,10 @@ def _ledger(kind: str, home: Path, name: str, full: YearSize) -> Iterator[str]:
             url = stack.enter_context(postgres.server(postgres.programs())).url
             connection = {"conn_type": "postgres", **_parts(url)}
         began = time.perf_counter()
-        fill_ledger(Ledger.open(url), name, datetime.now(UTC), size)
+        if name == MANY:
+            _fill_sites(Ledger.open(url), sites, datetime.now(UTC))
+        else:
+            fill_ledger(Ledger.open(url), name, datetime.now(UTC), size)
         sys.stderr.write(f"{name}: filled in {time.perf_counter() - began:.0f} s\n")
         yield json.dumps(connection)
         Ledger.forget_all()
@@ -165,11 +217,11 @@ def _views(now: datetime, size: YearSize) -> dict[str, str]:
     }
 
 
-def _measure_views(visit: TestClient, ledgers: dict[str, str], now: datetime, size: YearSize, times: int) -> list[View]:
+def _measure_views(visit: TestClient, ledgers: dict[str, str], views: dict[str, str], times: int) -> list[View]:
     """Each view with the empty and the full ledger, visited in turns."""
     os.environ["HECTOR_SALTO_LEDGER"] = "ledger_of_bench"
     found = []
-    for view, path in _views(now, size).items():
+    for view, path in views.items():
         taken: dict[str, list[float]] = {EMPTY: [], FULL: []}
         length = 0
         for _ in range(times):

@@ -137,15 +137,15 @@ def _start_view(home: Path, names: list[str]) -> tuple[float, int]:
     return statistics.median(taken), length // 1000
 
 
-def add_runs(ledger: Ledger, names: Iterable[str], now: datetime) -> None:
-    """A month of green runs of each integration."""
+def add_runs(ledger: Ledger, names: Iterable[str], now: datetime, runs: int = RUNS) -> None:
+    """So many days of green runs of each integration, a month of them unless another number is given."""
     with ledger.transaction() as connection:
         for name in names:
-            connection.execute(insert(Run), [_run(name, number, now) for number in range(RUNS)])
+            connection.execute(insert(Run), [_run(name, number, now, runs) for number in range(runs)])
 
 
-def _run(name: str, number: int, now: datetime) -> dict[str, object]:
-    at = now - timedelta(days=RUNS - number)
+def _run(name: str, number: int, now: datetime, runs: int) -> dict[str, object]:
+    at = now - timedelta(days=runs - number)
     return {
         "integration": name, "kind": "sync", "airflow_run_id": f"{name}_{number}", "folder": f"{name}_{number}",
         "began_at": at, "plan_only": False, "whole": True, "planned_at": at, "observed_at": at, "ended_at": at,

@@ -10,7 +10,9 @@ import pytest
 
 from hector_salto.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
 from hector_salto.access.reservations import LEFT, NO_ACCESS
+from hector_salto.ledger.doubt import in_doubt
 from hector_salto.ledger.ledger import RunStart
+from hector_salto.ledger.overview import current_runs
 from hector_salto.ledger.reservation_states import OVER, REFUSED, WILL_NOT_OPEN, list_reservations, states_of
 from tests.ui.conftest import look
 
@@ -55,6 +57,28 @@ def test_a_bar_is_green_only_where_everybody_can_get_in(ledger, name, cells, sta
     begin, end = NOW - timedelta(days=1), NOW + timedelta(days=1)
     (row,) = list_reservations(ledger, "campus", begin, end, now=NOW).to_dict("records")
     assert row["state"] == state
+
+    (shown,) = list_reservations(ledger, "campus", NOW, end, now=NOW).to_dict("records") or [{"state": "over"}]
+    doubted = in_doubt(ledger, current_runs(ledger, ["campus"]), NOW, end)
+    assert (shown["state"] == WILL_NOT_OPEN) <= ("campus" in doubted), "many sites: only those in doubt are looked at"
+    assert name != "people" or cells or not doubted
+
+
+def test_what_a_run_did_not_do_or_foresees_puts_an_integration_in_doubt(ledger):
+    """The next look at the site may show nothing wrong yet."""
+    from tests.ui.conftest import removal, trouble
+
+    def doubt(problems, outcome):
+        about = RunStart(integration="campus", kind="sync", airflow_run_id=f"r{outcome}", folder="f", began_at=NOW)
+        run = ledger.begin_run(about)
+        ledger.plan(run, removal().assign(state="ready") if outcome else removal().iloc[:0], problems, planned_at=NOW)
+        ledger.observe(run, "campus", look(NOW).tables(), NOW, read_at=NOW)
+        ledger.end_run(run, ended_at=NOW, causes=[])
+        return in_doubt(ledger, current_runs(ledger, ["campus"]), NOW, NOW + timedelta(days=1))
+
+    assert doubt(trouble(), "") == set()
+    assert doubt(trouble().assign(code="risk_tag"), "") == {"campus"}
+    assert doubt(trouble(), "lost") == {"campus"}
 
 
 @pytest.mark.parametrize("over", [False, True])

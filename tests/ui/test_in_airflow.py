@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.ui.browser import PHONE, card_of, chromium, login
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1200), pytest.mark.xdist_group("browser")]
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+SIX_HOURS_AGO = f"0 {(NOW - timedelta(hours=6)).hour} * * *"
 LINES = "hector_conn_id: hector_{name}\nsalto_conn_id: salto_{name}\nsite_id: DE4520000000\nschedule: null\n"
 GRAVE = {"serious", "critical"}
 
@@ -54,12 +56,13 @@ def house(tmp_path_factory):
         browser = stack.enter_context(chromium())
         sites = {
             name: stack.enter_context(Sandbox(campus(NOW) if name == "campus" else empty(seed=seed)))
-            for seed, name in enumerate(("campus", "school", "held"), 1)  # each seed is another site of Salto
+            for seed, name in enumerate(("campus", "school", "held", "daily"), 1)  # each seed is another site of Salto
         }
         connections: dict[str, str] = {}
         for name, sandbox in sites.items():
             limits = "limits: {hold_above: 1, hold_above_percent: 0}\n" if name == "held" else ""
-            (integrations / f"{name}.yaml").write_text(LINES.format(name=name) + limits, encoding="utf-8")
+            lines = LINES.format(name=name).replace("null", f"'{SIX_HOURS_AGO}'" if name == "daily" else "null")
+            (integrations / f"{name}.yaml").write_text(lines + limits, encoding="utf-8")
             connections |= sandbox.connections(name)
         airflow = stack.enter_context(airflow_server(folder / "home", integrations, connections))
         for name in sites:
@@ -93,7 +96,7 @@ def test_a_reload_brings_a_new_booking_into_the_week_and_why_knows_who_cannot_ge
     house.view(desk, "/")
     desk.goto(f"{house.airflow.url}/plugin/doors")
     frame.get_by_role("link", name="Integrations", exact=True).click()
-    frame.get_by_role("button", name="Unpause and sync now school").click()
+    frame.get_by_role("button", name="Unpause and sync now (Hector's reload) of school").click()
     frame.get_by_role("status").wait_for()
     frame.locator("#school h2 .state", has_text="will not open").wait_for()  # to Bo, who has no code
     frame.locator("#school").get_by_role("link", name="Week").click()
@@ -137,7 +140,7 @@ def test_a_held_set_is_approved_and_goes(house, desk):
     assert airflow.wait_for_end("salto_sync__held", airflow.trigger("salto_sync__held")) == "success"
     for loaner in loaners[:2]:
         sandbox.hector.set_status(loaner, "cancelled", at=NOW)
-    house.view(desk, "/").get_by_role("button", name="Sync now held").click()
+    house.view(desk, "/").get_by_role("button", name="Sync now (Hector's reload) of held").click()
     card_of(desk, "held", "held")
     assert len(sandbox.salto.groups) == 3
     house.view(desk, "/week?integration=held").locator("a.bar.held").first.wait_for()
@@ -155,6 +158,32 @@ def test_a_held_set_is_approved_and_goes(house, desk):
     assert answered["responded_by_user"]["name"] == "desk"
     house.view(desk, "/")
     card_of(desk, "held", "green")
+
+
+def test_a_dag_that_was_paused_for_days_runs_what_is_asked_for_and_nothing_it_missed(house, desk):
+    """The scheduler itself makes the runs: a DAG that has run before makes up for its last missed time when unpaused."""
+    airflow, dag_id, day = house.airflow, "salto_sync__daily", (NOW - timedelta(days=4)).date()
+    assert airflow.ask("PATCH", f"/dags/{dag_id}", {"is_paused": True}).ok
+    about = {"dag_id": dag_id, "from_date": f"{day}T00:00:00Z", "to_date": f"{day}T23:59:00Z", "max_active_runs": 1}
+    about |= {"run_backwards": False, "reprocess_behavior": "none", "dag_run_conf": {"plan_only": True}}
+    answer = airflow.ask("POST", "/backfills", about)  # the automated run of four days ago
+    assert answer.ok, answer.text
+    airflow.until(lambda: airflow.runs(dag_id), "the run of four days ago")
+
+    house.view(desk, "/").get_by_role("button", name="Unpause and plan only of daily").click()
+    desk.locator("#daily .run").get_by_text("Under way").first.wait_for()
+    desk.locator("#daily").get_by_text("The run has ended").wait_for()  # by itself
+    assert desk.locator("#daily .run").count() == 0
+
+    def is_ahead():
+        next_run = airflow.ask("GET", f"/dags/{dag_id}").json()["next_dagrun_run_after"]
+        return next_run and datetime.fromisoformat(next_run) > datetime.now(UTC)
+
+    airflow.until(is_ahead, "the scheduler's look at the next time")
+    time.sleep(5)
+    runs = airflow.runs(dag_id)
+    assert [(run["run_type"], run["conf"]) for run in runs[1:]] == [("manual", {"plan_only": True})]
+    assert not airflow.ask("GET", f"/dags/{dag_id}").json()["is_paused"]
 
 
 def test_whoever_may_only_look_is_refused(house):

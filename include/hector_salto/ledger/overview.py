@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select
 
+from hector_salto.access.release import ReleaseDecision, Target
 from hector_salto.ledger.run_queries import RunSummary, summaries
-from hector_salto.ledger.tables import ProblemRow, Run, SeenReservation
+from hector_salto.ledger.tables import ProblemRow, ReleaseRow, Run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -36,8 +37,9 @@ class OpenProblem:
 
 
 def current_runs(ledger: Ledger, names: Collection[str]) -> dict[str, list[RunSummary]]:
-    """Return each integration's last sync of all reservations, its syncs since then and its last cleanup, latest first."""
-    last = _newest(names, Run.kind == "sync", Run.whole.is_(True), Run.plan_only.is_(False)).subquery()
+    """Return each integration's last sync of all reservations that has a plan, its syncs since then and its last cleanup, latest first."""
+    planned = Run.planned_at.is_not(None)
+    last = _newest(names, Run.kind == "sync", Run.whole.is_(True), Run.plan_only.is_(False), planned).subquery()
     cleanup = _newest(names, Run.kind == "cleanup")
     since = select(func.coalesce(last.c.id, 0)).where(last.c.integration == Run.integration).scalar_subquery()
     chosen = or_(
@@ -60,14 +62,27 @@ def first_runs(ledger: Ledger, names: Collection[str]) -> dict[str, datetime]:
     return _moments(ledger, func.min(Run.began_at), Run.integration.in_(names))
 
 
-def booked_between(ledger: Ledger, names: Collection[str], begin: datetime, end: datetime) -> frozenset[str]:
-    """Return the integrations with a reservation whose window touches [begin, end)."""
-    table = SeenReservation
-    query = select(table.integration).where(
-        table.integration.in_(names), table.until.is_(None), table.window_end > begin, table.window_start < end
-    )
+def last_releases(ledger: Ledger, names: Collection[str]) -> dict[str, ReleaseDecision]:
+    """Return the last decision of a person about each integration that has one."""
+    newest = select(func.max(ReleaseRow.id)).where(ReleaseRow.integration.in_(names)).group_by(ReleaseRow.integration)
     with ledger.reading() as connection:
-        return frozenset(connection.execute(query.distinct()).scalars())
+        rows = connection.execute(select(ReleaseRow).where(ReleaseRow.id.in_(newest))).mappings().all()
+    return {
+        str(row["integration"]): ReleaseDecision(
+            Target(row["site_id"], row["hector_url"], row["hector_instance"]),
+            row["decided_by"],
+            row["decided_at"],
+            row["withdrawn"],
+        )
+        for row in rows
+    }
+
+
+def under_way(ledger: Ledger, names: Collection[str]) -> frozenset[str]:
+    """Return the integrations with a run that has recorded no end."""
+    query = select(Run.integration).where(Run.integration.in_(names), Run.state == "running").distinct()
+    with ledger.reading() as connection:
+        return frozenset(connection.execute(query).scalars())
 
 
 def open_problems(ledger: Ledger, names: Collection[str]) -> list[OpenProblem]:

@@ -63,6 +63,10 @@ class People:
         label = f"user {user_id}" if isinstance(user_id, str) else f"Salto user {platform_user_id}"
         return self.by_label(label)
 
+    def everyone(self) -> list[Person]:
+        """Return each user once."""
+        return list(dict.fromkeys(self._by_label.values()))
+
     def by_label(self, label: str) -> Person:
         return self._by_label.get(label, Person("", "", label))
 

@@ -19,8 +19,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from hector_salto.access.release import Gate
 from hector_salto.access.windows import is_known_zone
+from hector_salto.http_client.errors import RestError
 from hector_salto.integration_files import SANDBOX, load_all
 from hector_salto.ledger.ledger import LedgerError
+from hector_salto.ledger.overview import current_runs
 from hector_salto.ledger.queries import last_look, problems_of
 from hector_salto.ledger.reservation_states import STATES, list_reservations
 from hector_salto.ledger.run_queries import (
@@ -42,12 +44,13 @@ from hector_salto.reports.search import matches
 from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.zones import DoorZones
-from hector_salto.ui import dag_runs, settings_form
-from hector_salto.ui.cards import Card, approval_of, card
+from hector_salto.ui import dag_runs, onboarding, settings_form
+from hector_salto.ui.cards import SiteFacts, approval_of, card, last_whole, site_facts
 from hector_salto.ui.dag_runs import approval_dag, missing_pools, schedules, sync_dag
 from hector_salto.ui.onboarding import CHECKLIST, TITLES
 from hector_salto.ui.pages import page
 from hector_salto.ui.permissions import Visitor, VisitorDep, own_form
+from hector_salto.ui.settings_list import office_mode_text
 from hector_salto.ui.today import today_at
 from hector_salto.workflow import release
 from hector_salto.workflow.recorder import ledger
@@ -71,6 +74,7 @@ Words = Annotated[
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 OPERATIONS_SHOWN = 500
 BARS_AT_ONCE = 500
+CARDS_AT_ONCE = 30
 LISTED = ("people", "places", "locks")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
@@ -202,51 +206,112 @@ def today(request: Request, visitor: VisitorDep) -> HTMLResponse:
 
 
 @app.get("/", dependencies=READER)
-def integrations(request: Request, visitor: VisitorDep, done: str = "", run: str = "") -> HTMLResponse:
-    """A card each; the first steps while there is no integration but the sandbox's."""
+def integrations(  # noqa: PLR0913, PLR0917 - what its address holds
+    request: Request,
+    visitor: VisitorDep,
+    done: str = "",
+    run: str = "",
+    integration: str = "",
+    words: Words = "",
+    after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> HTMLResponse:
+    """A card each, as many as fit a page; the first steps while there is no integration but the sandbox's."""
     found, errors = _readable(visitor), load_all()[1]
-    cards = _cards(found, visitor)
-    shown = {
-        "cards": cards,
+    facts = _facts(found)
+    chosen = _in_order([one for one in facts if one.matches(words)], first=integration if done else "")
+    here, now = chosen[after : after + CARDS_AT_ONCE], datetime.now(UTC)
+    shown: dict[str, Any] = {
+        "cards": [card(ledger(), one, visitor, now, run if one.name == integration else "") for one in here],
+        "next": after + CARDS_AT_ONCE if after + CARDS_AT_ONCE < len(chosen) else 0,
+        "total": len(facts),
+        "matching": len(chosen),
+        "at_once": CARDS_AT_ONCE,
+        "words": words,
+        "token": visitor.form_token(),
+    }
+    if after:
+        return HTMLResponse(page(request, "cards.html.j2", **shown))
+    frame = {
         "errors": [str(error) for error in errors] if visitor.may_read_import_errors() else [],
         "hidden_errors": len(errors) if not visitor.may_read_import_errors() else 0,
         "titles": TITLES,
         "may_add": visitor.may_edit_connection(None),
         "beginning": not any(name != SANDBOX for name in found),
-        "done": {"id": run} if done == "started" else None,
-        "token": visitor.form_token(),
+        "done": {"id": run} if done == "started" and not any(one.progress for one in shown["cards"]) else None,
         "chosen": next(iter(found), ""),
         "names": list(found),
     }
-    return HTMLResponse(page(request, "integrations.html.j2", view="integrations", **shown))
+    return HTMLResponse(page(request, "integrations.html.j2", view="integrations", **shown, **frame))
 
 
-def _cards(found: dict[str, Integration], visitor: Visitor) -> list[Card]:
-    kept, now, known = ledger(), datetime.now(UTC), schedules(list(found))
-    for name in found:
-        dag_runs.close_ended(kept, name, now)
-    missing = missing_pools(found)
-    return [
-        card(kept, name, one, known[name], visitor, now, has_pool=one.pool not in missing)
-        for name, one in found.items()
-    ]
+def _facts(found: dict[str, Integration]) -> list[SiteFacts]:
+    kept, now = ledger(), datetime.now(UTC)
+    dag_runs.close_ended(kept, found, now)
+    return site_facts(kept, found, schedules(list(found)), missing_pools(found), now)
+
+
+def _in_order(facts: list[SiteFacts], first: str) -> list[SiteFacts]:
+    """Return them as the page shows them: by name; where they do not fit one page, those that need action come first."""
+    many = len(facts) > CARDS_AT_ONCE
+    return sorted(facts, key=lambda one: (one.name != first, not one.needs_action)) if many else facts
 
 
 @app.get("/card", dependencies=READER)
-def one_card(request: Request, site: SiteDep) -> HTMLResponse:
-    """One card again, while its run is under way."""
-    (found,) = _cards({site.name: site.integration}, site.visitor)
+def one_card(request: Request, site: SiteDep, run: str = "") -> HTMLResponse:
+    """One card again; ``run``: the run whose end it shows."""
+    (facts,) = _facts({site.name: site.integration})
+    found = card(site.kept, facts, site.visitor, site.now, run)
     return HTMLResponse(page(request, "card.html.j2", card=found, token=site.visitor.form_token()))
+
+
+@app.get("/progress", dependencies=READER)
+def progress(request: Request, site: SiteDep, run: str) -> HTMLResponse:
+    """How far a run is; once it has ended the whole card, which asks no more."""
+    found = dag_runs.run_progress(site.name, run)
+    if found is not None and found.under_way:
+        return HTMLResponse(page(request, "progress.html.j2", progress=found, name=site.name))
+    answer = one_card(request, site, run)
+    answer.headers.update({"HX-Retarget": f'[id="{site.name}"]', "HX-Reswap": "outerHTML"})
+    return answer
+
+
+@app.get("/office", dependencies=READER)
+def office(request: Request, site: SiteDep) -> HTMLResponse:
+    """Who may toggle office mode, as the last reading of the site has it."""
+    seen = site.kept.read_snapshot(site.name, names=("people",)).people
+    able = People.of(seen[seen["office_mode"]])
+    users = sorted(able.everyone(), key=lambda one: (one.name or one.email or one.label).casefold())
+    shown = {"users": users, "name": site.name, "rule": office_mode_text(site.integration)}
+    return HTMLResponse(page(request, "office.html.j2", **shown))
 
 
 @app.get("/steps", dependencies=READER)
 def steps(request: Request, site: SiteDep) -> HTMLResponse:
-    """The first steps of an integration, asked of the services themselves."""
+    """The first steps of an integration, asked of the services themselves; drawn once both have answered."""
     if not site.visitor.may_trigger(sync_dag(site.name)):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "asking the services needs the right to start the sync")
     found = CHECKLIST.answer(site.name, site.integration)
-    shown = {"steps": found.steps, "age": found.age, "again": not found.is_complete, "name": site.name}
+    shown = {
+        "steps": found.steps if found is not None else None,
+        "age": found.age if found is not None else 0,
+        "again": found is not None and not found.is_complete,
+        "name": site.name,
+        "token": site.visitor.form_token(),
+    }
     return HTMLResponse(page(request, "steps.html.j2", **shown))
+
+
+@app.post("/attribute", dependencies=[*READER, Depends(own_form)])
+def make_attribute(request: Request, visitor: VisitorDep, integration: Annotated[str, Form()]) -> RedirectResponse:
+    """Make the place attribute in Hector, as the first full sync would: before any sync invites users."""
+    _require_trigger(visitor, integration)
+    try:
+        onboarding.make_attribute(_readable(visitor)[integration], visitor.name)
+    except RestError as error:
+        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from None
+    CHECKLIST.forget(integration)
+    base = str(request.scope.get("root_path", ""))
+    return RedirectResponse(f"{base}/#{integration}", status_code=status.HTTP_303_SEE_OTHER)
 
 
 # --- the week ---------------------------------------------------------------------------------------------------------
@@ -278,6 +343,7 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
         "after_doors": after,
         "previous_group": drawn.rows[after - 1].group if 0 < after <= len(drawn.rows) else None,
         "zone": str(zone),
+        **_horizon_mark(site, begin, end),
         "days": length,
         "first": first,
         "day": timedelta(days=1),
@@ -293,6 +359,15 @@ def week(  # noqa: PLR0913, PLR0917 - the fields of its form
     }
     template = "doors.html.j2" if after else "week.html.j2"
     return HTMLResponse(page(request, template, view="week", **site.common(), **shown))
+
+
+def _horizon_mark(site: SiteContext, begin: datetime, end: datetime) -> dict[str, Any]:
+    """Return up to when the last sync set doors up, and where in a span that is, in percent; None: not in it."""
+    last = last_whole(current_runs(site.kept, [site.name])[site.name])[1]
+    horizon = last.began_at + timedelta(days=site.integration.horizon_days) if last is not None else None
+    if horizon is None or not begin <= horizon < end:
+        return {"horizon": None, "horizon_at": None}
+    return {"horizon": horizon, "horizon_at": round(100 * ((horizon - begin) / (end - begin)), 2)}
 
 
 def _rows_at_once(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -381,7 +456,7 @@ def list_as_file(site: SiteDep, key: str) -> Response:
 @app.get("/runs", dependencies=READER)
 def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLResponse:
     """The last runs of an integration."""
-    dag_runs.close_ended(site.kept, site.name, site.now)
+    dag_runs.close_ended(site.kept, [site.name], site.now)
     found = last_runs(site.kept, site.name, limit=PAGE_OF_RUNS + 1, before=before)
     shown = {"runs": found[:PAGE_OF_RUNS], "more": len(found) > PAGE_OF_RUNS, "zone": str(site.zone)}
     return HTMLResponse(page(request, "runs.html.j2", view="runs", **site.common(), **shown))
@@ -390,7 +465,7 @@ def runs(request: Request, site: SiteDep, before: Number | None = None) -> HTMLR
 @app.get("/runs/{number}", dependencies=READER)
 def one_run(request: Request, site: SiteDep, number: Number) -> HTMLResponse:
     """What a run planned, applied, held and failed, with before and after."""
-    dag_runs.close_ended(site.kept, site.name, site.now)
+    dag_runs.close_ended(site.kept, [site.name], site.now)
     found = run_by_id(site.kept, site.name, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"the ledger has no run {number} of {site.name}")
@@ -467,7 +542,7 @@ def reload(  # noqa: PLR0913, PLR0917 - the fields of its form
         )
     if reference:
         conf["references"] = [reference]
-    if unpause and plan_only:  # unpaused, a DAG runs its last missed time, and others may have started runs that wait
+    if unpause and plan_only:  # others may have started runs that wait, and the schedule goes on
         release.withdraw(ledger(), integration, visitor.name, datetime.now(UTC))
     started = dag_runs.start(integration, conf, visitor, unpause=unpause)
     return _back(request, integration, started)
@@ -509,5 +584,5 @@ def _require_trigger(visitor: Visitor, integration: str) -> None:
 
 def _back(request: Request, integration: str, started: str) -> RedirectResponse:
     base = str(request.scope.get("root_path", ""))
-    query = urlencode({"done": "started", "run": started})
+    query = urlencode({"done": "started", "run": started, "integration": integration})
     return RedirectResponse(f"{base}/?{query}#{integration}", status_code=status.HTTP_303_SEE_OTHER)

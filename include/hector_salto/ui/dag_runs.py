@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.api.common.trigger_dag import trigger_dag
@@ -20,19 +23,20 @@ from airflow.models.pool import Pool
 from airflow.models.taskinstance import TaskInstance
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
+from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType
 from fastapi import HTTPException, status
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hector_salto.integration import site_pools
+from hector_salto.ledger.overview import under_way
+from hector_salto.ui.missed_times import find_missed_time
 from hector_salto.workflow import unfinished
 from hector_salto.workflow.approval import ANSWER_WITHIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Mapping
 
     from hector_salto.integration import Integration
     from hector_salto.ledger.ledger import Ledger
@@ -42,19 +46,74 @@ UNDER_WAY = (DagRunState.QUEUED, DagRunState.RUNNING)
 APPROVE = "Approve"
 BROKEN = "broken_integrations.py"  # raises what is wrong with integration files
 ANSWERS = 50  # the last ones of an integration
-
+BESIDE = ("cleanup", "watch", "approval")  # the DAGs of an integration beside its sync
+STEPS = {  # of a sync, as its card shows them
+    "Start": ("start_run",),
+    "Read Hector": ("extract_users", "extract_places", "extract_loaners"),
+    "Apply the rules": ("build_desired",),
+    "Read Salto and plan": ("plan",),
+    "Send the plan": ("apply",),
+    "Report": ("report",),
+}
+ENDED_WELL = frozenset({TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED})
+NOT_BEGUN = frozenset({"", TaskInstanceState.SCHEDULED, TaskInstanceState.QUEUED})
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DagTimes:
-    """One DAG. known: Airflow has it; next_at: aware, None: only when triggered; under_way: queued | running | None."""
+    """The DAGs of one integration.
+
+    Attributes:
+        known: Airflow has the sync.
+        paused: the sync is paused.
+        next_at: when it runs next, aware; None: only when triggered.
+        under_way: queued | running; None: no run is under way.
+        run_id: of the run under way, the running one before those that wait; empty: none is.
+        paused_beside: which of its other DAGs are paused, of BESIDE.
+    """
 
     known: bool
     paused: bool = False
     next_at: datetime | None = None
     under_way: str | None = None
+    run_id: str = ""
+    paused_beside: frozenset[str] = frozenset()
+
+
+class StepState(StrEnum):
+    """How far a step of a run is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    LEFT_OUT = "left-out"
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """A sync step by step.
+
+    Attributes:
+        run_id: as Airflow names it.
+        state: Airflow's state of the run.
+        steps: each title with its state, in order.
+    """
+
+    run_id: str
+    state: str
+    steps: list[tuple[str, StepState]]
+
+    @property
+    def under_way(self) -> bool:
+        return self.state in UNDER_WAY
+
+    @property
+    def now(self) -> str:
+        """Return the step that is running; empty: none is."""
+        return next((title for title, state in self.steps if state is StepState.RUNNING), "")
 
 
 @dataclass(frozen=True)
@@ -82,23 +141,65 @@ def approval_dag(name: str) -> str:
 
 
 def schedules(names: list[str]) -> dict[str, DagTimes]:
-    """The sync of each integration."""
-    ids = {sync_dag(name): name for name in names}
+    """Return what Airflow knows of the DAGs of each integration."""
+    ids = {f"salto_{kind}__{name}": (kind, name) for name in names for kind in ("sync", *BESIDE)}
+    syncs = [sync_dag(name) for name in names]
     with create_session() as session:
-        models = session.scalars(select(DagModel).where(DagModel.dag_id.in_(ids), ~DagModel.is_stale)).all()
-        running = session.execute(
-            select(DagRun.dag_id, DagRun.state).where(DagRun.dag_id.in_(ids), DagRun.state.in_(UNDER_WAY))
+        models = session.execute(
+            select(DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after).where(
+                DagModel.dag_id.in_(ids), ~DagModel.is_stale
+            )
         ).all()
-    states: dict[str, str] = {}
-    for dag_id, state in running:
-        states[dag_id] = str(state) if states.get(dag_id) != "running" else "running"
-    found = {
-        ids[model.dag_id]: DagTimes(
-            True, bool(model.is_paused), model.next_dagrun_create_after, states.get(model.dag_id)
+        running = session.execute(
+            select(DagRun.dag_id, DagRun.state, DagRun.run_id)
+            .where(DagRun.dag_id.in_(syncs), DagRun.state.in_(UNDER_WAY))
+            .order_by(DagRun.state.desc(), DagRun.id)  # running before queued
+        ).all()
+    runs: dict[str, tuple[str, str]] = {}
+    for dag_id, state, run_id in running:
+        runs.setdefault(ids[dag_id][1], (str(state), str(run_id)))
+    paused = {ids[dag_id] for dag_id, is_paused, _ in models if is_paused}
+    next_times = {ids[dag_id][1]: at for dag_id, _, at in models if ids[dag_id][0] == "sync"}
+    return {name: _times(name, paused, next_times, runs) if name in next_times else DagTimes(False) for name in names}
+
+
+def _times(
+    name: str,
+    paused: Collection[tuple[str, str]],
+    next_times: Mapping[str, datetime | None],
+    runs: Mapping[str, tuple[str, str]],
+) -> DagTimes:
+    under_way, run_id = runs.get(name, (None, ""))
+    beside = frozenset(kind for kind in BESIDE if (kind, name) in paused)
+    return DagTimes(True, ("sync", name) in paused, next_times[name], under_way, run_id, beside)
+
+
+def run_progress(name: str, run_id: str) -> RunProgress | None:
+    """Return how far a sync is; None: Airflow does not know it."""
+    dag_id = sync_dag(name)
+    with create_session() as session:
+        state = session.scalar(select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        query = select(TaskInstance.task_id, TaskInstance.state).where(
+            TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id
         )
-        for model in models
-    }
-    return {name: found.get(name, DagTimes(known=False)) for name in names}
+        tasks = {str(task_id): str(found or "") for task_id, found in session.execute(query)}
+    if state is None:
+        return None
+    return RunProgress(run_id, str(state), [(title, _step_state(tasks, ids)) for title, ids in STEPS.items()])
+
+
+def _step_state(tasks: Mapping[str, str], ids: Iterable[str]) -> StepState:
+    """Return the state of a step of some tasks: the first case that holds."""
+    found = {tasks.get(task_id, "") for task_id in ids}
+    if TaskInstanceState.FAILED in found:
+        return StepState.FAILED
+    if TaskInstanceState.UPSTREAM_FAILED in found:
+        return StepState.LEFT_OUT
+    if found == {TaskInstanceState.SKIPPED}:
+        return StepState.LEFT_OUT
+    if found <= ENDED_WELL:
+        return StepState.DONE
+    return StepState.RUNNING if found - NOT_BEGUN else StepState.WAITING
 
 
 def missing_pools(integrations: Mapping[str, Integration]) -> frozenset[str]:
@@ -122,13 +223,23 @@ def missing_pools(integrations: Mapping[str, Integration]) -> frozenset[str]:
 def start(name: str, conf: dict[str, Any], visitor: Visitor, *, unpause: bool = False) -> str:
     """Start a sync as this person; the run's id. Airflow's audit log says who pressed what.
 
+    When it unpauses the DAG, this is the one run: it takes the place of a scheduled time that was missed meanwhile.
+
     Raises:
         HTTPException: 404, while Airflow has not read the DAG.
     """
     dag_id = sync_dag(name)
+    with create_session() as session:
+        model = session.get(DagModel, dag_id)
+        is_unpaused = unpause and model is not None and model.is_paused
+        missed = find_missed_time(session, model, datetime.now(UTC)) if model is not None and is_unpaused else None
     try:
         run = trigger_dag(
-            dag_id=dag_id, conf=conf, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=visitor.name
+            dag_id=dag_id,
+            conf=conf,
+            logical_date=missed,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=visitor.name,
         )
     except DagNotFound:
         raise HTTPException(
@@ -217,10 +328,15 @@ def import_error() -> str:
         return str(session.execute(query.order_by(ParseImportError.id.desc())).scalars().first() or "")
 
 
-def close_ended(kept: Ledger, name: str, now: datetime) -> None:
+def close_ended(kept: Ledger, names: Iterable[str], now: datetime) -> None:
     """End in the ledger what Airflow has ended."""
-    known = states((run.dag_id(name), run.airflow_run_id) for run in kept.unfinished(name))
-    unfinished.close_ended(kept, name, lambda dag_id, run_id: known.get((dag_id, run_id)), now)
+    for name in under_way(kept, list(names)):
+        known = states((run.dag_id(name), run.airflow_run_id) for run in kept.unfinished(name))
+        unfinished.close_ended(kept, name, partial(_state_in, known), now)
+
+
+def _state_in(known: Mapping[tuple[str, str], str], dag_id: str, run_id: str) -> str | None:
+    return known.get((dag_id, run_id))
 
 
 def answer(name: str, waiting: Waiting, visitor: Visitor) -> None:

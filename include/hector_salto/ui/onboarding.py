@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hector.hook import hector_hook
 from hector_salto.doctor import examination, hector_data, tags, way_in
 from hector_salto.doctor.finding import Judgement
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from hector_salto.doctor.finding import Finding
     from hector_salto.integration import Integration
 
+LOG = logging.getLogger(__name__)
 AGAIN_AFTER = 15.0  # seconds: an open page must not keep the services busy
 STEPS = {
     "Hector answers, and takes the token": ("hector-reached", "hector-token"),
@@ -31,6 +34,7 @@ STEPS = {
     "Every code is a tag of the site": ("tag-match",),
 }
 TITLES = tuple(STEPS)
+ATTRIBUTE = "hector-attribute"
 TOLERATED = frozenset({"salto-pair"})  # of another host than Salto's own it is not known
 _IDS = dict(examination.STAGES)
 # An open page asks again and again: only what the steps show, each list once.
@@ -51,11 +55,13 @@ class Step:
         title: what is to be so.
         done: True or False; None: not known yet.
         told: what was found, or what to do.
+        makes_attribute: whether a button makes the place attribute now.
     """
 
     title: str
     done: bool | None
     told: str = ""
+    makes_attribute: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,11 @@ class StepAnswer:
 
     Attributes:
         steps: in the order of TITLES.
-        age: seconds since they were asked; None: they were not asked before.
+        age: seconds since they were asked.
     """
 
     steps: list[Step]
-    age: int | None = None
+    age: int
 
     @property
     def is_complete(self) -> bool:
@@ -97,8 +103,8 @@ class Checklist:
         self._asked: dict[str, _Inquiry] = {}
         self._answered: dict[str, _Inquiry] = {}
 
-    def answer(self, name: str, integration: Integration) -> StepAnswer:
-        """Return the last answer and its age; ask anew when it is older than 15 s or about other settings."""
+    def answer(self, name: str, integration: Integration) -> StepAnswer | None:
+        """Return the last answer; ask anew when it is older than 15 s. None: none about these settings has come yet."""
         with self._lock:
             asked, now = self._asked.get(name), self._clock()
             if asked is not None and asked.found.done():
@@ -107,8 +113,14 @@ class Checklist:
                 self._asked[name] = _Inquiry(integration, now, self._pool.submit(found_steps, integration))
             known = self._answered.get(name)
         if known is None or known.integration != integration:
-            return StepAnswer([Step(title, None, "asking …") for title in TITLES])
+            return None
         return StepAnswer(known.found.result(), int(now - known.begin))
+
+    def forget(self, name: str) -> None:
+        """Ask anew at the next look: something was changed meanwhile."""
+        with self._lock:
+            self._asked.pop(name, None)
+            self._answered.pop(name, None)
 
 
 CHECKLIST = Checklist()
@@ -118,14 +130,28 @@ def found_steps(integration: Integration) -> list[Step]:
     """Every step, asked now by the doctor's own checks; what waits for an earlier one is not known."""
     examined, _ = examination.examine("", integration, stages=STAGES)
     found = {one.assumption: one for one in examined.findings}
-    return [_step(title, [found[name] for name in names if name in found]) for title, names in STEPS.items()]
+    can_write = integration.hector_reports is None
+    return [
+        _step(title, [found[name] for name in names if name in found], makes=can_write and names == (ATTRIBUTE,))
+        for title, names in STEPS.items()
+    ]
 
 
-def _step(title: str, findings: list[Finding]) -> Step:
+def make_attribute(integration: Integration, by: str) -> None:
+    """Make the place attribute Salto Lock Id in Hector; that it exists already is as good.
+
+    Raises:
+        RestError: when Hector does not take it, or can only be read.
+    """
+    hector_hook(integration).writer().create_lock_attribute()
+    LOG.info("place attribute Salto Lock Id of Hector made, as %s asked", by)
+
+
+def _step(title: str, findings: list[Finding], *, makes: bool) -> Step:
     """One step of the findings that it is made of: the first that does not hold says why."""
     for one in findings:
         if one.verdict is not Judgement.HOLDS and one.assumption not in TOLERATED:
             waits = one.verdict is Judgement.UNKNOWN
             told = "waits for the steps above" if waits else f"{one.seen}; {one.step}".rstrip("; ")
-            return Step(title, None if waits else False, told)
+            return Step(title, None if waits else False, told, makes_attribute=makes and not waits)
     return Step(title, done=True, told=findings[-1].seen if findings else "")

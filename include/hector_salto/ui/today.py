@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from hector_salto.ledger.overview import booked_between, current_runs, first_runs, last_greens, open_problems
+from hector_salto.ledger.doubt import in_doubt
+from hector_salto.ledger.overview import current_runs, first_runs, last_greens, open_problems
 from hector_salto.reports.shut_doors import ShutDoor, list_shut_doors
 from hector_salto.reports.text import WHO
 from hector_salto.ui.cards import APPROVED, FAILED, HELD, concerns_of, last_whole, stale_text
@@ -124,7 +125,7 @@ def today_at(kept: Ledger, found: Mapping[str, Integration], visitor: Visitor, n
     names = list(found)
     runs, greens, firsts = current_runs(kept, names), last_greens(kept, names), first_runs(kept, names)
     known, latest_end = schedules(names), now + timedelta(days=1, hours=2)
-    booked = booked_between(kept, names, now, latest_end)
+    doubted = in_doubt(kept, runs, now, latest_end)
     sites = []
     for name, integration in found.items():
         latest, last = last_whole(runs[name])
@@ -137,12 +138,12 @@ def today_at(kept: Ledger, found: Mapping[str, Integration], visitor: Visitor, n
                 end=end,
                 run=last,
                 looked=looked,
-                shut=list_shut_doors(kept, name, now, end, run_id=looked) if name in booked else [],
+                shut=list_shut_doors(kept, name, now, end, run_id=looked) if name in doubted else [],
                 concerns=concerns_of(name, runs[name], latest),
                 late=stale_text(integration, greens.get(name), firsts.get(name), now),
                 verified=greens.get(name),
                 schedule=known[name],
-                may_trigger=visitor.may_trigger(sync_dag(name)) if name in booked else False,
+                may_trigger=visitor.may_trigger(sync_dag(name)) if name in doubted else False,
             )
         )
     waiting = {name for name, one in zip(names, sites, strict=True) if one.held}
