@@ -31,11 +31,10 @@ Pair = tuple[tuple[float, ...], tuple[float, ...]]
 COMMAND = "dags test"
 OURS, EMPTY = f"salto_sync__{NAME}", "empty"
 TIMES = {COMMAND: 3, LOCAL: 5, CELERY: 5}
-MARKED_SUCCESS = "find_held_removals"  # skips itself when nothing is held, and with it what comes after
 EMPTY_DAG = '''"""As many tasks as the sync has, with the same dependencies; they do nothing."""
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 SHAPE = {shape!r}
 
@@ -45,12 +44,12 @@ def nothing():
 
 
 def skip():
-    raise AirflowSkipException("as in the sync")
+    raise DownstreamTasksSkipped(tasks=["ask_for_approval"])  # as in the sync
 
 
 with DAG("empty", schedule=None, catchup=False):
     tasks = {{
-        name: PythonOperator(task_id=name, python_callable=skip if name == {quiet!r} else nothing, trigger_rule=rule)
+        name: PythonOperator(task_id=name, python_callable=skip if name == "apply" else nothing, trigger_rule=rule)
         for name, (_, rule) in SHAPE.items()
     }}
     for name, (after, _) in SHAPE.items():
@@ -141,7 +140,7 @@ def _write_dags(folder: Path) -> int:
     """Ours and the empty one; gives the number of tasks."""
     (folder / "salto_sync.py").symlink_to(ROOT / "dags" / "salto_sync.py")
     shape = _sync_shape()
-    (folder / "empty.py").write_text(EMPTY_DAG.format(shape=shape, quiet=MARKED_SUCCESS), encoding="utf-8")
+    (folder / "empty.py").write_text(EMPTY_DAG.format(shape=shape), encoding="utf-8")
     return len(shape)
 
 

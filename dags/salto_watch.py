@@ -1,4 +1,4 @@
-"""The DAG salto_watch__<name> of each integration file: a booking made a moment ago opens its door within a minute."""
+"""The DAG salto_watch__<name> of each integration file: a booking made a moment ago opens its door within seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOC = """
 ### Walk-up bookings of {site}
 
 **What it does.** Asks Hector (connection `{hector}`) every {every} seconds which reservations have changed, without holding a
-worker, and starts `salto_sync__{name}` for just those: what is booked at 10:05 for 10:15 opens its door within a minute.
+worker, and starts `salto_sync__{name}` for just those: what is booked at 10:05 for 10:15 opens its door within seconds.
 Where Hector is read from reports, it looks for new files instead, and starts a sync of everything a minute or two after they came.
 A run ends when something has changed; the next begins at once. Skipped runs have seen nothing for hours.
 
@@ -45,7 +45,7 @@ def watch_dag(name: str, integration: Integration) -> DAG:
     with DAG(
         auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_watch__{name}",
-        description=f"Changes in Hector open the doors of {integration.site_id} within a minute",
+        description=f"Changes in Hector open the doors of {integration.site_id} within seconds",
         doc_md=_doc(name, integration),
         schedule="@continuous",
         catchup=False,

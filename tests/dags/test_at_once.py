@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
+from hector_salto.ui.dag_runs import StepState, run_progress
 from hector_salto.workflow.sync_steps import FEW
 from sandbox import faults
 from tests.dags.test_approval import LINES, groups
@@ -32,8 +34,14 @@ def test_its_door_opens_in_the_first_task_and_the_report_verifies_it(campus, run
     assert (ended.state, (ended.folder / "report.json").exists()) == ("success", True)
     assert "10452 in step; no other reservation was looked at" in ended.log
 
+    run_id = json.loads((ended.folder / "run.json").read_text())["run_id"]
+    done = [(title, StepState.DONE) for title in ("Read, plan and send at once", "Report")]
+    assert run_progress("campus", run_id).steps == done, "what the card of the integration shows of it"
 
-@pytest.mark.parametrize("more", [{"plan_only": True}, {"verify": True}, {"references": [str(n) for n in range(FEW + 1)]}])
+
+@pytest.mark.parametrize(
+    "more", [{"plan_only": True}, {"verify": True}, {"references": [str(n) for n in range(FEW + 1)]}]
+)
 def test_whatever_else_is_asked_for_takes_the_tasks(campus, run_dag, more):  # noqa: F811
     ended = run_dag("sync", "campus", sandbox=campus, conf={"references": ["10452"], **more})
 

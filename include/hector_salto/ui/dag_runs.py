@@ -48,14 +48,14 @@ BROKEN = "broken_integrations.py"  # raises what is wrong with integration files
 ANSWERS = 50  # the last ones of an integration
 BESIDE = ("cleanup", "watch", "approval")  # the DAGs of an integration beside its sync
 STEPS = {  # of a sync, as its card shows them
-    "Start": ("start_run",),
-    "Read Hector": ("extract_users", "extract_places", "extract_loaners"),
-    "Apply the rules": ("build_desired",),
-    "Read Salto and plan": ("plan",),
-    "Send the plan": ("apply",),
-    "Report": ("report",),
+    "Start": "start_run",
+    "Read Hector": "extract",
+    "Read Salto and plan": "plan",
+    "Send the plan": "apply",
+    "Report": "report",
 }
-ENDED_WELL = frozenset({TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED})
+STEPS_AT_ONCE = {"Read, plan and send at once": "start_run", "Report": "report"}  # of a few given reservations
+LEFT_OUT = frozenset({TaskInstanceState.SKIPPED, TaskInstanceState.UPSTREAM_FAILED})
 NOT_BEGUN = frozenset({"", TaskInstanceState.SCHEDULED, TaskInstanceState.QUEUED})
 
 LOG = logging.getLogger(__name__)
@@ -185,21 +185,21 @@ def run_progress(name: str, run_id: str) -> RunProgress | None:
         tasks = {str(task_id): str(found or "") for task_id, found in session.execute(query)}
     if state is None:
         return None
-    return RunProgress(run_id, str(state), [(title, _step_state(tasks, ids)) for title, ids in STEPS.items()])
+    steps = STEPS_AT_ONCE if tasks.get("extract") == TaskInstanceState.SKIPPED else STEPS
+    return RunProgress(
+        run_id, str(state), [(title, step_state(tasks.get(task_id, ""))) for title, task_id in steps.items()]
+    )
 
 
-def _step_state(tasks: Mapping[str, str], ids: Iterable[str]) -> StepState:
-    """Return the state of a step of some tasks: the first case that holds."""
-    found = {tasks.get(task_id, "") for task_id in ids}
-    if TaskInstanceState.FAILED in found:
+def step_state(task: str) -> StepState:
+    """Return how far a step is whose task has this state."""
+    if task == TaskInstanceState.FAILED:
         return StepState.FAILED
-    if TaskInstanceState.UPSTREAM_FAILED in found:
+    if task in LEFT_OUT:
         return StepState.LEFT_OUT
-    if found == {TaskInstanceState.SKIPPED}:
-        return StepState.LEFT_OUT
-    if found <= ENDED_WELL:
+    if task == TaskInstanceState.SUCCESS:
         return StepState.DONE
-    return StepState.RUNNING if found - NOT_BEGUN else StepState.WAITING
+    return StepState.WAITING if task in NOT_BEGUN else StepState.RUNNING
 
 
 def missing_pools(integrations: Mapping[str, Integration]) -> frozenset[str]:

@@ -70,7 +70,7 @@ def _scope() -> SyncScope:
 def _end(value: object, skipped: Sequence[str]) -> NoReturn:
     """End a task with its value, and skip tasks after it that have nothing to do: none of them costs a process."""
     get_current_context()["ti"].xcom_push(key="return_value", value=value)
-    raise DownstreamTasksSkipped(tasks=list(skipped))
+    raise DownstreamTasksSkipped(tasks=list(skipped))  # type: ignore[no-untyped-call]  # Airflow's own
 
 
 @task(retries=0)
