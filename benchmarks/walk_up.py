@@ -133,7 +133,7 @@ def build_section(found: list[WaitResult]) -> Section:
         command='make bench ONLY="walk_up"',
         about=(
             "[walk_up.py](walk_up.py): from the instant at which Hector shows a booking for now to the instant at which its door "
-            f"opens, bookings one after another in a real Airflow (`airflow standalone`, PostgreSQL); and what waiting costs while "
+            "opens, bookings one after another in a real Airflow (`airflow standalone`, PostgreSQL); and what waiting costs while "
             "nothing happens."
         ),
         tables=[Table([*header, "CPU s a minute, idle"], rows)],
