@@ -192,6 +192,7 @@ def views(house):
         "why": "/why?integration=campus&words=10448",
         "people-and-doors": "/lists?integration=campus",
         "runs": "/runs?integration=campus",
+        "trends": "/trends?integration=campus",
         "run": f"/run?dag_id=salto_sync__campus&run_id={airflow.runs('salto_sync__campus')[0]['dag_run_id']}".replace(
             "+", "%2B"
         ),

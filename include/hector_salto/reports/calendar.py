@@ -235,7 +235,9 @@ def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame
     starts = _plain_walls(table["start"].dt.tz_convert(begin.tzinfo))
     days = {day: f"{day:%a %d %b}" for day in {one.date() for one in starts}}
     return table.assign(
-        label=[f"{one.hour:02}:{one.minute:02} {who}" for one, who in zip(starts, table["names"].tolist(), strict=True)],
+        label=[
+            f"{one.hour:02}:{one.minute:02} {who}" for one, who in zip(starts, table["names"].tolist(), strict=True)
+        ],
         day=[days[one.date()] for one in starts],
         left=(100 * ((opens - low) / (high - low))).round(3),
         right=(100 * ((shuts - low) / (high - low))).round(3),

@@ -418,7 +418,10 @@ def _still(sources: Sources, whose: tuple[str | None, str | None], moment: pd.Ti
     user, door = whose
     if user is None or door is None:
         return []
-    found = may_enter(_of_user(sources.snapshot, user), moment)
+    theirs = _of_user(sources.snapshot, user)
+    if theirs.members.empty:
+        return []
+    found = may_enter(theirs, moment)
     return sorted(set(found[found["lock_name"].eq(door)]["group_name"]))
 
 
