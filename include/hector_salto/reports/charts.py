@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 720, 200
-LEFT, TOP, FLOOR = 48, 22, 170  # where the picture itself begins and ends; what is left of it holds labels
+LEFT, RIGHT, TOP, FLOOR = 48, 696, 22, 170  # where the picture itself begins and ends; what is left of it holds labels
 GAP = 0.25  # of a column, between two
 MOST_LABELS = 10
 
@@ -64,6 +63,7 @@ class Chart:
         series: what stands in them.
         limit: what should not be exceeded; None: no limit.
         limit_name: what the limit is.
+    note: what is measured exactly; empty: the title says it.
     """
 
     key: str
@@ -75,11 +75,17 @@ class Chart:
     series: tuple[Series, ...]
     limit: float | None = None
     limit_name: str = ""
+    note: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Nothing is to be drawn."""
         return not any(value for one in self.series for value in one.values)
+
+    @property
+    def ends_now(self) -> bool:
+        """It has too many columns for a phone, which shows the latest first."""
+        return len(self.columns) > MOST_LABELS
 
     @property
     def top(self) -> float:
@@ -127,7 +133,7 @@ class Chart:
 
     @property
     def _step(self) -> float:
-        return (WIDTH - LEFT) / len(self.columns)
+        return (RIGHT - LEFT) / len(self.columns)
 
     def _y(self, value: float) -> float:
         return round(FLOOR - (FLOOR - TOP) * value / self.top, 1)

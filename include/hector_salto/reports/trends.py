@@ -24,6 +24,10 @@ BACK, AHEAD = 28, 7  # days
 STATES = {"green": "solid", "red": "hatch", "running": "dots", trends.PLAN_ONLY: "outline"}
 LOOKS = dict(zip(WHO, ("solid", "hatch", "dots"), strict=True))
 WAITED = ("up to 5 min", "up to 15 min", "up to 1 h", "up to 6 h", "up to 1 day", "longer")
+MEASURED = (
+    "Measured from the run that first saw that a reservation should open its door, until its first user was put into its "
+    "access group. The ledger does not hold when it was booked in Hector, so the time before that run is not in it."
+)
 QUICK = 3  # classes within an hour
 
 
@@ -174,7 +178,7 @@ def waits_chart(counts: Sequence[int]) -> Chart:
     empty = f"No reservation that was first seen in the last {BACK} days has had a door prepared."
     series = (Series("reservations", "solid", tuple(counts)),)
     title = "From booking to open door"
-    return Chart("waits", title, says if total else empty, "reservations", "wait", WAITED, series)
+    return Chart("waits", title, says if total else empty, "reservations", "wait", WAITED, series, note=MEASURED)
 
 
 def _labels(days: Sequence[datetime]) -> tuple[str, ...]:
