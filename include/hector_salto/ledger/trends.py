@@ -144,8 +144,9 @@ def users_booked(
 ) -> list[tuple[str, datetime, datetime]]:
     """Return user, beginning and end of each window with access that touches [begin, end)."""
     table, borrower = SeenReservation, SeenBorrower
+    columns: list[Any] = [borrower.user_id, table.window_start, table.window_end]
     query = (
-        select(borrower.user_id, table.window_start, table.window_end)
+        select(*columns)
         .join(borrower, borrower.reservation_id == table.reservation_id)
         .where(table.integration == integration, table.until.is_(None), table.decision == ACCESS)
         .where(table.window_end > begin, table.window_start < end)
