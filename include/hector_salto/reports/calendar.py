@@ -172,7 +172,7 @@ def _on_own_clock(booked: pd.DataFrame, locks: pd.DataFrame, begin: datetime, en
     parts = [rows[apart.isna()]]
     for zone, there in rows[apart.notna()].groupby(apart.dropna()):
         parts.append(there.assign(**{name: _as_if_here(there[name], str(zone), str(main)) for name in moments}))
-    moved = pd.concat(parts).loc[rows.index]
+    moved = pd.concat(parts).loc[rows.index] if len(parts) > 1 else rows
     low, high = pd.Timestamp(begin).tz_convert("UTC"), pd.Timestamp(end).tz_convert("UTC")
     return moved[(moved["window_end"] > low) & (moved["window_start"] < high)]
 
