@@ -213,6 +213,7 @@ def _views(now: datetime, size: YearSize) -> dict[str, str]:
         "why, part of a name": "/why?words=person+1&",
         "people and doors": "/lists?",
         "runs": "/runs?",
+        "trends": "/trends?",
         "run": f"/runs/{size.runs}?",
     }
 

@@ -13,7 +13,16 @@ from tests.ui.conftest import look, removal, trouble
 
 pytestmark = pytest.mark.airflow
 SITE = "hector_conn_id: hector_campus\nsalto_conn_id: salto_campus\nsite_id: DE4520000000\n"
-VIEWS = ("/", "/week", "/why", "/lists", "/runs", "/runs/1", "/run?dag_id=salto_sync__campus&run_id=manual__1%2B0")
+VIEWS = (
+    "/",
+    "/week",
+    "/why",
+    "/lists",
+    "/runs",
+    "/trends",
+    "/runs/1",
+    "/run?dag_id=salto_sync__campus&run_id=manual__1%2B0",
+)
 
 
 def token(client, path="/"):
@@ -550,3 +559,20 @@ def test_a_pool_that_cannot_be_made_is_a_red_card_with_its_name(campus, visit, k
 
     assert "no pool salto_site_de1" in text
     assert "Its pool is missing" in text
+
+
+def test_trends_are_pictures_with_a_table_behind_each_and_an_empty_one_says_why(campus, visit):
+    text = visit("viewer").get("/trends?integration=campus").text
+
+    drawn = text.count('role="img"')
+    assert drawn == text.count("<details><summary>Table: ") == text.count("<desc ")
+    assert drawn > 0
+    assert "The seats suffice on every day until " in text
+    assert "has had a door prepared." in text
+
+
+def test_today_leads_to_the_seats_of_the_days_ahead(campus, visit):
+    client = visit("viewer")
+    link = re.search(r'href="/doors(/trends\?integration=campus)#seats"', client.get("/today").text).group(1)
+
+    assert 'id="seats"' in client.get(link).text

@@ -930,8 +930,11 @@ def _as_of(
     """Return one table of a look; ``only``: rows whose column is one of these (None: all)."""
     query = _live(select(*_columns(name)), TABLES[name], integration, at)
     found = list(connection.execute(query).all()) if only is None else among(connection, query, *only)
-    rows = [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
-    return schemas.frame(SCHEMAS[name], rows).sort_values(KEYS[name], ignore_index=True)
+    schema = SCHEMAS[name]
+    if not found:
+        return schemas.frame(schema, [])
+    table = pd.DataFrame([tuple(row) for row in found], columns=list(schema.columns))
+    return schemas.validate(schema, table).sort_values(KEYS[name], ignore_index=True)
 
 
 def among(connection: Connection, query: Select[Any], column: Any, ids: Iterable[str]) -> list[Row[Any]]:  # noqa: ANN401 - a column

@@ -172,7 +172,7 @@ def _on_own_clock(booked: pd.DataFrame, locks: pd.DataFrame, begin: datetime, en
     parts = [rows[apart.isna()]]
     for zone, there in rows[apart.notna()].groupby(apart.dropna()):
         parts.append(there.assign(**{name: _as_if_here(there[name], str(zone), str(main)) for name in moments}))
-    moved = pd.concat(parts).loc[rows.index]
+    moved = pd.concat(parts).loc[rows.index] if len(parts) > 1 else rows
     low, high = pd.Timestamp(begin).tz_convert("UTC"), pd.Timestamp(end).tz_convert("UTC")
     return moved[(moved["window_end"] > low) & (moved["window_start"] < high)]
 
@@ -232,10 +232,13 @@ def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame
         "before": (table["start"].clip(upper=shuts) - opens).dt.total_seconds(),
         "after": (shuts - table["finish"].clip(lower=opens)).dt.total_seconds(),
     }
-    wall = table["start"].dt.tz_convert(begin.tzinfo)
+    starts = _plain_walls(table["start"].dt.tz_convert(begin.tzinfo))
+    days = {day: f"{day:%a %d %b}" for day in {one.date() for one in starts}}
     return table.assign(
-        label=wall.dt.strftime("%H:%M ") + table["names"],
-        day=wall.dt.strftime("%a %d %b"),
+        label=[
+            f"{one.hour:02}:{one.minute:02} {who}" for one, who in zip(starts, table["names"].tolist(), strict=True)
+        ],
+        day=[days[one.date()] for one in starts],
         left=(100 * ((opens - low) / (high - low))).round(3),
         right=(100 * ((shuts - low) / (high - low))).round(3),
         told=_describe_bars(table.assign(**{name: table[name].dt.tz_convert(begin.tzinfo) for name in moments})),
@@ -246,8 +249,7 @@ def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame
 def _describe_bars(table: pd.DataFrame) -> list[str]:
     """What each bar says to readers who cannot see its place, length and colour."""
     moments = ("start", "finish", "window_start", "window_end")
-    # Plain datetimes of the wall clock: thousands of pandas' own take ten times as long to write.
-    walls = [table[name].dt.tz_localize(None).to_numpy("datetime64[s]").astype(object) for name in moments]
+    walls = [_plain_walls(table[name]) for name in moments]
     told = []
     for people, start, finish, opens, shuts, state, reason in zip(
         table["people"].tolist(), *walls, table["state"].tolist(), table["reason"].tolist(), strict=True
@@ -256,6 +258,11 @@ def _describe_bars(table: pd.DataFrame) -> list[str]:
         when = f"{start:%a %d %b %H:%M} to {until} (door {opens:%H:%M} to {shuts:%H:%M})"
         told.append(f"{people or 'nobody'}, {when}, {state}{': ' + reason if reason and state in EXPLAINED else ''}")
     return told
+
+
+def _plain_walls(local: pd.Series) -> list[datetime]:
+    """Return plain datetimes of a wall clock: thousands of pandas' own take ten times as long to write."""
+    return local.dt.tz_localize(None).to_numpy("datetime64[s]").astype(object).tolist()  # type: ignore[no-any-return]
 
 
 def _nows(now: datetime, locks: pd.DataFrame, shown: tuple[datetime, datetime]) -> dict[str, float | None]:

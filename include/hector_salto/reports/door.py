@@ -87,8 +87,8 @@ def _paths_of_reservations(
     sources: Sources, rows: pd.DataFrame, when: tuple[pd.Timestamp, pd.Timestamp | None], *, ahead: bool = False
 ) -> list[AccessPath]:
     """Return the ways of all users whom reservations should let in, those who cannot enter first."""
-    skipped = needs_no_door(rows) & ~(ahead & rows["reason"].eq(Refusal.AHEAD))
-    ways = check_reservations(sources, rows[~skipped], when).ways
+    asked = rows[~needs_no_door(rows) | (ahead & rows["reason"].eq(Refusal.AHEAD))]
+    ways = check_reservations(sources, asked, when).ways if len(asked) else []
     return sorted((way for way in ways if way.says != NO_LOCK), key=lambda way: way.opens)
 
 

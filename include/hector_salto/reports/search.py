@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from hector_salto.access.references import spellings
 from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.texts import comparable, fold_all
-from hector_salto.ledger.tables import SeenBorrower, SeenReservation
+from hector_salto.ledger.tables import SeenBorrower, SeenGroup, SeenReservation, SeenSchedule
 from hector_salto.reports.questions import Question
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hector_salto.ledger.ledger import Ledger
 
 MOST = 30  # candidates that are listed
-NAMED = ("people", "locks", "places", "groups", "schedules")
+NAMED = ("people", "locks", "places")
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,22 @@ def _by_id(kept: Ledger, integration: str, seen: Snapshot, sought: str) -> list[
     ):
         rows = table[table[key].eq(sought)]
         found += [Meaning(kind, label, Question(door=id_)) for label, id_ in zip(rows[name], rows[key], strict=True)]
-    group_ids = {sought, *seen.schedules[seen.schedules["schedule_id"].eq(sought)]["group_id"]}
-    groups = seen.groups[seen.groups["group_id"].isin(group_ids) | seen.groups["name"].eq(sought)]["name"]
     return found + [
-        Meaning("reservation", name, Question(reference=name.removeprefix(GROUP_PREFIX))) for name in groups
+        Meaning("reservation", name, Question(reference=name.removeprefix(GROUP_PREFIX)))
+        for name in _groups(kept, integration, sought)
     ]
+
+
+def _groups(kept: Ledger, integration: str, sought: str) -> list[str]:
+    """Return the access groups on the site of that id or name, or with a schedule of that id."""
+    group, schedule = SeenGroup, SeenSchedule
+    carrying = select(schedule.group_id).where(
+        schedule.integration == integration, schedule.until.is_(None), schedule.schedule_id == sought
+    )
+    named = or_(group.group_id.in_(carrying), group.group_id == sought, group.name == sought)
+    query = select(group.name).where(group.integration == integration, group.until.is_(None), named)
+    with kept.reading() as connection:
+        return list(connection.execute(query.order_by(group.group_id)).scalars())
 
 
 def _is_borrower(kept: Ledger, integration: str, sought: str) -> bool:

@@ -43,6 +43,7 @@ from hector_salto.reports.questions import Question, QuestionError, answer_quest
 from hector_salto.reports.search import matches
 from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
+from hector_salto.reports.trends import Horizon, build_trends
 from hector_salto.reports.zones import DoorZones
 from hector_salto.ui import dag_runs, onboarding, settings_form
 from hector_salto.ui.cards import SiteFacts, approval_of, card, last_whole, site_facts
@@ -517,6 +518,17 @@ def _approvable(kept: Ledger, name: str, run: RunSummary) -> bool:
     """Whether no later plan has looked at what this run holds."""
     newest = newest_plan(kept, name, run.chosen_references) if run.digest else None
     return run.digest is not None and newest is not None and newest.digest == run.digest
+
+
+# --- trends ------------------------------------------------------------------------------------------------------------
+
+
+@app.get("/trends", dependencies=READER)
+def trends(request: Request, site: SiteDep) -> HTMLResponse:
+    """Pictures: seats ahead, runs, problems, use of doors, and how long a door takes to open."""
+    horizon, zone = Horizon(site.integration.horizon_days, site.integration.provision_users), site.zone
+    shown = {"charts": build_trends(site.kept, site.name, horizon, zone, site.now), "zone": str(zone)}
+    return HTMLResponse(page(request, "trends.html.j2", view="trends", **site.common(), **shown))
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hector_salto.access.operations import reason_held
 from hector_salto.access.texts import few
 from hector_salto.access.windows import is_known_zone
+from hector_salto.reports.charts import figure
 from hector_salto.reports.page import TEMPLATES as REPORT_TEMPLATES
 from hector_salto.reports.summary import DID
 from hector_salto.reports.text import before_after
@@ -58,6 +59,7 @@ _PAGES.filters |= {
     "segment": segment,
     "known_zone": zone_or_utc,
     "few": few,
+    "figure": figure,
     "held": reason_held,
     "did": lambda kind: DID.get(kind, kind),
     "before": lambda operation: before_after(operation)[0],
