@@ -114,7 +114,7 @@ def _keys(kind: str, table: pd.DataFrame) -> pd.Series:
     details = ["platform_user_id", "user_id", "lock_id", "tag_id", "schedule_id"]
     named = [table[name] for name in subject if name in table]
     first = named[0].astype("str").where(named[0].notna(), named[-1]) if named else ""
-    parts = [table[name] if name in table else "" for name in details if name not in subject]
+    parts = [table.get(name, "") for name in details if name not in subject]
     return join([repeat(kind, len(table)).set_axis(table.index), first, *parts], ":", null="")
 
 

@@ -29,7 +29,9 @@ def join(parts: Sequence[pd.Series | str], between: str = "", *, null: str | Non
     """Return the parts of each row as one text; a null as ``null``, else it makes the whole text null."""
     (index, *_) = (part.index for part in parts if isinstance(part, pd.Series))
     columns = [pa.scalar(part, TEXT) if isinstance(part, str) else _arrow(part) for part in parts]
-    handling = {"null_handling": "emit_null"} if null is None else {"null_handling": "replace", "null_replacement": null}
+    handling = (
+        {"null_handling": "emit_null"} if null is None else {"null_handling": "replace", "null_replacement": null}
+    )
     joined = pc.binary_join_element_wise(*columns, pa.scalar(between, TEXT), **handling)
     return pd.Series(joined, index=index, dtype="str")
 
@@ -38,7 +40,7 @@ def json_objects(columns: Mapping[str, pd.Series]) -> pd.Series:
     """Return each row as a JSON object with sorted names, as ``operations.as_json`` writes it: of texts and flags."""
     parts: list[pd.Series | str] = []
     for name in sorted(columns):
-        parts += [f'{", " if parts else "{"}{json.dumps(name)}: ', _json_values(columns[name])]
+        parts += [f"{', ' if parts else '{'}{json.dumps(name)}: ", _json_values(columns[name])]
     return join([*parts, "}"])
 
 

@@ -10,12 +10,12 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from hector_salto.access.text_columns import is_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pandas as pd
 
 LINE_ENDS = frozenset({"Cc", "Zl", "Zp"})  # control characters, and Unicode's own ends of lines and paragraphs
 LISTED = 5  # names that one message lists; the rest is a count
