@@ -30,7 +30,7 @@ from sandbox import Sandbox, Throttle
 CONNECTIONS = 8  # the product's own (include/hector_salto/http_client/rate_limit.py)
 FIXED, RISING = "fixed", "rising"
 CEILINGS = {FIXED: 0.0, RISING: CEILING}
-QUOTA = Throttle(limit=1_100, window_seconds=10)  # above what the fixed budget sends, below what the rising one would
+QUOTA = Throttle(limit=1_200, window_seconds=10)  # above what the fixed budget sends, below what the rising one would
 LATENCIES = (0.0, 50.0, 100.0)
 QUOTA_MS = 50.0  # where the connections carry more than the fixed budget
 GOAL, GOAL_MS = 1.15, 100.0
