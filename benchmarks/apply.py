@@ -14,6 +14,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -23,9 +24,15 @@ from benchmarks.result_section import Chart, Ratio, Section, Table
 from benchmarks.sample_site import RULES, SampleSize, change_reservations, site_without_groups
 from benchmarks.server import Server, server
 from hector_salto.access.results import DONE
+from hector_salto.http_client.rate_limit import CEILING, RATE, RateLimit
+from sandbox import Sandbox, Throttle
 
-CONNECTIONS, RATE = 8, 100  # the product's own budget (include/hector_salto/http_client/rate_limit.py)
+CONNECTIONS = 8  # the product's own (include/hector_salto/http_client/rate_limit.py)
+FIXED, RISING = "fixed", "rising"
+CEILINGS = {FIXED: 0.0, RISING: CEILING}
+QUOTA = Throttle(limit=1_200, window_seconds=10)  # above what the fixed budget sends, below what the rising one would
 LATENCIES = (0.0, 50.0, 100.0)
+QUOTA_MS = 50.0  # where the connections carry more than the fixed budget
 GOAL, GOAL_MS = 1.15, 100.0
 SCHOOL = SampleSize(people=300, bookings=300, doors=100, strangers=200)
 BARE = 400  # requests of the bare client
@@ -37,9 +44,14 @@ PLANS = {
 
 @dataclass(frozen=True)
 class AppliedPlan:
-    """One application: requests that reached Salto, seconds, seconds of processor time."""
+    """One application: requests that reached Salto, seconds, seconds of processor time.
+
+    ``budget``: of requests a second; ``quota``: how many Salto takes in ten seconds, and how many it refused.
+    """
 
     plan: str
+    budget: str
+    quota: str
     latency_ms: float
     operations: int
     requests: int
@@ -76,16 +88,28 @@ def section() -> Section:
 
 def build_section(applied: list[AppliedPlan], bare: list[BareClient]) -> Section:
     rows = [
-        [one.plan, f"{one.latency_ms:.0f}", one.operations, one.requests, one.seconds, one.requests / one.seconds,
+        [one.plan, one.budget, one.quota, f"{one.latency_ms:.0f}", one.operations, one.requests, one.seconds, one.requests / one.seconds,
          one.ratio or "-", one.limit_ratio, 1000 * one.processor / one.requests]
         for one in applied
     ]  # fmt: skip
-    header = ["plan", "ms", "operations", "requests", "s", "a second", "of connections", "of the budget", "CPU ms each"]
+    header = [
+        "plan",
+        "budget",
+        "quota",
+        "ms",
+        "operations",
+        "requests",
+        "s",
+        "a second",
+        "of connections",
+        "of the budget",
+        "CPU ms each",
+    ]
     floor = [[f"{one.latency_ms:.0f}", one.rate, one.ratio or "-"] for one in bare]
     goals = [
         Ratio(f"apply, {one.plan} plan, {one.latency_ms:.0f} ms: wall / (requests x latency / {CONNECTIONS})", one.ratio,
               GOAL if one.latency_ms == GOAL_MS else None)
-        for one in applied if one.ratio
+        for one in applied if one.ratio and one.budget == RISING and one.quota == "none"
     ]  # fmt: skip
     return Section(
         name="apply",
@@ -93,13 +117,15 @@ def build_section(applied: list[AppliedPlan], bare: list[BareClient]) -> Section
         command='make bench ONLY="apply"',
         about=(
             f"[apply.py](apply.py): two plans ({'; '.join(f'*{name}*: {what}' for name, what in PLANS.items())}), "
-            f"{CONNECTIONS} connections, at most {RATE} requests a second, each answered after the set latency. *Of connections* "
+            f"{CONNECTIONS} connections, {RATE:.0f} requests a second ({FIXED}), or from there up to {CEILING:.0f} while Salto refuses "
+            "none (rising: the product's), each answered after the set latency. *Of connections* "
             "is the wall time as a multiple of requests x latency / connections, *of the budget* of whichever is slower, "
             "that or the budget."
         ),
         tables=[Table(header, rows), Table(["bare client: ms", "requests a second", "of connections"], floor)],
         notes=[
-            f"At 50 ms, {CONNECTIONS} connections could carry 160 requests a second; the budget lets {RATE} through."
+            f"At 50 ms, {CONNECTIONS} connections could carry 160 requests a second; a fixed budget lets {RATE:.0f} through.",
+            f"Quota: {QUOTA.limit:,} requests in {QUOTA.window_seconds:.0f} s, which the fixed budget never reaches.",
         ],
         ratios=goals,
         charts=[Chart("Apply at a set latency", "latency, ms", "wall / least time", _lines(applied, bare), goal=GOAL)],
@@ -109,7 +135,7 @@ def build_section(applied: list[AppliedPlan], bare: list[BareClient]) -> Section
 def _lines(applied: list[AppliedPlan], bare: list[BareClient]) -> dict[str, list[tuple[float | str, float]]]:
     found: dict[str, list[tuple[float | str, float]]] = {}
     for one in applied:
-        if one.ratio:
+        if one.ratio and one.budget == RISING and one.quota == "none":
             found.setdefault(f"{one.plan} plan", []).append((f"{one.latency_ms:.0f} ms", one.ratio))
             found.setdefault(f"{one.plan} plan, of the budget", []).append(
                 (f"{one.latency_ms:.0f} ms", one.limit_ratio)
@@ -126,29 +152,48 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, server(site_without_groups, school) as salto:
         logging.basicConfig(force=True, filename=Path(folder) / "log", level=logging.INFO)  # as a task has one
         for latency in latencies:
-            salto.replace_state(site_without_groups, school)
-            for plan in PLANS:
-                if plan == "mixed":
-                    salto.ask(change_reservations, 1)
-                applied.append(_apply_plan(salto, plan, latency, Path(folder) / f"{plan}{latency}.db"))
+            for budget in (RISING, FIXED) if latency == QUOTA_MS else (RISING,):
+                salto.replace_state(site_without_groups, school)
+                for plan in PLANS:
+                    if plan == "mixed":
+                        salto.ask(change_reservations, 1)
+                    applied.append(_apply_plan(salto, plan, latency, Path(folder), budget))
             floor.append(_run_bare_client(salto, latency, bare))
+        if QUOTA_MS in latencies:
+            for budget in CEILINGS:
+                salto.replace_state(site_without_groups, school)
+                applied.append(_apply_plan(salto, "first", QUOTA_MS, Path(folder), budget, QUOTA))
         logging.basicConfig(force=True, level=logging.WARNING)
     return applied, floor
 
 
-def _apply_plan(salto: Server, plan: str, latency: float, ledger: Path) -> AppliedPlan:
+def _apply_plan(  # noqa: PLR0913, PLR0917 - what differs between applications, each named
+    salto: Server, plan: str, latency: float, folder: Path, budget: str, quota: Throttle | None = None
+) -> AppliedPlan:
     salto.delay(0)
-    clients = Clients(salto)
+    clients = Clients(salto, pacing=partial(RateLimit, ceiling=CEILINGS[budget]))
     made = clients.plan_sync(RULES).plan
+    ledger = folder / f"{plan}{latency}{budget}{quota is not None}.db"
     application = clients.executor_for(made, recorder_for(ledger, made))
     salto.delay(latency)
+    salto.ask(_throttle, quota)
     salto.reset_counts()
     processor, began = time.process_time(), time.perf_counter()
     outcomes = application.run()
     seconds, spent = time.perf_counter() - began, time.process_time() - processor
+    salto.ask(_throttle, None)
     if not outcomes["state"].eq(DONE).all():
         raise RuntimeError(f"not all was done: {outcomes['state'].value_counts().to_dict()}")
-    return AppliedPlan(plan, latency, len(outcomes), salto.requests().all, seconds, spent)
+    refused = f"{salto.ask(_count_refused)} refused" if quota else "none"
+    return AppliedPlan(plan, budget, refused, latency, len(outcomes), salto.requests().all, seconds, spent)
+
+
+def _throttle(sandbox: Sandbox, quota: Throttle | None) -> None:
+    sandbox.change(salto_throttle=quota)
+
+
+def _count_refused(sandbox: Sandbox) -> int:
+    return sum(row.status == requests.codes.too_many_requests for row in sandbox.requests)
 
 
 def _run_bare_client(salto: Server, latency: float, count: int) -> BareClient:

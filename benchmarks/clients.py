@@ -14,7 +14,7 @@ from hector_salto.access.desired import Desired, build_desired_state
 from hector_salto.access.plan import Plan, make_plan, members_by_group
 from hector_salto.access.results import DONE, HELD, NOT_SENT
 from hector_salto.http_client.fingerprint import Fingerprint
-from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.rate_limit import CEILING, RateLimit
 from hector_salto.http_client.transport import FixedToken, Service, Transport, new_session
 from hector_salto.ledger.ledger import Ledger, RunStart
 from hector_salto.ledger.site_claims import Claim, Owner, enter
@@ -69,10 +69,11 @@ class Clients:
     """
 
     def __init__(
-        self, server: Server, *, pacing: Callable[[], RateLimit] = RateLimit, kind: type[Transport] = Transport
+        self, server: Server, *, pacing: Callable[[], RateLimit] | None = None, kind: type[Transport] = Transport
     ) -> None:
         known, self._kind = server.credentials, kind
-        self._rate_limit, hector_pacing = pacing(), pacing()
+        self._rate_limit = pacing() if pacing else RateLimit(ceiling=CEILING)
+        hector_pacing = (pacing or RateLimit)()
         self._service = Service("Salto KS", NAME, server.salto_url, error_for_refusal, UNAUTHORIZED_STEP)
         account = AccountCredentials(known.client_id, known.client_secret, known.username, known.user_password)
         self._grant = PasswordGrant(server.identity_url, account, NAME)

@@ -39,6 +39,7 @@ STEPS, SITES = (1_000, 10_000, 100_000), (1, 10, 50, 200)
 DOORS = 100  # reservations of each
 NAME, MB = "bench", 1_000_000
 GOAL = 1.25  # linear, and what one measurement is off by
+LOOKS = {"first_look": 5.0, "same_look": 1.0}  # seconds of processor time that a look of the largest size may take
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,15 @@ def steepest_or_none(grown: Sequence[GrowthRow]) -> list[str]:
 
 def _ratios(grown: Sequence[GrowthRow]) -> list[Ratio]:
     sizes = f"{grown[-1].reservations:,} / {grown[-2].reservations:,} reservations"
-    return [
+    steep = [
         Ratio(f"seconds a reservation, {sizes}: {name.replace('_', ' ')}", steepness(grown, name), GOAL)
         for name in TIMES
     ]
+    looks = [
+        Ratio(f"{name.replace('_', ' ')}: s / {most:g} s", getattr(grown[-1], name) / most, 1.0)
+        for name, most in LOOKS.items()
+    ]
+    return [*steep, *looks]
 
 
 def _site_ratios(sites: Sequence[SiteMeasurements]) -> list[Ratio]:

@@ -224,9 +224,9 @@ def _snapshot_after(both: SyntheticSite, made: Plan, taken: dict[str, list[float
 
 def _time_step(taken: dict[str, list[float]], name: str, do: Callable[[], Made]) -> Made:
     gc.collect()  # nobody pays for another's rubbish
-    began = time.perf_counter()
+    began = time.process_time()
     made = do()
-    taken.setdefault(name, []).append(time.perf_counter() - began)
+    taken.setdefault(name, []).append(time.process_time() - began)
     return made
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = {"requests", "urllib3", "http", "socket", "httpx"}
-PURE = {"pandas", "pandera", "numpy", "email_validator"}  # the last asks no name server here
+PURE = {"pandas", "pandera", "numpy", "pyarrow", "email_validator"}  # the last asks no name server here
 
 FOUNDATION = {
     "access",

@@ -15,7 +15,7 @@ from hector_salto.access.texts import comparable
 from hector_salto.http_client.connection_fields import BLANKS, ConnectionFields, missing_connection
 from hector_salto.http_client.errors import ConfigurationError, RequestInfo, RestError
 from hector_salto.http_client.fingerprint import no_fingerprint
-from hector_salto.http_client.rate_limit import RateLimit
+from hector_salto.http_client.rate_limit import CEILING, RateLimit
 from hector_salto.http_client.timing import SYSTEM_CLOCK, Timing
 from hector_salto.http_client.transport import READ_METHODS, NoToken, Service, Transport
 from salto.addresses import api_address, identity_address, require_one_environment
@@ -44,7 +44,7 @@ _budgets_lock = threading.Lock()
 def rate_limit_of(base_url: str, site: str, timing: Timing = SYSTEM_CLOCK) -> RateLimit:
     """The one budget of requests that everything in this process shares for a site."""
     with _budgets_lock:
-        return _rate_limits.setdefault((base_url, comparable(site)), RateLimit(timing=timing))
+        return _rate_limits.setdefault((base_url, comparable(site)), RateLimit(ceiling=CEILING, timing=timing))
 
 
 def grant_of(

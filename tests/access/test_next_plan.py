@@ -142,7 +142,7 @@ def test_a_malformed_operation_is_a_red_problem(monkeypatch):
 
     whole = planned("all")
     with monkeypatch.context() as patch:
-        patch.setattr(planning, "in_order", spoilt)
+        patch.setattr(planning, "in_order_of_kinds", spoilt)
         made = site(BUSY_RULES)
 
     (found,) = made.problems[made.problems["code"].eq("operation_malformed")].to_dict("records")

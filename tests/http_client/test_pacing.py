@@ -81,6 +81,47 @@ def test_a_hold_longer_than_a_run_should_wait_is_an_error(fake_time):
         pass
 
 
+def test_a_service_that_refuses_nothing_is_sent_more_step_by_step_up_to_the_ceiling(fake_time):
+    pacing, seen = RateLimit(rate=100, ceiling=150, timing=fake_time.timing), []
+    for _ in range(8):
+        pass_turns(pacing, 100)
+        seen.append(pacing.rate)
+
+    assert seen == sorted(seen)
+    assert 100 < seen[1] < 150
+    assert seen[-1] == 150
+
+
+def test_what_nobody_waits_for_does_not_rise(fake_time):
+    pacing = RateLimit(rate=100, ceiling=150, timing=fake_time.timing)
+    for _ in range(500):
+        pass_turns(pacing, 1)
+        fake_time.now += 0.02
+    assert pacing.rate == 100
+
+
+def test_a_refusal_brings_the_rate_back_at_once_and_for_ten_minutes(fake_time):
+    pacing = RateLimit(rate=100, ceiling=150, timing=fake_time.timing)
+    pass_turns(pacing, 1000)
+    assert pacing.rate == 150
+
+    pacing.back_off(1)
+    fake_time.now += 1
+    assert pacing.rate == pytest.approx(80)
+    pass_turns(pacing, 20_000)
+    assert pacing.rate == 100
+    fake_time.now += 600
+    pass_turns(pacing, 1000)
+    assert pacing.rate == 150
+
+
+def test_a_service_that_is_not_well_is_sent_no_more_than_the_rate(fake_time):
+    pacing = RateLimit(rate=100, ceiling=150, timing=fake_time.timing)
+    pass_turns(pacing, 1000)
+    pacing.slow_down()
+    assert pacing.rate == 100
+
+
 class FixedWindow:
     """A service that allows so many requests a minute, counted from the first, and refuses the rest."""
 
@@ -104,10 +145,11 @@ class FixedWindow:
 
 
 @pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("ceiling", [0, 200])
 @pytest.mark.parametrize("allowed", [3, 10, 60, 300, 1000, 3000])
-def test_against_a_fixed_window_less_than_a_tenth_of_what_is_allowed_is_lost(fake_time, allowed, tells):
+def test_against_a_fixed_window_less_than_a_tenth_of_what_is_allowed_is_lost(fake_time, allowed, tells, ceiling):
     """In thirty minutes, with and without Retry-After, and it is never asked before it may."""
-    pacing, began = RateLimit(timing=fake_time.timing), fake_time.now
+    pacing, began = RateLimit(ceiling=ceiling, timing=fake_time.timing), fake_time.now
     service = FixedWindow(fake_time, allowed, tells=tells)
     while fake_time.now - began < 1800:
         with pacing.acquire():

@@ -12,8 +12,8 @@ import pandas as pd
 
 from hector_salto.access.frame_lookup import both_ways, is_in, lookup
 from hector_salto.access.operations import as_json, operations
-from hector_salto.access.schemas import WEEKDAYS
 from hector_salto.access.settings import GROUP_PREFIX
+from hector_salto.access.text_columns import json_objects
 from hector_salto.access.windows import SCHEDULE_COLUMNS, same_schedule, to_minute
 
 if TYPE_CHECKING:
@@ -126,12 +126,8 @@ def _schedule_json(rows: pd.DataFrame) -> pd.Series:
 
 
 def _own_json(rows: pd.DataFrame) -> pd.Series:
-    """As ``_schedule_json``, of schedules that windows.py wrote: nothing in them needs an escape."""
-    text = pd.Series("{", index=rows.index, dtype="str")
-    for number, name in enumerate(sorted(SCHEDULE_COLUMNS)):
-        shown = rows[name].map({True: "true", False: "false"}) if name in WEEKDAYS else '"' + rows[name] + '"'
-        text = text + f'{", " if number else ""}"{name}": ' + shown.astype("str")
-    return text + "}"
+    """As ``_schedule_json``, of schedules that windows.py wrote."""
+    return json_objects({name: rows[name] for name in SCHEDULE_COLUMNS})
 
 
 def _unit(rows: pd.DataFrame) -> pd.Series:

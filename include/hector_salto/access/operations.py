@@ -9,9 +9,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from hector_salto.access import schemas
+from hector_salto.access.text_columns import join, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,25 +88,48 @@ def as_json(value: dict[str, Any]) -> str:
 def operations(kind: str, rows: pd.DataFrame, **columns: pd.Series | str) -> pd.DataFrame:
     """One operation a row. Columns of OPERATIONS found in ``rows`` or given are taken; the others are null.
 
-    The key is the kind and the ids it concerns, so that the same change has the same key in every plan.
+    The key is the kind and the ids it concerns, so that the same change has the same key in every plan. They are sorted by
+    rank and key, unless one is malformed.
     """
     if rows.empty:
         return schemas.frame(schemas.OPERATIONS, [])
     described = KINDS[kind]
-    table = rows.assign(**columns, kind=kind, phase=described.phase, state=READY)
-    if "removal" not in columns:
-        table["removal"] = described.removal
-    for name in schemas.OPERATIONS.columns:
-        if name not in table:
-            table[name] = 0 if name == "rank" else None
-    subject = ["group_id", "group_name"] if described.subject == GROUP else ["site_user_id", "user_id"]
+    constants = {"kind": kind, "phase": described.phase, "removal": described.removal, "state": READY, "rank": 0}
+    constants |= {name: value for name, value in columns.items() if isinstance(value, str)}
+    series = {name: values for name, values in columns.items() if not isinstance(values, str)}
+    own = rows.assign(**series)
+    taken = [name for name in own if name in series or name == "rank" or name not in constants]
+    own = own[[name for name in taken if name in schemas.OPERATIONS.columns]]
+    own = own.assign(key=_keys(kind, own))
+    in_place = own.sort_values(["rank", "key"] if "rank" in own else "key")
+    try:
+        return schemas.validate(schemas.OPERATIONS, _with_constants(in_place, constants))
+    except schemas.SchemaError:
+        return schemas.validate(schemas.OPERATIONS, _mark_malformed(_with_constants(own, constants)))
+
+
+def _keys(kind: str, table: pd.DataFrame) -> pd.Series:
+    """Return the kind and the ids that each row concerns."""
+    subject = ["group_id", "group_name"] if KINDS[kind].subject == GROUP else ["site_user_id", "user_id"]
     details = ["platform_user_id", "user_id", "lock_id", "tag_id", "schedule_id"]
-    first = table[subject[0]].fillna(table[subject[1]])
-    parts = [first, *(table[name] for name in details if name not in subject)]
-    key = pd.Series(kind, index=table.index, dtype="str")
-    for part in parts:
-        key = key + ":" + part.astype("str").where(part.notna(), "")
-    return _sound(table.assign(key=key)[list(schemas.OPERATIONS.columns)])
+    named = [table[name] for name in subject if name in table]
+    first = named[0].astype("str").where(named[0].notna(), named[-1]) if named else ""
+    parts = [table.get(name, "") for name in details if name not in subject]
+    return join([repeat(kind, len(table)).set_axis(table.index), first, *parts], ":", null="")
+
+
+def _with_constants(table: pd.DataFrame, constants: Mapping[str, object]) -> pd.DataFrame:
+    """Return the table with all columns of OPERATIONS, those that it lacks as constants, else null."""
+    return pd.DataFrame(
+        {
+            name: table[name].array if name in table else _repeated(constants.get(name), len(table))
+            for name in schemas.OPERATIONS.columns
+        }
+    )
+
+
+def _repeated(value: object, times: int) -> object:
+    return repeat(value, times).array if value is None or isinstance(value, str) else np.full(times, value)
 
 
 def _sound(table: pd.DataFrame) -> pd.DataFrame:
@@ -142,6 +167,28 @@ def in_order(tables: list[pd.DataFrame]) -> pd.DataFrame:
     order = joined["kind"].map({name: kind.order for name, kind in KINDS.items()}).fillna(0).astype("int64")
     joined = joined.assign(order=order).sort_values(["phase", "order", "rank", "key"]).drop(columns="order")
     return _sound(joined)
+
+
+def in_order_of_kinds(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """As ``in_order``, of tables that ``operations`` made: each of one kind, and sorted already."""
+    found: dict[str, list[pd.DataFrame]] = {}
+    for table in tables:
+        if len(table):
+            found.setdefault(str(table["kind"].iloc[0]), []).append(table)
+    malformed = any(table["state"].eq(MALFORMED).any() for several in found.values() for table in several)
+    if malformed or not found or any(_repeats_key(several) for several in found.values()):
+        return in_order(tables)
+    places = sorted(found, key=lambda name: (KINDS[name].phase, KINDS[name].order))
+    return pd.concat([_merged(found[name]) for name in places], ignore_index=True)
+
+
+def _repeats_key(tables: list[pd.DataFrame]) -> bool:
+    """Tell whether tables of one kind share a key; no two kinds do."""
+    return len(tables) > 1 and not pd.concat([table["key"] for table in tables]).is_unique
+
+
+def _merged(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    return tables[0] if len(tables) == 1 else pd.concat(tables).sort_values(["rank", "key"])
 
 
 HELD_BY = {

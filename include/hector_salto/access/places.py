@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from hector_salto.access.problems import problems
 from hector_salto.access.reservations import ACCESS
 from hector_salto.access.texts import difference, few, fold_all, skeleton
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def place_locks(places: pd.DataFrame, locks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -124,16 +130,34 @@ def close_matches(wanted: str, names: list[str]) -> list[str]:
     Names come in the order of how alike they can be at most, until none can be among the best any more.
     """
     matcher = difflib.SequenceMatcher(b=wanted)
-
-    def at_most(name: str) -> float:
-        matcher.set_seq1(name)
-        return matcher.quick_ratio()
-
     best: list[tuple[float, str]] = []
-    for bound, name in sorted(((at_most(name), name) for name in names), reverse=True):
+    for bound, name in sorted(zip(_most_alike(wanted, tuple(names)), names, strict=True), reverse=True):
         if bound < (best[-1][0] if len(best) == FEW else ALIKE):
             break
         matcher.set_seq1(name)
         if (ratio := matcher.ratio()) >= ALIKE:
             best = sorted([*best, (ratio, name)], reverse=True)[:FEW]
     return [name for _, name in best]
+
+
+def _most_alike(wanted: str, names: tuple[str, ...]) -> list[float]:
+    """Return ``SequenceMatcher.quick_ratio`` of each name: by the letters that both have, in any order."""
+    places, counts = _letters(names)
+    own = np.zeros(counts.shape[1], dtype="int64")
+    for letter in wanted:
+        if letter in places:
+            own[places[letter]] += 1
+    shared = np.minimum(counts, own).sum(axis=1)
+    lengths = np.array([len(name) for name in names]) + len(wanted)
+    return [float(ratio) for ratio in 2.0 * shared / np.maximum(lengths, 1)]
+
+
+@lru_cache(maxsize=1)
+def _letters(names: tuple[str, ...]) -> tuple[dict[str, int], NDArray[np.int64]]:
+    """Return a column for each letter, and how often each name has it."""
+    places = {letter: place for place, letter in enumerate(sorted(set().union(*names)))}
+    counts = np.zeros((len(names), len(places)), dtype="int64")
+    for row, name in enumerate(names):
+        for letter in name:
+            counts[row, places[letter]] += 1
+    return places, counts

@@ -27,7 +27,7 @@ from hector_salto.access.frame_lookup import index_in, is_in, lookup
 from hector_salto.access.group_changes import WantedGroups, group_operations
 from hector_salto.access.guard_history import NOTHING_YET, GuardHistory, ReadCounts
 from hector_salto.access.guards import GuardContext, Guarded, Hold, LiveCounts, apply_guards
-from hector_salto.access.operations import EVIDENT, HELD, in_order
+from hector_salto.access.operations import EVIDENT, HELD, in_order, in_order_of_kinds
 from hector_salto.access.people import ProtectedUsers, match_users, salto_people
 from hector_salto.access.places import locks_without_place, place_locks, unclear_doors
 from hector_salto.access.problems import all_problems, problems
@@ -278,7 +278,7 @@ def _list_operations(  # noqa: PLR0913, PLR0917 - the stages before it, each nam
     leave = _suspendable(created, current, groups.ours, changes, groups.members)
     of_users = user_operations(groups.people, users.gone, moves, rules, leave)
     operations, malformed = without_malformed(
-        in_order([*changes, *of_users.tables]), lambda: members_by_group(groups.members)
+        in_order_of_kinds([*changes, *of_users.tables]), lambda: members_by_group(groups.members)
     )
     return _Draft(operations, malformed, of_users, moves, Seats(current.seats, current.seats_used))
 

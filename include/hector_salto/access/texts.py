@@ -10,10 +10,12 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-import pandas as pd
+from hector_salto.access.text_columns import is_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pandas as pd
 
 LINE_ENDS = frozenset({"Cc", "Zl", "Zp"})  # control characters, and Unicode's own ends of lines and paragraphs
 LISTED = 5  # names that one message lists; the rest is a count
@@ -57,8 +59,7 @@ def fold_all(texts: pd.Series) -> pd.Series:
 
 def _change_all(texts: pd.Series, ascii_form: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """ASCII was changed a column at a time, which is much faster; change the other texts one by one."""
-    # Asked of Python: pandas asks its string engine, and each has other methods.
-    other = pd.Series([isinstance(text, str) and not text.isascii() for text in texts], index=texts.index, dtype="bool")
+    other = ~is_ascii(texts)
     if other.any():
         ascii_form = ascii_form.mask(other, texts[other].map(change))
     return ascii_form.where(texts.notna() & ascii_form.ne(""))

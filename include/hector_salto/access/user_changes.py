@@ -14,6 +14,7 @@ from hector_salto.access.frame_lookup import is_in, lookup
 from hector_salto.access.operations import READY, as_json, operations
 from hector_salto.access.problems import problems
 from hector_salto.access.settings import MARKER_PREFIX, AccessRules
+from hector_salto.access.text_columns import json_objects
 
 if TYPE_CHECKING:
     from hector_salto.access.tags import TagMoves
@@ -209,21 +210,18 @@ def _seat_seekers(people: pd.DataFrame, tagged: pd.Series) -> pd.DataFrame:
 
 def _creations(seekers: pd.DataFrame) -> pd.DataFrame:
     rows = seekers[seekers["site_user_id"].isna()]
-    after = [
-        as_json(
-            {
-                "first_name": row["first_name"],
-                "last_name": row["last_name"],
-                "email": row["address"],
-                "alias": MARKER_PREFIX + row["user_id"],
-                "office_mode": bool(row["office_mode"]),
-            }
-        )
-        for row in rows[["user_id", "first_name", "last_name", "address", "office_mode"]].to_dict("records")
-    ]
+    after = json_objects(
+        {
+            "first_name": rows["first_name"],
+            "last_name": rows["last_name"],
+            "email": rows["address"],
+            "alias": MARKER_PREFIX + rows["user_id"],
+            "office_mode": rows["office_mode"].astype("bool"),
+        }
+    )
     return operations(
         "user_create",
-        rows[["user_id", "rank"]].assign(after=pd.Series(after, index=rows.index, dtype="str")),
+        rows[["user_id", "rank"]].assign(after=after),
         cause="new",
         unit=person(rows["user_id"]),
         reason="a Hector user whom the site does not know",

@@ -17,6 +17,9 @@ UNITS_PER_SECOND = 1000  # of the bucket a second; a request costs more of them 
 SLOWDOWN_FACTOR = 0.8  # of the rate, after each "too many requests": gentle, because the wait already keeps the quota
 MIN_RATE_SHARE = 0.1
 RECOVERY_SECONDS = 60.0  # seconds from nothing back to the full rate
+RATE = 100.0  # requests a second to begin with: ours to choose, for no service states a limit of all requests together
+CEILING = 200.0  # requests a second that a service which refuses none may be sent
+REQUESTS_A_STEP = 4  # sent while the rate makes requests wait, after which it rises by one a second
 MAX_PAUSE = 120.0
 # Seconds after which a service that asked for silence is asked again, however much longer it said: what a task may take.
 # The watch lives in one process for hours, and would otherwise never ask again.
@@ -28,7 +31,7 @@ QUOTA_TOLERANCE = (
     0.2  # two windows that were full after about as many requests show a quota; one alone may be a stray refusal
 )
 FIRST_ANSWER_DELAY = 0.05  # seconds; the first answer of a window is on its way
-QUOTA_LIFETIME = 10  # windows, after which a learnt quota is tried anew
+QUOTA_LIFETIME = 10  # windows, after which a learnt quota is tried anew, and more than RATE too
 
 
 class RateLimitTimeoutError(Exception):
@@ -120,13 +123,22 @@ class Quota:
 
 
 class RateLimit:
-    """Lets a request pass when it is its turn; ``back_off`` makes every thread wait, then start slower."""
+    """Lets a request pass when it is its turn; ``back_off`` makes every thread wait, then start slower.
 
-    def __init__(self, *, concurrency: int = 8, rate: float = 100.0, timing: Timing = SYSTEM_CLOCK) -> None:
+    :param rate: requests a second.
+    :param ceiling: up to which the rate rises, step by step, while requests wait for it and the service is well.
+    """
+
+    def __init__(
+        self, *, concurrency: int = 8, rate: float = RATE, ceiling: float = 0.0, timing: Timing = SYSTEM_CLOCK
+    ) -> None:
         self._timing = timing
         self._slots = threading.BoundedSemaphore(concurrency)
         self._window = SlidingWindow()
         self._rate = rate
+        self._most_extra = max(0.0, ceiling - rate)
+        self._extra = 0.0  # requests a second above the rate
+        self._no_extra_before = self._made_wait_at = -math.inf
         self._lock = threading.Lock()
         self._paused_until = -math.inf
         self._rate_share = 1.0  # of the rate, at the moment the last hold ended
@@ -159,16 +171,33 @@ class RateLimit:
         with self._lock:
             now = self._timing.monotonic()
             self._quota.record_refusal(told=told)
+            self._drop_extra(now)
             if now >= self._paused_until:
                 self._rate_share = max(MIN_RATE_SHARE, self._rate_share_at(now) * SLOWDOWN_FACTOR)
             self._paused_until = max(self._paused_until, now + min(seconds, MAX_SILENCE))
             self._is_paused = True
 
+    def slow_down(self) -> None:
+        """The service does not answer as it should: send no more than the rate, and not more again before long."""
+        with self._lock:
+            self._drop_extra(self._timing.monotonic())
+
     @property
     def rate(self) -> float:
         """Requests a second that are let through now."""
         with self._lock:
-            return self._rate * self._rate_share_at(self._timing.monotonic())
+            return self._rate_at(self._timing.monotonic())
+
+    def _rate_at(self, now: float) -> float:
+        return self._rate * self._rate_share_at(now) + self._extra
+
+    def _drop_extra(self, now: float) -> None:
+        self._extra, self._no_extra_before = 0.0, now + QUOTA_LIFETIME * QUOTA_WINDOW
+
+    def _earn_extra(self, now: float) -> None:
+        """Rise while the rate is what requests wait for: it made one wait in the last second."""
+        if now <= self._made_wait_at + 1.0 and now >= self._no_extra_before and self._quota.limit is None:
+            self._extra = min(self._most_extra, self._extra + 1 / REQUESTS_A_STEP)
 
     def _rate_share_at(self, now: float) -> float:
         return min(1.0, self._rate_share + max(0.0, now - self._paused_until) / RECOVERY_SECONDS)
@@ -184,10 +213,14 @@ class RateLimit:
             if self._is_paused:
                 self._is_paused = False
                 self._quota.end_pause()
-            rate = self._rate * self._rate_share_at(now)
-            seconds = self._quota.seconds_to_wait(now) or self._seconds_for_rate(rate, now)
-            if not seconds:
+            if seconds := self._quota.seconds_to_wait(now):
+                return seconds
+            seconds = self._seconds_for_rate(self._rate_at(now), now)
+            if seconds:
+                self._made_wait_at = now
+            else:
                 self._quota.record_request()
+                self._earn_extra(now)
             return seconds
 
     def _seconds_for_rate(self, rate: float, now: float) -> float:

@@ -240,6 +240,7 @@ class Transport:
         except RateLimitTimeoutError as error:
             held = error.seconds
         except RestError as error:
+            self._pacing.slow_down()
             entry.record_result(None, error.what)
             raise
         else:
@@ -281,6 +282,8 @@ class Transport:
         error = error_for_status(self.service, request.request_info, answer)
         if isinstance(error, UnavailableError) and answer.status == requests.codes.too_many_requests:
             self._pacing.back_off(at_least_min_wait(error.retry_after or 0.0), told=answer.retry_after is not None)
+        elif answer.status >= requests.codes.internal_server_error:
+            self._pacing.slow_down()
         raise error
 
     @property

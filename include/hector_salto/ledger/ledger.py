@@ -25,10 +25,21 @@ from hector_salto.access.drift import DRIFT, DriftBaseline
 from hector_salto.access.guard_history import FEWEST_READS, LONG_STANDING, DatedRead, ReadCounts
 from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.access.snapshot import KEYS, SCHEMAS, Snapshot, empty_snapshot
+from hector_salto.ledger.last_digests import LastDigests, forget_digests
 from hector_salto.ledger.site_claims import is_held
+from hector_salto.ledger.snapshot_rows import (
+    MANY,
+    Cells,
+    as_stored,
+    digest_of,
+    end_rows,
+    insert_cells,
+    stored_cells,
+    within_calendar,
+)
 from hector_salto.ledger.tables import (
+    BOOKED,
     SEEN,
-    UNWRITABLE,
     Alert,
     Call,
     CallOperation,
@@ -55,7 +66,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
-VERSION = "0003"  # of the tables that this code knows: the last of the migrations
+VERSION = "0004"  # of the tables that this code knows: the last of the migrations
 SCHEMA = "ledger"  # of a PostgreSQL database, so that it may be one that others use too
 WAIT_FOR_LOCK = 30  # seconds that a write waits for another process's
 RESTART = 30.0  # seconds: a PostgreSQL that restarts is there again
@@ -67,8 +78,10 @@ RESTARTING = re.compile(
 )
 MIGRATING = 7_402_026  # any number: PostgreSQL's name of our lock
 CHUNK = 500  # rows in one insert
+CACHE_KIB = (
+    65_536  # of SQLite's pages: with its own 2 MB the indexes of a large site's first look are written many times over
+)
 SAMPLED = 400  # rows of each index that statistics are made from
-MANY = 10_000  # ids in one query: SQLite takes 32,766, and each query may pass over the whole table
 BESIDE = timedelta(minutes=1)  # two processes, each with its clock and its transaction
 SERVER_ERROR, GAVE_UP = 500, 408  # HTTP: whether it was carried out is unknown
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -76,7 +89,6 @@ LATE = timedelta(hours=1)  # after which a request without an answer is not carr
 LONGEST_ID = 200  # of an event; Salto's own have 36 letters
 SALTO_SIDE = ("people", "groups", "members", "doors", "schedules")  # what can drift
 READ_BY_CLEANUP = ("groups", "members", "doors", "schedules", "locks")
-BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # known by their reservation
 MADE = ("done", "no_seat", "unknown")  # outcomes after which the user may be there
 LEFT = "left"  # state of an operation that would repair drift, at a site that only wants it reported
 TABLES = dict(zip(SCHEMAS, SEEN, strict=True))
@@ -439,9 +451,8 @@ class Ledger:
             still_read: Hector is asked for reservations from this moment on; those over before it are not shown any
                 more, which says nothing about them.
         """
-        shown = {
-            name: _cells(table[list(SCHEMAS[name].columns)]) for name, table in looked.items()
-        }  # before others are kept from writing
+        looked = {name: table[list(SCHEMAS[name].columns)] for name, table in looked.items()}
+        digests = {name: digest_of(table) for name, table in looked.items()}  # before others are kept from writing
         with self.transaction() as connection:
             if _is_superseded(connection, integration, run_id):
                 LOG.info("what run %d read is not kept: a sync that began later has looked already", run_id)
@@ -458,12 +469,13 @@ class Ledger:
                 looked = {name: table for name, table in looked.items() if name in BOOKED}
             elif newer:  # a cleanup reads no users
                 looked = {name: table for name, table in looked.items() if name not in READ_BY_CLEANUP}
-            changed = _last_changes_of_groups(connection, integration)
-            known = {
-                name: _known_rows(connection, name, integration, table, still_read) for name, table in looked.items()
-            }
-            for name in looked:
-                _keep_changes(connection, name, integration, run_id, (known[name], shown[name]), at, changed)
+            last = LastDigests.lock(connection, integration)
+            same = last.find_same(digests, looked, still_read)
+            anew = {name: table for name, table in looked.items() if name not in same}
+            if anew:
+                look = _Look(connection, integration, run_id, at, still_read)
+                settled = look.keep(anew)
+                last.replace({name: digests[name] if name in settled else None for name in anew}, still_read)
             if not outdated:
                 connection.execute(update(Run).where(Run.id == run_id).values(observed_at=at, read_at=last_read))
 
@@ -665,6 +677,8 @@ class Ledger:
                     seen_table.reservation_id.in_(over),
                 )
                 removed[seen_table.__tablename__] = connection.execute(ended).rowcount
+            if any(removed[str(table.__tablename__)] for table in (SeenBorrower, SeenRoom, SeenReservation)):
+                forget_digests(connection, integration)  # Hector may show one of them again
             for gone_table in SEEN:
                 name = str(gone_table.__tablename__)  # type: ignore[attr-defined]
                 gone = delete(gone_table).where(gone_table.integration == integration, gone_table.until < moment)
@@ -781,6 +795,7 @@ def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:
     cursor.execute("pragma journal_mode=wal")
     cursor.execute("pragma synchronous=normal")
     cursor.execute("pragma foreign_keys=on")
+    cursor.execute(f"pragma cache_size=-{CACHE_KIB}")
     cursor.close()
 
 
@@ -800,23 +815,9 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{name: _plain(value) for name, value in row.items()} for row in records]
 
 
-def _cells(table: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """The rows as plain values in the order of the columns, as the database gives them back; a column at a time."""
-    return list(zip(*(_column(table[name]) for name in table.columns), strict=True))
-
-
-def _column(values: pd.Series) -> list[Any]:
-    if values.dtype.kind == "M":
-        return [None if value is pd.NaT else _plain(value) for value in values]
-    plain = values.astype("object").where(values.notna(), None).tolist() if values.hasnans else values.tolist()
-    if any(isinstance(value, str) and UNWRITABLE.search(value) for value in plain):
-        return [None if value is None else writable(value) for value in plain]
-    return plain
-
-
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a cell
     if isinstance(value, pd.Timestamp):
-        return _within_calendar(value)
+        return within_calendar(value)
     if isinstance(value, str):
         return writable(value)  # as it comes back, so that the same look twice is no change
     return value.item() if hasattr(value, "item") else value
@@ -880,12 +881,6 @@ def _read_since(connection: Connection, integration: str, moment: datetime, run_
     """Return the kinds of the other runs whose kept look was read after a moment."""
     others = (Run.integration == integration, Run.id != run_id, Run.read_at > moment)
     return frozenset(connection.execute(select(Run.kind).where(*others).distinct()).scalars())
-
-
-def _within_calendar(value: pd.Timestamp) -> datetime:
-    """A loan until the end of time ends with the calendar."""
-    last = datetime(9999, 12, 30, tzinfo=UTC)
-    return last if value.year > last.year else value.to_pydatetime()
 
 
 def _insert(connection: Connection, table: type[Any], rows: list[dict[str, Any]]) -> None:
@@ -1025,26 +1020,6 @@ def _live(query: Select[Any], table: Any, integration: str, at: datetime | None)
     return query.where(table.seen_at <= at, table.until.is_(None) | (table.until > at))
 
 
-def _known_rows(
-    connection: Connection, name: str, integration: str, looked: pd.DataFrame, still_read: datetime | None
-) -> dict[tuple[Any, ...], int]:
-    """What is known to be so and could have been seen now: the cells of each row, with its ``id``.
-
-    A reservation that was over before what Hector is asked for is not shown any more, which says nothing about it; if
-    it is shown all the same, it was moved.
-    """
-    table = TABLES[name]
-    query = _live(select(table.id, *_columns(name)), table, integration, None)
-    if name not in BOOKED or still_read is None:
-        found = list(connection.execute(query).all())
-    else:
-        shown = _about(connection, integration, None, Selection(finish_after=still_read)) | set(
-            looked["reservation_id"]
-        )
-        found = among(connection, query, table.reservation_id, shown)  # type: ignore[attr-defined]
-    return {tuple(row)[1:]: row[0] for row in found}
-
-
 def _last_changes_of_groups(connection: Connection, integration: str) -> dict[str, datetime]:
     """When our own calls last changed each group since the last look, by group id and name."""
     looked = connection.execute(select(func.max(Run.observed_at)).where(Run.integration == integration)).scalar()
@@ -1063,27 +1038,101 @@ def _last_changes_of_groups(connection: Connection, integration: str) -> dict[st
     return found
 
 
-def _keep_changes(  # noqa: PLR0913, PLR0917 - what a change is made of
-    connection: Connection,
-    name: str,
-    integration: str,
-    run_id: int,
-    looks: tuple[dict[tuple[Any, ...], int], list[tuple[Any, ...]]],
-    at: datetime,
-    changed: Mapping[str, datetime],
-) -> None:
-    """Close what is so no more, add what is so now."""
-    table, columns = TABLES[name], list(SCHEMAS[name].columns)
-    before, looked = looks
-    now = dict.fromkeys(looked)
+@dataclass(frozen=True)
+class _Look:
+    """A look that is compared with what is known, table by table.
 
-    def moment(row: Mapping[str, Any]) -> datetime:
-        return changed.get(str(row.get("group_id")), changed.get(str(row.get("name")), at))
+    Attributes:
+        still_read: Hector is asked for reservations from this moment on; None: for all.
+    """
 
-    for cells, number in before.items():
-        if cells not in now:
-            ended = moment(dict(zip(columns, cells, strict=True)))
-            connection.execute(update(table).where(table.id == number).values(until=ended))
-    fresh = [dict(zip(columns, cells, strict=True)) for cells in now if cells not in before]
-    common = {"integration": integration, "since_run": run_id}
-    _insert(connection, table, [row | common | {"seen_at": moment(row)} for row in fresh])
+    connection: Connection
+    integration: str
+    run_id: int
+    at: datetime
+    still_read: datetime | None
+
+    def keep(self, looked: Mapping[str, pd.DataFrame]) -> frozenset[str]:
+        """Close what is so no more, and add what is so now.
+
+        Returns:
+            the tables of which the same look again would change nothing.
+        """
+        changed = _last_changes_of_groups(self.connection, self.integration)
+        asked = self._asked_for() if self.still_read and not BOOKED.isdisjoint(looked) else None
+        new = {name for name in looked if self._is_new(name)}
+        known = {name: {} if name in new else self._known_rows(name, table, asked) for name, table in looked.items()}
+        fresh = {name: self._keep_changes(name, known[name], table, changed) for name, table in looked.items()}
+        if asked is None or not self._has_unseen(looked, fresh.get("reservations", []), asked, new):
+            return frozenset(looked)
+        return frozenset(looked) - BOOKED
+
+    def _is_new(self, name: str) -> bool:
+        """Tell whether nothing at all is known of a table."""
+        query = _live(select(TABLES[name].id), TABLES[name], self.integration, None).limit(1)
+        return self.connection.execute(query).first() is None
+
+    def _asked_for(self) -> set[str]:
+        return _about(self.connection, self.integration, None, Selection(finish_after=self.still_read))
+
+    def _known_rows(self, name: str, looked: pd.DataFrame, asked: set[str] | None) -> dict[Cells, int]:
+        """What is known to be so and could have been seen now: the cells of each row, with its ``id``.
+
+        A reservation that was over before what Hector is asked for is not shown any more, which says nothing about it; if
+        it is shown all the same, it was moved.
+        """
+        table = TABLES[name]
+        query = _live(select(table.id, *map(as_stored, _columns(name))), table, self.integration, None)
+        if name not in BOOKED or asked is None:
+            found = list(self.connection.execute(query).all())
+        else:
+            found = among(self.connection, query, table.reservation_id, asked | _ids(looked))  # type: ignore[attr-defined]
+        return {tuple(row)[1:]: row[0] for row in found}
+
+    def _keep_changes(
+        self, name: str, before: dict[Cells, int], looked: pd.DataFrame, changed: Mapping[str, datetime]
+    ) -> list[Cells]:
+        """Return the rows that are new."""
+        table, columns = TABLES[name], list(SCHEMAS[name].columns)
+        now = dict.fromkeys(stored_cells(looked, self.connection.dialect))
+        fresh = [cells for cells in now if cells not in before]
+        common = {"integration": self.integration, "since_run": self.run_id}
+        over = [cells for cells in before if cells not in now]
+        for moment, rows in self._by_moment(over, columns, changed).items():
+            end_rows(self.connection, table, [before[cells] for cells in rows], moment)
+        for moment, rows in self._by_moment(fresh, columns, changed).items():
+            insert_cells(self.connection, table, common | {"seen_at": moment}, columns, rows)
+        return fresh
+
+    def _by_moment(
+        self, rows: list[Cells], columns: list[str], changed: Mapping[str, datetime]
+    ) -> dict[datetime, list[Cells]]:
+        """A change of a group that one of our own calls brought about is dated by its answer."""
+        named = [columns.index(name) for name in ("group_id", "name") if name in columns] if changed else []
+        if not named:
+            return {self.at: rows}
+        found: dict[datetime, list[Cells]] = {}
+        for cells in rows:
+            own = (changed[str(cells[place])] for place in named if str(cells[place]) in changed)
+            found.setdefault(next(own, self.at), []).append(cells)
+        return found
+
+    def _has_unseen(
+        self, looked: Mapping[str, pd.DataFrame], fresh: list[Cells], asked: set[str], new: set[str]
+    ) -> bool:
+        """Tell whether a reservation that was over is shown again, and users or places are known of it that are not."""
+        returned = {str(cells[0]) for cells in fresh} - asked  # SEEN_RESERVATIONS begin with their id
+        return any(
+            self._knows_of(name, returned - (_ids(looked[name]) if name in looked else set()))
+            for name in ("borrowers", "rooms")
+            if name not in new
+        )
+
+    def _knows_of(self, name: str, reservation_ids: set[str]) -> bool:
+        column: Any = TABLES[name].reservation_id  # type: ignore[attr-defined]
+        query = _live(select(column), TABLES[name], self.integration, None).limit(1)
+        return bool(among(self.connection, query, column, reservation_ids))
+
+
+def _ids(booked: pd.DataFrame) -> set[str]:
+    return set(booked["reservation_id"].to_numpy(dtype=object))

@@ -1,7 +1,8 @@
 """The ledger's tables. docs/ledger.md explains each column to analysts; include/hector_salto/ledger/migrations makes them.
 
 Rows are added, and completed once (a run when it ends, a call when it is answered, an operation when it is settled,
-something seen when it is seen no more); nothing is rewritten but the rows of ``sites``. No tokens, no tag numbers.
+something seen when it is seen no more); nothing is rewritten but the rows of ``sites`` and ``last_snapshots``. No tokens, no
+tag numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 CASCADE = "CASCADE"
+BOOKED = frozenset({"reservations", "borrowers", "rooms"})  # tables of a snapshot that are known by their reservation
 UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")  # a text column of PostgreSQL takes no NUL, and UTF-8 no half of a pair
 
 
@@ -438,6 +440,16 @@ class SeenSchedule(_Seen, Table):
     end_time: Mapped[str]
     start_date: Mapped[str | None]
     end_date: Mapped[str | None]
+
+
+class LastSnapshot(Table):
+    """What the last snapshot of an integration was made of, so that the same again is known without reading it back."""
+
+    __tablename__ = "last_snapshots"
+
+    integration: Mapped[str] = mapped_column(primary_key=True)
+    digests: Mapped[dict[str, str]] = mapped_column(JSON())  # by table (access/snapshot.py: SCHEMAS)
+    still_read: Mapped[datetime | None]  # Hector was asked for reservations from this moment on; null: for all
 
 
 SEEN: tuple[type[_Seen], ...] = (
