@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -48,6 +48,8 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         description=f"Changes in Hector open the doors of {integration.site_id} within seconds",
         doc_md=_doc(name, integration),
         schedule="@continuous",
+        # Without one the first run has an interval of no length, and Airflow takes the second for the same run: it makes none.
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,  # a choice of its own: unpaused where doors are to follow at once

@@ -7,11 +7,13 @@ import json
 
 import pytest
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.timetables.base import TimeRestriction
 
 from hector import sensors
 from hector.triggers import HectorChangeTrigger
 from hector_salto.workflow import run_history, watch_state
 from sandbox import faults
+from tests.dags.conftest import serialization
 from tests.dags.test_runs import START, campus  # noqa: F401 - a fixture
 
 
@@ -34,6 +36,21 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
         "schedule_retry": [],
     }
     assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
+
+
+def test_a_run_follows_the_one_before(dag_bag, integrations):
+    """Airflow makes no run whose logical date another one has."""
+    integrations("campus", "hector_conn_id: h\nsalto_conn_id: s\nsite_id: x\n")
+    dag = dag_bag().dags["salto_watch__campus"]
+    known = serialization().from_dict(serialization().to_dict(dag))
+    restriction = TimeRestriction(earliest=known.start_date, latest=None, catchup=False)
+
+    dates, last = [], None
+    for _ in range(3):
+        found = known.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        dates.append(found.logical_date)
+        last = found.data_interval
+    assert sorted(set(dates)) == dates
 
 
 def test_nothing_new_ends_skipped(campus, run_in_airflow, quick):  # noqa: F811
