@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG
 from airflow.utils.state import DagRunState
 
-from hector.sensors import MAX_DEFERRAL, HectorChangeSensor, poll_interval
+from hector.sensors import MAX_DEFERRAL, poll_interval
 from hector_salto.workflow import tasks
 from hector_salto.workflow.naming import derived_run_id
 from hector_salto.workflow.parsing import dags_of
+from hector_salto.workflow.watch_operator import SyncChangesOperator
 
 if TYPE_CHECKING:
     from hector_salto.integration import Integration
@@ -41,7 +41,7 @@ def _doc(name: str, integration: Integration) -> str:
 
 
 def watch_dag(name: str, integration: Integration) -> DAG:
-    """Build one integration's DAG: watch, start_sync, and what was due is done or tried again."""
+    """Build one integration's DAG: watch and start the sync; what was due is done or tried again."""
     with DAG(
         auto_register=False,  # dags_of gives it to Airflow, so that one that fails halfway is never registered
         dag_id=f"salto_watch__{name}",
@@ -61,28 +61,20 @@ def watch_dag(name: str, integration: Integration) -> DAG:
         # Its runs follow each other at once, so whatever fails must fail slowly.
         default_args={"retries": 15, "retry_delay": timedelta(seconds=30), "owner": integration.owner},
     ) as dag:
-        watch = HectorChangeSensor(
+        watch = SyncChangesOperator(
             task_id="watch",
             hector_conn_id=integration.hector_conn_id,
             reports=integration.hector_reports and integration.hector_reports.model_dump(exclude_none=True),
             position=tasks.watch_position(name),
-        )
-        start_sync = TriggerDagRunOperator(
-            task_id="start_sync",
             trigger_dag_id=f"salto_sync__{name}",
             trigger_run_id="{{ derived_run_id('watch', run_id) }}",
-            conf={"references": watch.output["references"]},
             logical_date=None,
-            # Until it has ended: what changes meanwhile is one sync more, not one each.
-            wait_for_completion=True,
-            deferrable=True,
-            poke_interval=2,
+            poke_interval=2,  # until the sync has ended: what changes meanwhile is one sync more, not one each
             allowed_states=[DagRunState.SUCCESS],
             failed_states=[DagRunState.FAILED],
-            retries=0,  # what is due is tried again by the runs that follow
             openlineage_inject_parent_info=False,
         )
-        start_sync >> [tasks.advance_watermark(name, watch.output), tasks.schedule_retry(name, watch.output)]
+        watch >> [tasks.advance_watermark(name, watch.output), tasks.schedule_retry(name, watch.output)]
     return dag
 
 

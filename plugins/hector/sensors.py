@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+LOG = logging.getLogger(__name__)
 POLL_INTERVAL = 5.0  # seconds: twelve requests a minute, and half of it is what a person at the door waits for it
 REPORTS_POLL_INTERVAL = 60.0  # seconds: files come by the hour, and a mail server is spared logins
 MAX_DEFERRAL = timedelta(hours=6)  # then a new run begins, so that logs and settings do not grow old
@@ -86,9 +88,8 @@ class HectorChangeSensor(BaseSensorOperator):
         self.log.info("waiting for changes in Hector since %s", self._mark.since)
         if not self.deferrable:
             return super().execute(context)
-        until = (datetime.now(UTC) + timedelta(seconds=self.timeout)).isoformat()
-        trigger = HectorChangeTrigger(
-            self.hector_conn_id, position["mark"], self.poke_interval, until, self._retries, self.reports
+        trigger = change_trigger(
+            self.hector_conn_id, position, self.reports, every=self.poke_interval, patience=self.timeout
         )
         return self.defer(trigger=trigger, method_name="execute_complete")
 
@@ -107,10 +108,43 @@ class HectorChangeSensor(BaseSensorOperator):
             AirflowFailException: Hector did not answer for minutes.
             AirflowSkipException: nothing has changed.
         """
-        if "error" in event:
-            raise AirflowFailException(f"Hector's changes cannot be read: {event['error']}")
-        if not event["references"] and not event["everything"]:
-            raise AirflowSkipException("nothing has changed in Hector")
-        due = "a sync of all reservations" if event["everything"] else few(event["references"])
-        self.log.info("due: %s", due)
-        return event
+        return require_due(event)
+
+
+def change_trigger(
+    hector_conn_id: str,
+    position: Position,
+    reports: dict[str, Any] | None,
+    *,
+    every: float | None = None,
+    patience: float | None = None,
+) -> HectorChangeTrigger:
+    """Return the trigger that waits for changes.
+
+    Args:
+        hector_conn_id: the connection.
+        position: where to begin.
+        reports: the block hector_reports of an integration file; None: the connection is one of Hector's API.
+        every: seconds between two questions; None: as ``poll_interval`` says.
+        patience: seconds after which it ends without news; None: MAX_DEFERRAL.
+    """
+    until = datetime.now(UTC) + (MAX_DEFERRAL if patience is None else timedelta(seconds=patience))
+    interval = poll_interval(reports) if every is None else every
+    return HectorChangeTrigger(
+        hector_conn_id, position["mark"], interval, until.isoformat(), position["retries"], reports
+    )
+
+
+def require_due(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what a trigger's event says is due.
+
+    Raises:
+        AirflowFailException: Hector did not answer for minutes.
+        AirflowSkipException: nothing has changed.
+    """
+    if "error" in event:
+        raise AirflowFailException(f"Hector's changes cannot be read: {event['error']}")
+    if not event["references"] and not event["everything"]:
+        raise AirflowSkipException("nothing has changed in Hector")
+    LOG.info("due: %s", "a sync of all reservations" if event["everything"] else few(event["references"]))
+    return event

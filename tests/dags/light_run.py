@@ -133,8 +133,20 @@ class LightRun:
         rendered = copy.copy(operator)
         for name in operator.template_fields:
             object.__setattr__(rendered, name, self._value(getattr(operator, name)))
+        _CURRENT_CONTEXT.append(context)
         try:
             type(operator).execute.__wrapped__(rendered, context)
+        except TaskDeferred as deferred:
+            event = asyncio.run(_first(deferred.trigger))
+            self._resume(getattr(rendered, deferred.method_name), context, event.payload)
+        except DagRunTriggerException as asked:
+            self.triggered[asked.trigger_dag_id] = asked.conf
+        finally:
+            _CURRENT_CONTEXT.pop()
+
+    def _resume(self, method: Any, context: dict[str, Any], event: Any) -> None:
+        try:
+            method(context, event)
         except DagRunTriggerException as asked:
             self.triggered[asked.trigger_dag_id] = asked.conf
 

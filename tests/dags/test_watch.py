@@ -6,6 +6,7 @@ import datetime as dt
 import json
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.timetables.base import TimeRestriction
 
@@ -30,12 +31,11 @@ def test_it_has_the_parts_that_were_meant(dag_bag, integrations):
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert (dag.max_active_runs, dag.is_paused_upon_creation) == (1, True)
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
-        "watch": ["advance_watermark", "schedule_retry", "start_sync"],
-        "start_sync": ["advance_watermark", "schedule_retry"],
+        "watch": ["advance_watermark", "schedule_retry"],
         "advance_watermark": [],
         "schedule_retry": [],
     }
-    assert dag.get_task("start_sync").trigger_dag_id == "salto_sync__campus"
+    assert dag.get_task("watch").trigger_dag_id == "salto_sync__campus"
 
 
 def test_a_run_follows_the_one_before(dag_bag, integrations):
@@ -57,7 +57,7 @@ def test_nothing_new_ends_skipped(campus, run_in_airflow, quick):  # noqa: F811
     ended = run_in_airflow("watch", "campus", sandbox=campus)
 
     assert (ended.state, ended.tasks["watch"]) == ("success", "skipped")
-    assert ended.tasks["start_sync"] == "skipped"
+    assert ended.tasks["advance_watermark"] == "skipped"
 
 
 def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_started(
@@ -67,14 +67,7 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
     monkeypatch,
 ):
     assert run_in_airflow("sync", "campus", sandbox=campus).state == "success"
-    now = dt.datetime.now(dt.UTC)
-    campus.hector.add_loaner(
-        *(next(iter(campus.hector.users)), next(iter(campus.hector.places))),
-        *(START, START + dt.timedelta(hours=1)),
-        reference="new",
-        updated_at=now,
-    )
-
+    now = book(campus, "new")
     asked = []
     monkeypatch.setattr(TriggerDagRunOperator, "execute", lambda operator, context: asked.append(operator.conf))
     ended = run_in_airflow("watch", "campus", sandbox=campus)
@@ -82,7 +75,6 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
     assert asked == [{"references": ["new"]}], "what Airflow's own rendering makes of it"
     assert ended.tasks == {
         "watch": "success",
-        "start_sync": "success",
         "advance_watermark": "success",
         "schedule_retry": "skipped",
     }
@@ -91,6 +83,41 @@ def test_a_change_is_due_by_its_reference_and_remembered_once_its_sync_was_start
     assert dt.datetime.fromisoformat(kept["mark"]["since"]) == now
     assert kept["retries"] == {}
     assert run_in_airflow("watch", "campus", sandbox=campus).tasks["watch"] == "skipped"
+
+
+def test_what_is_due_is_tried_again_when_its_sync_has_ended_red(
+    campus,  # noqa: F811
+    run_in_airflow,
+    quick,
+    monkeypatch,
+):
+    def ended_red(operator, context):
+        operator.execute_complete(context, ("", {"run_ids": ["watch__1"], "watch__1": "failed"}))
+
+    run_in_airflow("sync", "campus", sandbox=campus)
+    now = book(campus, "new")
+    monkeypatch.setattr(TriggerDagRunOperator, "execute", ended_red)
+    ended = run_in_airflow("watch", "campus", sandbox=campus)
+
+    assert (ended.state, ended.tasks["watch"], ended.tasks["schedule_retry"]) == ("failed", "failed", "success")
+    retry = watch_state.last_watch("campus", now).retries["new"]
+    assert dt.timedelta(seconds=20) < retry.not_before - now < dt.timedelta(seconds=60)
+
+
+def test_a_sync_that_ended_red_is_not_waited_for_again(dag_bag, integrations):
+    integrations("campus", "hector_conn_id: h\nsalto_conn_id: s\nsite_id: x\n")
+    watch = dag_bag().dags["salto_watch__campus"].get_task("watch")
+
+    watch.execute_complete({}, ("", {"run_ids": ["watch__1"], "watch__1": "success"}))
+    with pytest.raises(AirflowFailException):
+        watch.execute_complete({}, ("", {"run_ids": ["watch__1"], "watch__1": "failed"}))
+
+
+def book(sandbox, reference):
+    """Return when Hector shows a new reservation."""
+    now, who = dt.datetime.now(dt.UTC), (next(iter(sandbox.hector.users)), next(iter(sandbox.hector.places)))
+    sandbox.hector.add_loaner(*who, START, START + dt.timedelta(hours=1), reference=reference, updated_at=now)
+    return now
 
 
 def test_a_hector_that_refuses_ends_red_and_says_why(campus, run_dag, quick, monkeypatch):  # noqa: F811
