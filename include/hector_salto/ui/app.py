@@ -41,6 +41,7 @@ from hector_salto.reports.lists import as_csv, listing, listings
 from hector_salto.reports.people import People
 from hector_salto.reports.questions import Question, QuestionError, answer_question, zone_of
 from hector_salto.reports.search import matches
+from hector_salto.reports.suggestions import suggest
 from hector_salto.reports.summary import held_table, list_invitations
 from hector_salto.reports.text import WHO, plan_only_sentence
 from hector_salto.reports.trends import Horizon, build_trends
@@ -418,6 +419,13 @@ def why(  # noqa: PLR0913, PLR0917 - the fields of its form
     shown["may_unpause"] = site.visitor.may_unpause(sync_dag(site.name))
     shown |= {"token": site.visitor.form_token(), "asked": question, "nothing": not question}
     return HTMLResponse(page(request, "why.html.j2", view="why", **site.common(), **shown))
+
+
+@app.get("/suggest", dependencies=READER)
+def suggestions(request: Request, site: SiteDep, words: Words = "") -> HTMLResponse:
+    """Doors, users and reservations that hold what is typed into the question."""
+    found = suggest(site.kept, site.name, words)
+    return HTMLResponse(page(request, "suggestions.html.j2", suggestions=found))
 
 
 def _fields(question: Question) -> dict[str, str]:
