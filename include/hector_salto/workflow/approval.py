@@ -13,7 +13,7 @@ from hector_salto.reports.held import TABLES as HELD_TABLES
 from hector_salto.reports.held import HeldBack, Reason, list_held
 from hector_salto.workflow import run_history
 from hector_salto.workflow.recorder import ledger
-from hector_salto.workflow.storage import StorageError
+from hector_salto.workflow.storage import StorageError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,8 +31,11 @@ class UnknownDigestError(ValueError):
 
 
 def holds(folder: RunFolder) -> bool:
-    """Whether a run holds removals back."""
-    return (folder.read_json("plan") or {}).get("digest") is not None
+    """Whether a run holds removals back; also when that cannot be read: then the task that asks says why."""
+    try:
+        return (folder.read_json("plan") or {}).get("digest") is not None
+    except UnreadableFileError:
+        return True
 
 
 def question(folder: RunFolder, now: datetime) -> dict[str, Any] | None:
