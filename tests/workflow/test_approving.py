@@ -15,6 +15,7 @@ from hector_salto.ledger.ledger import RunStart
 from hector_salto.workflow import approval
 from hector_salto.workflow.approval import UnknownDigestError
 from hector_salto.workflow.recorder import ledger
+from hector_salto.workflow.run_folder import RunFolder
 
 NOW = datetime(2026, 1, 14, 15, 0, tzinfo=UTC)
 INTEGRATION = Integration(hector_conn_id="h", salto_conn_id="s", site_id="DE1")
@@ -34,6 +35,16 @@ def held():
         return digest
 
     return hold
+
+
+def test_a_plan_that_cannot_be_read_is_left_to_the_task_that_asks(tmp_path, monkeypatch):
+    """What was sent is sent: the task that applied it does not fail for it."""
+    monkeypatch.setenv("HECTOR_SALTO_RUNS", tmp_path.as_uri())
+    folder = RunFolder.create("campus", "r", NOW)
+    assert not approval.holds(folder)
+
+    (tmp_path / "campus" / folder.path.name / "plan.json").write_text('{"digest": "ab')
+    assert approval.holds(folder)
 
 
 def test_the_question_shows_the_set_of_its_digest(held):
