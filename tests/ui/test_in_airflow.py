@@ -272,6 +272,20 @@ def test_every_view_passes_the_accessibility_check_and_has_its_picture(house, th
     assert found == {}
 
 
+def test_on_a_phone_the_week_is_one_day_after_another(house):
+    small = login(house.browser, house.airflow, "desk", viewport=PHONE)
+    page = house.view(small.pages[0], views(house)["week"])
+    shown = page.locator(".picture .day, .picture .bar").evaluate_all(
+        "all => all.map(one => [one.getBoundingClientRect().top, Number(getComputedStyle(one).order)])"
+    )
+    orders = [order for _, order in sorted(shown)]
+
+    assert len(shown) > 7, "a week and its bars"
+    assert orders == sorted(orders)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    small.close()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_form_of_an_integration_passes_the_accessibility_check(house, theme):
     from axe_playwright_python.sync_playwright import Axe

@@ -37,7 +37,6 @@ class Bar:
     Attributes:
         reference: of it.
         label: when it begins and who has booked it, in short.
-        day: on which day it begins, in short.
         state: one of STATES.
         told: all of it in words.
         lane: from above.
@@ -49,7 +48,6 @@ class Bar:
 
     reference: str
     label: str
-    day: str
     state: str
     told: str
     lane: int
@@ -205,16 +203,16 @@ def _percent(instant: datetime, begin: datetime, end: datetime) -> float:
 def _bars(rows: pd.DataFrame, begin: datetime, end: datetime) -> dict[str, list[Bar]]:
     """Bars by door, in lanes: a bar takes the first lane that is free from its beginning on."""
     table = _lay_out(rows, begin, end)
-    columns = ["door", "reference", "label", "day", "state", "told", "left", "right", "before", "after"]
+    columns = ["door", "reference", "label", "state", "told", "left", "right", "before", "after"]
     found: dict[str, list[Bar]] = {}
     free: dict[str, list[float]] = {}
-    for door, reference, label, day, state, told, left, right, before, after in table[columns].itertuples(
+    for door, reference, label, state, told, left, right, before, after in table[columns].itertuples(
         index=False, name=None
     ):
         lanes = free.setdefault(door, [])
         lane = next((number for number, until in enumerate(lanes) if until <= left), len(lanes))
         lanes[lane : lane + 1] = [right]
-        bar = Bar(reference, label, day, state, told, lane, left, round(right - left, 3), before, after)
+        bar = Bar(reference, label, state, told, lane, left, round(right - left, 3), before, after)
         found.setdefault(door, []).append(bar)
     return found
 
@@ -233,12 +231,10 @@ def _lay_out(rows: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame
         "after": (shuts - table["finish"].clip(lower=opens)).dt.total_seconds(),
     }
     starts = _plain_walls(table["start"].dt.tz_convert(begin.tzinfo))
-    days = {day: f"{day:%a %d %b}" for day in {one.date() for one in starts}}
     return table.assign(
         label=[
             f"{one.hour:02}:{one.minute:02} {who}" for one, who in zip(starts, table["names"].tolist(), strict=True)
         ],
-        day=[days[one.date()] for one in starts],
         left=(100 * ((opens - low) / (high - low))).round(3),
         right=(100 * ((shuts - low) / (high - low))).round(3),
         told=_describe_bars(table.assign(**{name: table[name].dt.tz_convert(begin.tzinfo) for name in moments})),
