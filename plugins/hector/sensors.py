@@ -69,10 +69,7 @@ class HectorChangeSensor(BaseSensorOperator):
         deferrable: bool = True,
         **kwargs: Any,  # noqa: ANN401 - Airflow's own arguments
     ) -> None:
-        waiting = {"poke_interval": poll_interval(reports), "timeout": MAX_DEFERRAL.total_seconds()}
-        super().__init__(
-            **{**waiting, "multiple_outputs": True, **kwargs}
-        )  # so that output["references"] can be passed on
+        super().__init__(**{"poke_interval": poll_interval(reports), "timeout": MAX_DEFERRAL.total_seconds(), **kwargs})
         if self.reschedule:
             raise ValueError("mode='reschedule' forgets which changes were seen; use deferrable=True")
         self.hector_conn_id = hector_conn_id

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, or_, select
+from sqlalchemy import select
 
 from hector_salto.access.refusals import MATTER_OF_TIME, SETTLED
 from hector_salto.access.reservations import ACCESS
 from hector_salto.access.settings import GROUP_PREFIX
 from hector_salto.ledger.ledger import among
+from hector_salto.ledger.reservation_states import CAN_OPEN, IS_OFF, IS_RISK
 from hector_salto.ledger.tables import (
     ProblemRow,
     SeenBorrower,
@@ -101,9 +102,7 @@ def _unwell(runs: Mapping[str, list[RunSummary]]) -> set[str]:
 def _risky(connection: Connection, runs: Mapping[str, list[RunSummary]]) -> set[str]:
     """Return the integrations whose last sync found that a door will not open."""
     looked = {_looked(those): name for name, those in runs.items()}
-    query = select(ProblemRow.run_id).where(
-        ProblemRow.run_id.in_(looked), ProblemRow.code.like(r"risk\_%", escape="\\")
-    )
+    query = select(ProblemRow.run_id).where(ProblemRow.run_id.in_(looked), IS_RISK)
     return {looked[run_id] for run_id in connection.execute(query.distinct()).scalars()}
 
 
@@ -126,8 +125,7 @@ def _without_group(connection: Connection, booked: Iterable[_Booked]) -> set[tup
 
 def _behind_lock(connection: Connection, booked: Collection[_Booked]) -> set[tuple[str, str]]:
     """Return those with a place that names no lock of the site, or one that is offline or in privacy mode."""
-    off = or_(SeenLock.privacy_mode, SeenLock.online == false(), SeenLock.iq_online == false())
-    locks = connection.execute(_now(SeenLock.integration, SeenLock.lock_id).where(off))
+    locks = connection.execute(_now(SeenLock.integration, SeenLock.lock_id).where(IS_OFF))
     shut = {(str(name), str(lock)) for name, lock in locks}
     rooms = _of(connection, _now(SeenRoom.integration, SeenRoom.reservation_id, SeenRoom.lock_id), SeenRoom, booked)
     return {(name, key) for name, key, lock in rooms if lock is None or (name, lock) in shut}
@@ -137,12 +135,7 @@ def _of_unable(connection: Connection, booked: Collection[_Booked]) -> set[tuple
     """Return those with a user who can open no door."""
     query = _now(SeenBorrower.integration, SeenBorrower.reservation_id, SeenBorrower.user_id)
     borrowers = _of(connection, query, SeenBorrower, booked)
-    able = _now(SeenPerson.integration, SeenPerson.user_id).where(
-        SeenPerson.subscription_state == "subscribed",
-        SeenPerson.has_tag,
-        SeenPerson.blocked == false(),
-        SeenPerson.tag_blocked == false(),
-    )
+    able = _now(SeenPerson.integration, SeenPerson.user_id).where(CAN_OPEN)
     rows = among(connection, able, SeenPerson.user_id, (str(user) for _, _, user in borrowers))
     known = {(str(row.integration), str(row.user_id)) for row in rows}
     return {(name, key) for name, key, user in borrowers if (name, user) not in known}

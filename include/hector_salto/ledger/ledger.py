@@ -61,7 +61,7 @@ from hector_salto.ledger.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, Row, RowMapping, Select
     from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 
 LOG = logging.getLogger(__name__)
@@ -339,10 +339,7 @@ class Ledger:
         query = select(ReleaseRow).where(ReleaseRow.integration == integration).order_by(ReleaseRow.id.desc()).limit(1)
         with self.reading() as connection:
             row = connection.execute(query).mappings().first()
-        if row is None:
-            return None
-        target = release.Target(row["site_id"], row["hector_url"], row["hector_instance"])
-        return release.ReleaseDecision(target, row["decided_by"], row["decided_at"], row["withdrawn"])
+        return None if row is None else decision_of(row)
 
     def add_release(
         self, integration: str, decided: release.ReleaseDecision, airflow_run_id: str | None = None
@@ -786,6 +783,12 @@ def refresh_statistics(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.execute(text(f"pragma analysis_limit={SAMPLED}"))
         connection.execute(text("analyze"))
+
+
+def decision_of(row: RowMapping) -> release.ReleaseDecision:
+    """Return a row of ``releases`` as the decision that it keeps."""
+    target = release.Target(row["site_id"], row["hector_url"], row["hector_instance"])
+    return release.ReleaseDecision(target, row["decided_by"], row["decided_at"], row["withdrawn"])
 
 
 def _sqlite_settings(connection: DBAPIConnection, _record: object) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select
 
-from hector_salto.access.release import ReleaseDecision, Target
+from hector_salto.ledger.ledger import decision_of
 from hector_salto.ledger.run_queries import RunSummary, summaries
 from hector_salto.ledger.tables import ProblemRow, ReleaseRow, Run
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Select
 
+    from hector_salto.access.release import ReleaseDecision
     from hector_salto.ledger.ledger import Ledger
 
 GREEN = "green"
@@ -67,15 +68,7 @@ def last_releases(ledger: Ledger, names: Collection[str]) -> dict[str, ReleaseDe
     newest = select(func.max(ReleaseRow.id)).where(ReleaseRow.integration.in_(names)).group_by(ReleaseRow.integration)
     with ledger.reading() as connection:
         rows = connection.execute(select(ReleaseRow).where(ReleaseRow.id.in_(newest))).mappings().all()
-    return {
-        str(row["integration"]): ReleaseDecision(
-            Target(row["site_id"], row["hector_url"], row["hector_instance"]),
-            row["decided_by"],
-            row["decided_at"],
-            row["withdrawn"],
-        )
-        for row in rows
-    }
+    return {str(row["integration"]): decision_of(row) for row in rows}
 
 
 def under_way(ledger: Ledger, names: Collection[str]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import DateTime, Select, desc, func, select, type_coerce
+from sqlalchemy import DateTime, Select, and_, desc, false, func, or_, select, type_coerce
 
 from hector_salto.access.operations import READY
 from hector_salto.access.refusals import MATTER_OF_TIME, SETTLED, Refusal
@@ -42,7 +42,16 @@ LOUD = (WILL_NOT_OPEN, STILL_OPEN, HELD)
 _RESERVATION = [
     "reservation_id", "reference", "status", "decision", "reason", "start", "finish", "window_start", "window_end",
 ]  # fmt: skip
-_ABLE = ["subscription_state", "blocked", "has_tag", "tag_blocked"]
+# As ``access.snapshot.can_open``: subscribed, not blocked, with a tag that works.
+CAN_OPEN = and_(
+    SeenPerson.subscription_state == "subscribed",
+    SeenPerson.has_tag,
+    SeenPerson.blocked == false(),
+    SeenPerson.tag_blocked == false(),
+)
+# Locks that learn of nothing new, or refuse valid users.
+IS_OFF = or_(SeenLock.privacy_mode, SeenLock.online == false(), SeenLock.iq_online == false())
+IS_RISK = ProblemRow.code.like(r"risk\_%", escape="\\")  # a door that will not open
 _ROOM = ["reservation_id", "place_name", "place_id", "lock_name", "lock_id"]
 
 
@@ -118,10 +127,10 @@ def _people(
     """Return who holds each reservation, by name and email, then by name alone; and those with a user who can open no door."""
     query = _now(SeenBorrower, integration, ["reservation_id", "user_id"])
     borrowers = among(connection, query, SeenBorrower.reservation_id, reservations)
-    query = _now(SeenPerson, integration, ["user_id", "name", "email", *_ABLE])
+    query = _now(SeenPerson, integration, ["user_id", "name", "email"]).add_columns(CAN_OPEN.label("can_open"))
     persons = among(connection, query, SeenPerson.user_id, (row.user_id for row in borrowers))
     shown = {row.user_id: _person_text(row.name, row.email) for row in persons}
-    able = {row.user_id for row in persons if _can_open(row)}
+    able = {row.user_id for row in persons if row.can_open}
     named = {row.user_id: row.name or row.email for row in persons}
     found: dict[str, list[str]] = {}
     names: dict[str, list[str]] = {}
@@ -134,11 +143,6 @@ def _people(
 
 def _joined(found: dict[str, list[str]]) -> dict[str, str]:
     return {reservation: ", ".join(sorted(those)) for reservation, those in found.items()}
-
-
-def _can_open(row: Row[Any]) -> bool:
-    """As ``access.snapshot.can_open``: subscribed, not blocked, with a tag that works."""
-    return row.subscription_state == "subscribed" and row.has_tag and not (row.blocked or row.tag_blocked)
 
 
 def _person_text(name: str | None, email: str | None) -> str:
@@ -172,9 +176,7 @@ def _states(connection: Connection, integration: str) -> dict[str, set[str]]:
     for run_id, chosen in connection.execute(_reloads(applied, whole)):
         last |= {str(reference): max(run_id, last.get(str(reference), 0)) for reference in chosen or ()}
     looked = select(Run.id).where(*applied, Run.ended_at.is_not(None)).order_by(desc(Run.id)).limit(1)
-    risky = select(ProblemRow.reference).where(
-        ProblemRow.run_id == looked.scalar_subquery(), ProblemRow.code.like(r"risk\_%", escape="\\")
-    )
+    risky = select(ProblemRow.reference).where(ProblemRow.run_id == looked.scalar_subquery(), IS_RISK)
     groups = select(SeenGroup.name).where(SeenGroup.integration == integration, SeenGroup.until.is_(None))
     named = {str(name).removeprefix(GROUP_PREFIX) for name in connection.execute(groups).scalars()}
     still = {
@@ -194,9 +196,8 @@ def _reloads(applied: list[Any], whole: Any) -> Select[Any]:  # noqa: ANN401 - S
 
 
 def _offline(connection: Connection, integration: str) -> set[str]:
-    """Locks that learn of nothing new, or refuse valid users."""
-    locks = connection.execute(_now(SeenLock, integration, ["lock_id", "online", "iq_online", "privacy_mode"]))
-    return {row.lock_id for row in locks if row.privacy_mode or not (row.online and row.iq_online)}
+    """Return the locks that are off."""
+    return set(connection.execute(_now(SeenLock, integration, ["lock_id"]).where(IS_OFF)).scalars())
 
 
 def states_of(rows: pd.DataFrame, states: dict[str, set[str]], now: pd.Timestamp) -> pd.Series:

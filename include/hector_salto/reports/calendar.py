@@ -13,6 +13,7 @@ import pandas as pd
 from hector_salto.access.texts import comparable, fold_all
 from hector_salto.access.windows import is_known_zone
 from hector_salto.ledger.reservation_states import LOUD, REFUSED, STATES
+from hector_salto.reports.clock import midnight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,9 +93,7 @@ class Picture:
 
 def span(day: date, days: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Midnight of a day in a zone, and midnight so many days later (clock changes included)."""
-    begin = datetime(day.year, day.month, day.day, tzinfo=zone)
-    last = day + timedelta(days=days)
-    return begin, datetime(last.year, last.month, last.day, tzinfo=zone)
+    return midnight(day, zone), midnight(day + timedelta(days=days), zone)
 
 
 def build_week(  # noqa: PLR0913 - a span, what is in it, and what to show of it
@@ -285,8 +284,7 @@ def _days(begin: datetime, end: datetime) -> tuple[BarMark, ...]:
     found, day = [], begin
     while day < end:
         found.append(BarMark(_percent(day, begin, end), f"{day:%a %d %b}"))
-        later = day.date() + timedelta(days=1)
-        day = datetime(later.year, later.month, later.day, tzinfo=begin.tzinfo)
+        day = midnight(day.date() + timedelta(days=1), begin.tzinfo)
     return tuple(found)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
+    from datetime import date, tzinfo
     from zoneinfo import ZoneInfo
 
 TO = "\N{EN DASH}"
@@ -47,6 +48,11 @@ def moments(text: str, zone: ZoneInfo) -> tuple[datetime, ...]:
             f"ask about {before} or {later} of that day"
         )
     return tuple(turns)
+
+
+def midnight(day: date, zone: tzinfo | None) -> datetime:
+    """Return when a day begins on a zone's wall clock."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
 def wall(instant: datetime, zone: ZoneInfo, *, named: bool = True) -> str:

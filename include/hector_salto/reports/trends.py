@@ -11,6 +11,7 @@ import pandas as pd
 from hector_salto.access.seats import SeatUse, forecast
 from hector_salto.ledger import trends
 from hector_salto.reports.charts import Chart, Series, figure
+from hector_salto.reports.clock import midnight
 from hector_salto.reports.text import WHO, many
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def build_trends(kept: Ledger, name: str, horizon: Horizon, zone: ZoneInfo, now:
 def midnights(now: datetime, zone: ZoneInfo, first: int, last: int) -> list[datetime]:
     """Return the midnights from so many days after today to so many, on a zone's wall clock."""
     today = now.astimezone(zone).date()
-    days = (today + timedelta(days=ahead) for ahead in range(first, last + 1))
-    return [datetime(day.year, day.month, day.day, tzinfo=zone) for day in days]
+    return [midnight(today + timedelta(days=ahead), zone) for ahead in range(first, last + 1)]
 
 
 def seats_chart(kept: Ledger, name: str, horizon: Horizon, zone: ZoneInfo, now: datetime) -> Chart:
@@ -72,7 +72,7 @@ def seats_chart(kept: Ledger, name: str, horizon: Horizon, zone: ZoneInfo, now: 
         windows.assign(**moments), use, provision=horizon.provision, days=days, zone=str(zone), as_of=pd.Timestamp(now)
     )
     needed = [int(count) for count in seats["needed"]]
-    labels = tuple(f"{day:%a %d %b}" for day in ahead[:-1])
+    labels = _labels(ahead)
     known = facts.read_at is not None
     return Chart(
         key="seats",

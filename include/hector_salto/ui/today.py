@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hector_salto.ledger.doubt import in_doubt
 from hector_salto.ledger.overview import current_runs, first_runs, last_greens, open_problems
+from hector_salto.reports.clock import midnight
 from hector_salto.reports.shut_doors import ShutDoor, list_shut_doors
 from hector_salto.reports.text import WHO
 from hector_salto.ui.cards import APPROVED, FAILED, HELD, concerns_of, last_whole, stale_text
@@ -156,5 +157,4 @@ def _looked(run: RunSummary) -> bool:
 
 def _end_of_day(now: datetime, zone: str) -> datetime:
     there = ZoneInfo(zone)
-    tomorrow = now.astimezone(there).date() + timedelta(days=1)
-    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=there).astimezone(UTC)
+    return midnight(now.astimezone(there).date() + timedelta(days=1), there).astimezone(UTC)

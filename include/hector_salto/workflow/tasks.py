@@ -67,22 +67,25 @@ def _scope() -> SyncScope:
     return SyncScope.of(get_current_context()["params"])
 
 
-def _end(value: object, skipped: Sequence[str]) -> NoReturn:
-    """End a task with its value, and skip tasks after it that have nothing to do: none of them costs a process."""
+def _keep_value(value: object) -> None:
+    """Keep a task's value now: it is needed also when the task fails, or ends by skipping others."""
     get_current_context()["ti"].xcom_push(key="return_value", value=value)
+
+
+def _skip(skipped: Sequence[str]) -> NoReturn:
+    """End a task, and skip tasks after it that have nothing to do: none of them costs a process."""
     raise DownstreamTasksSkipped(tasks=list(skipped))  # type: ignore[no-untyped-call]  # Airflow's own
 
 
 @task(retries=0)
 def start_run(name: str, kind: str = "sync") -> str:
     """Make the run's folder and its row in the ledger; of a few reservations, take the steps of the sync at once."""
-    context = get_current_context()
-    folder = starting.begin(name, context["dag_run"], _now(), kind=kind)
+    folder = starting.begin(name, get_current_context()["dag_run"], _now(), kind=kind)
     if kind == "sync" and (scope := _scope()).at_once:
-        context["ti"].xcom_push(key="return_value", value=str(folder))  # the report needs it also when a step fails
+        _keep_value(str(folder))
         if sync_steps.sync_at_once(_integration(name), folder, scope):
             asks = () if approval.holds(folder) else (ASK,)
-            _end(str(folder), (*STEP_TASKS, *asks))
+            _skip((*STEP_TASKS, *asks))
     return str(folder)
 
 
@@ -112,7 +115,8 @@ def apply(name: str, folder: str, planned: Mapping[str, Any], *, with_hector: bo
         raise AirflowSkipException("plan only: nothing is sent")
     ended = sync_steps.apply(_integration(name), run_folder, planned, with_hector=with_hector)
     if with_hector and not approval.holds(run_folder):
-        _end(ended, [ASK])
+        _keep_value(ended)
+        _skip([ASK])
     return ended
 
 
